@@ -1,0 +1,342 @@
+"""What the photo saw of a surface, and what colour it saw there: the one room for rendering, texturing and training.
+
+A surface point takes its colour from the photo's own pixels wherever the source camera could see it, from the mirrored
+photo (heads are nearly symmetric about x = 0) where only its mirror image was seen, and from the generator elsewhere.
+Everything here is plain batched torch, differentiable where it can be, and knows cameras only as angles: no network,
+no Engine, no file. Training and product call the same functions, so what the decoder learned is what it gets.
+
+Frames: world as in ``core.camera`` (y up, camera on the unit sphere looking at the origin). A camera is a row
+(yaw, pitch) in radians. Picture coordinates uv lie in [-1, 1], v down, pixel centres at half pixels; depth is measured
+along the optical axis. Pictures are in [-1, 1], confidences, mattes and alphas in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = [
+    "GUIDE_CHANNELS",
+    "GUIDE_SIZE",
+    "HALF_FOV",
+    "SourceView",
+    "blend",
+    "camera_frame",
+    "extended",
+    "guide",
+    "look_up",
+    "merged",
+    "normals_of",
+    "project",
+    "rays",
+    "resized_surface",
+    "source_view",
+    "unproject",
+]
+
+# Half field of view of the canonical camera, the same number as core.camera (StyleSDF, half-angle 6 degrees).
+HALF_FOV = math.radians(6.0)
+# Channels of the decoder's guide: colour x confidence (3), direct confidence, rendered alpha, mirrored confidence.
+GUIDE_CHANNELS = 6
+GUIDE_SIZE = 256
+# A point this far from the source surface still counts as seen (world units; a head's radius is about 0.1, so 4 mm) ...
+DEPTH_TOLERANCE = 0.004
+# ... and from here on it is hidden; between the two the confidence falls smoothly.
+DEPTH_HIDDEN = 0.008
+# Cosine between normal and source ray below which a pixel says nothing, and above which it says all.
+GRAZING_NONE, GRAZING_FULL = 0.15, 0.40
+# Share of the picture's width: what is cut off at silhouettes and matte edges, then the length of the fade.
+EDGE_CUT, EDGE_FADE = 0.006, 0.018
+# Depth step between neighbouring pixels of a 128 px map that is a contour and not a slope (world units).
+DEPTH_STEP = 0.012
+# The mirrored photo is never trusted like the photo itself: faces are only nearly symmetric.
+MIRROR_TRUST = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class SourceView:
+    """A photo with the surface it shows: all that is needed to ask for the colour of a point.
+
+    Shape:
+        photo: (B, C, H, W), colours carried past the matte's edge so that no background can bleed in.
+        depth: (B, 1, h, w) optical-axis depth of the surface, carried past its silhouette.
+        weight: (B, 1, h, w) how far each source pixel may be believed, 0..1, feathered.
+        angles: (B, 2) yaw and pitch of the source camera [rad].
+    """
+
+    photo: Tensor
+    depth: Tensor
+    weight: Tensor
+    angles: Tensor
+    half_fov: float = HALF_FOV
+
+    def with_photo(self, photo: Tensor) -> SourceView:
+        """The same surface under another picture of it (another resolution, or another state of colours)."""
+        return SourceView(photo, self.depth, self.weight, self.angles, self.half_fov)
+
+    def to(self, device: torch.device) -> SourceView:
+        """The same view with its tensors on a device."""
+        return SourceView(
+            self.photo.to(device), self.depth.to(device), self.weight.to(device), self.angles.to(device), self.half_fov
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------- cameras
+
+
+def camera_frame(angles: Tensor) -> tuple[Tensor, Tensor]:
+    """Position and axes of cameras on the unit sphere: the torch twin of ``core.camera`` (StyleSDF, specification §2).
+
+    Shape:
+        angles: (B, 2) yaw, pitch [rad]; returns position (B, 3) and rotation (B, 3, 3), camera to world, columns x, y, z.
+    """
+    yaw, pitch = angles[:, 0], angles[:, 1]
+    z_axis = torch.stack((pitch.cos() * yaw.sin(), pitch.sin(), pitch.cos() * yaw.cos()), dim=-1)
+    zero = torch.zeros_like(yaw)
+    # up x z, normalised, in closed form: it stays defined when the camera looks straight down.
+    x_axis = torch.stack((yaw.cos(), zero, -yaw.sin()), dim=-1)
+    y_axis = torch.linalg.cross(z_axis, x_axis)
+    return z_axis, torch.stack((x_axis, y_axis, z_axis), dim=-1)
+
+
+def rays(angles: Tensor, size: int, half_fov: float = HALF_FOV) -> tuple[Tensor, Tensor]:
+    """Rays through the pixel centres; directions have optical-axis length 1, so a ray parameter *is* a depth.
+
+    Shape:
+        angles: (B, 2); returns origins (B, 3) and directions (B, size * size, 3), row by row from the top.
+    """
+    position, rotation = camera_frame(angles)
+    steps = (torch.arange(size, device=angles.device, dtype=angles.dtype) + 0.5) * (2.0 / size) - 1.0
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    tangent = math.tan(half_fov)
+    local = torch.stack((u * tangent, -v * tangent, -torch.ones_like(u)), dim=-1).reshape(1, size * size, 3)
+    return position, local.expand(len(angles), -1, -1) @ rotation.transpose(1, 2)
+
+
+def project(points: Tensor, angles: Tensor, half_fov: float = HALF_FOV) -> tuple[Tensor, Tensor]:
+    """Where cameras see world points.
+
+    Shape:
+        points: (B, N, 3); angles: (B, 2); returns uv (B, N, 2) in [-1, 1] inside the picture, v down, and depth (B, N).
+    """
+    position, rotation = camera_frame(angles)
+    local = (points - position[:, None]) @ rotation
+    depth = -local[..., 2]
+    scale = math.tan(half_fov) * depth.clamp(min=1e-6)
+    return torch.stack((local[..., 0] / scale, -local[..., 1] / scale), dim=-1), depth
+
+
+def unproject(depth: Tensor, angles: Tensor, half_fov: float = HALF_FOV) -> Tensor:
+    """World points of a depth map.
+
+    Shape:
+        depth: (B, 1, h, h) optical-axis depth; returns (B, 3, h, h).
+    """
+    batch, _, height, width = depth.shape
+    position, directions = rays(angles, width, half_fov)
+    points = position[:, None] + directions * depth.reshape(batch, height * width, 1)
+    return points.transpose(1, 2).reshape(batch, 3, height, width)
+
+
+# --------------------------------------------------------------------------------------------------------- surfaces
+
+
+def extended(values: Tensor, mask: Tensor) -> Tensor:
+    """Carry values from where they are known to everywhere else (pull and push through a pyramid of averages).
+
+    Where ``mask`` is 1 the values come back untouched; elsewhere they fade into averages of known neighbours.
+
+    Shape:
+        values: (B, C, H, W); mask: (B, 1, H, W) in [0, 1]; H and W any size. Returns (B, C, H, W).
+    """
+    height, width = values.shape[-2:]
+    if height <= 1 and width <= 1:
+        return values
+    window = (min(2, height), min(2, width))
+    total = functional.avg_pool2d(mask, window, ceil_mode=True)
+    coarse = functional.avg_pool2d(values * mask, window, ceil_mode=True) / total.clamp(min=1e-6)
+    # A coarse cell counts as known as soon as a quarter of it is: thin known strips must not be diluted on the way up.
+    coarse = extended(coarse, (total * 4.0).clamp(max=1.0))
+    grown = functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
+    return values * mask + grown * (1.0 - mask)
+
+
+def normals_of(points: Tensor) -> Tensor:
+    """Unit normals of a map of surface points by central differences, turned towards a camera whose rows run down.
+
+    Shape:
+        points: (B, 3, h, w); returns (B, 3, h, w).
+    """
+    padded = functional.pad(points, (1, 1, 1, 1), mode="replicate")
+    right = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
+    down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+    return functional.normalize(torch.linalg.cross(down, right, dim=1), dim=1, eps=1e-12)
+
+
+def resized_surface(points: Tensor, alpha: Tensor, size: int) -> Tensor:
+    """Surface points at another resolution: smooth on the surface, without bridges over its contours.
+
+    Shape:
+        points: (B, 3, h, w), valid where alpha (B, 1, h, w) > 0.5; returns (B, 3, size, size).
+    """
+    known = extended(points, (alpha > 0.5).to(points.dtype))
+    if size <= points.shape[-1]:
+        return known if size == points.shape[-1] else functional.interpolate(known, size=size, mode="nearest-exact")
+    smooth = functional.interpolate(known, size=size, mode="bilinear", align_corners=False)
+    nearest = functional.interpolate(known, size=size, mode="nearest-exact")
+    bridge = (smooth - nearest).norm(dim=1, keepdim=True) > 0.5 * DEPTH_STEP
+    return torch.where(bridge, nearest, smooth)
+
+
+def _smoothstep(low: float, high: float, value: Tensor) -> Tensor:
+    """0 below ``low``, 1 above ``high``, a cubic between."""
+    unit = ((value - low) / (high - low)).clamp(0.0, 1.0)
+    return unit * unit * (3.0 - 2.0 * unit)
+
+
+def _box(values: Tensor, radius: int) -> Tensor:
+    """Mean over a square window; beyond the border the picture repeats its edge."""
+    if radius < 1:
+        return values
+    return functional.avg_pool2d(functional.pad(values, (radius,) * 4, mode="replicate"), 2 * radius + 1, stride=1)
+
+
+def _eroded(mask: Tensor, radius: int) -> Tensor:
+    """Minimum over a square window; the picture's border does not count as an edge."""
+    if radius < 1:
+        return mask
+    return -functional.max_pool2d(-mask, 2 * radius + 1, stride=1, padding=radius)
+
+
+# ------------------------------------------------------------------------------------------------------ source view
+
+
+def source_view(
+    photo: Tensor, depth: Tensor, alpha: Tensor, matte: Tensor, angles: Tensor, half_fov: float = HALF_FOV
+) -> SourceView:
+    """Prepare a photo and the surface found in it for look-ups; once a photo or edit, not once a frame.
+
+    Source pixels count less where the photo and the surface may disagree: near the matte's edge, near the rendered
+    silhouette, at depth contours (a nose before a cheek), and where the surface is seen at a grazing angle.
+
+    Shape:
+        photo: (B, C, H, W) in [-1, 1]; depth, alpha: (B, 1, h, w) rendered from the source camera, depth along the
+        optical axis, valid where alpha > 0.5; matte: (B, 1, any, any) of the head, 0..1; angles: (B, 2).
+    """
+    size = depth.shape[-1]
+    cut, fade = max(1, round(EDGE_CUT * size)), max(1, round(EDGE_FADE * size / 2))
+    matte = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+    seen = (alpha > 0.5).to(depth.dtype)
+    depth = extended(depth, seen)
+    low, high = -functional.max_pool2d(-depth, 3, 1, 1), functional.max_pool2d(depth, 3, 1, 1)
+    flat = ((high - low) * (size / 128.0) < 2.0 * DEPTH_STEP).to(depth.dtype)
+    inside = _eroded(seen * (matte > 0.5).to(depth.dtype) * flat, cut)
+    # Blur, then keep the inner half of the ramp: the fade never reaches over the eroded edge.
+    feather = (2.0 * _box(_box(inside, fade), fade) - 1.0).clamp(min=0.0)
+    points = unproject(depth, angles, half_fov)
+    position, _ = camera_frame(angles)
+    towards = functional.normalize(position[:, :, None, None] - points, dim=1)
+    facing = (_box(normals_of(points), 1) * towards).sum(dim=1, keepdim=True)
+    weight = feather * _smoothstep(GRAZING_NONE, GRAZING_FULL, facing)
+    known = functional.interpolate(
+        _eroded((matte > 0.5).to(depth.dtype), cut), size=photo.shape[-2:], mode="bilinear", align_corners=False
+    )
+    return SourceView(extended(photo, known), depth, weight, angles, half_fov)
+
+
+def look_up(
+    view: SourceView, points: Tensor, normals: Tensor | None = None, *, mirrored: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The photo's colour at surface points, and how far it may be believed.
+
+    Args:
+        view: Photo, surface and camera, as ``source_view`` prepares them.
+        points: Surface points of any view.
+        normals: Unit outward normals there, or None; they keep a thin part's back from taking its front's colour.
+        mirrored: Ask for the mirror image of the points about the head's symmetry plane x = 0 instead.
+
+    Shape:
+        points, normals: (B, N, 3); returns colour (B, N, C) and confidence (B, N) in [0, 1].
+    """
+    if mirrored:
+        flip = points.new_tensor((-1.0, 1.0, 1.0))
+        points = points * flip
+        normals = None if normals is None else normals * flip
+    uv, depth = project(points, view.angles, view.half_fov)
+    grid = uv[:, :, None]
+    colour = functional.grid_sample(view.photo, grid, padding_mode="border", align_corners=False)[..., 0]
+    surface = functional.grid_sample(
+        torch.cat((view.depth, view.weight), dim=1), grid, padding_mode="border", align_corners=False
+    )[..., 0]
+    miss = (depth - surface[:, 0]).abs()
+    confidence = surface[:, 1] * (1.0 - _smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
+    confidence = confidence * (uv.abs().amax(dim=-1) < 1.0).to(depth.dtype)
+    if normals is not None:
+        position, _ = camera_frame(view.angles)
+        towards = functional.normalize(position[:, None] - points, dim=-1)
+        confidence = confidence * _smoothstep(-0.1, GRAZING_NONE, (normals * towards).sum(dim=-1))
+    return colour.transpose(1, 2), confidence
+
+
+def merged(view: SourceView, points: Tensor, normals: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Direct look-up over mirrored look-up: colour x confidence, and the two confidences.
+
+    With c and m the direct and mirrored confidence the colour is ``direct·c + mirrored·(1 − c)·m``; its confidence is
+    therefore ``c + (1 − c)·m``.
+
+    Shape:
+        points, normals: (B, N, 3); returns premultiplied colour (B, N, C), direct (B, N), mirrored (B, N).
+    """
+    colour, direct = look_up(view, points, normals)
+    other, mirror = look_up(view, points, normals, mirrored=True)
+    mirror = mirror * MIRROR_TRUST
+    premultiplied = colour * direct[..., None] + other * ((1.0 - direct) * mirror)[..., None]
+    return premultiplied, direct, mirror
+
+
+def guide(
+    view: SourceView, points: Tensor, alpha: Tensor, normals: Tensor | None = None, size: int = GUIDE_SIZE
+) -> Tensor:
+    """The decoder's guide for a target view: what the photo knows of each of its pixels.
+
+    Channels: 0–2 photo colour x confidence (direct over mirrored), 3 direct confidence, 4 rendered alpha,
+    5 mirrored confidence. Confidences are 0 outside the rendered head.
+
+    Shape:
+        points: (B, 3, h, h) world points of the target view's pixels, valid where alpha > 0.5;
+        alpha: (B, 1, any, any); normals: (B, 3, h, h) or None; returns (B, 6, size, size).
+    """
+    batch = len(points)
+    coverage = functional.interpolate(alpha, size=points.shape[-2:], mode="bilinear", align_corners=False)
+    dense = resized_surface(points, coverage, size)
+    flat_normals = None
+    if normals is not None:
+        resized = functional.interpolate(normals, size=(size, size), mode="bilinear", align_corners=False)
+        flat_normals = functional.normalize(resized, dim=1, eps=1e-12).flatten(2).transpose(1, 2)
+    colour, direct, mirror = merged(view, dense.flatten(2).transpose(1, 2), flat_normals)
+    alpha = functional.interpolate(alpha, size=(size, size), mode="bilinear", align_corners=False).clamp(0.0, 1.0)
+    on_head = (alpha > 0.02).to(alpha.dtype)
+    channels = torch.cat((colour, direct[..., None], mirror[..., None]), dim=-1).transpose(1, 2)
+    channels = channels.reshape(batch, 5, size, size) * on_head
+    return torch.cat((channels[:, :4], alpha, channels[:, 4:]), dim=1)
+
+
+def blend(guide: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
+    """Picture and alpha of a decoder with a guide: the photo where both sight and decoder trust it.
+
+    ``picture = t·photo + (1 − t)·rgb`` with ``t = sigmoid(trust)·(c + (1 − c)·m)``.
+
+    Shape:
+        guide: (B, 6, S, S); decoded: (B, 5, S, S) rgb, alpha logit, trust logit; returns picture (B, 3, S, S) in [-1, 1]
+        (unclamped) and alpha (B, 1, S, S).
+    """
+    trust = decoded[:, 4:5].sigmoid()
+    direct, mirror = guide[:, 3:4], guide[:, 5:6]
+    confidence = direct + (1.0 - direct) * mirror
+    # The guide's colour is already multiplied by its confidence, so no division can blow up where it is 0.
+    picture = trust * guide[:, :3] + (1.0 - trust * confidence) * decoded[:, :3]
+    return picture, decoded[:, 3:4].sigmoid()
