@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.camera import HALF_FOV
+
 __all__ = [
     "GUIDE_CHANNELS",
     "GUIDE_SIZE",
-    "HALF_FOV",
     "SourceView",
     "blend",
     "camera_frame",
@@ -38,8 +39,6 @@ __all__ = [
     "unproject",
 ]
 
-# Half field of view of the canonical camera, the same number as core.camera (StyleSDF, half-angle 6 degrees).
-HALF_FOV = math.radians(6.0)
 # Channels of the decoder's guide: colour x confidence (3), direct confidence, rendered alpha, mirrored confidence.
 GUIDE_CHANNELS = 6
 GUIDE_SIZE = 256

@@ -190,7 +190,7 @@ def test_resampling_a_surface_does_not_bridge_its_contours() -> None:
     points = torch.zeros(1, 3, 16, 16)
     points[:, 2, :, 8:] = 0.1
     larger = visibility.resized_surface(points, torch.ones(1, 1, 16, 16), 64)
-    assert larger[:, 2].unique().tolist() == pytest.approx([0.0, 0.1])
+    assert torch.minimum(larger[:, 2].abs(), (larger[:, 2] - 0.1).abs()).max() < 1e-6
 
 
 def test_a_batch_is_its_members() -> None:
