@@ -1,0 +1,1 @@
+"""How close a head comes to its photo: metrics, protocols and tables."""

@@ -1,0 +1,54 @@
+"""A wish for a picture, and the picture.
+
+Both are values that may cross threads: a request holds all that is needed to render it, a frame remembers the request
+it answers. Tensors never appear here; the inversion inside a request is opaque to everybody but the engine.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.camera import Camera
+from core.edit import LatentEdit
+
+LAYERS = ("picture", "normals", "depth", "generator")
+"""What can be rendered: the head in the photo's own colours, normals, depth, the generator's colours alone."""
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """Everything needed to render one picture. Hashable; equal requests give the same pixels."""
+
+    inversion: Any
+    """The ``Inversion`` of the photo; opaque here."""
+    edit: LatentEdit
+    camera: Camera
+    size: int
+    """Pixels a side."""
+    layer: str = "picture"
+    """One of ``LAYERS``."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"a picture needs at least one pixel, got size {self.size}")
+        if self.layer not in LAYERS:
+            raise ValueError(f"unknown layer {self.layer!r}, known: {', '.join(LAYERS)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A rendered picture.
+
+    Shape:
+        pixels (size, size, 3) uint8 sRGB, straight (not premultiplied); alpha (size, size) uint8, 255 = head.
+    """
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8]
+    request: RenderRequest
+    milliseconds: float
+    """How long rendering took."""
+    clamped: bool
+    """Whether the camera asked for lay outside what the model was trained for and was moved back."""
