@@ -91,7 +91,7 @@ def camera_frame(angles: Tensor) -> tuple[Tensor, Tensor]:
     """Position and axes of cameras on the unit sphere: the torch twin of ``core.camera`` (StyleSDF, specification §2).
 
     Shape:
-        angles: (B, 2) yaw, pitch [rad]; returns position (B, 3) and rotation (B, 3, 3), camera to world, columns x, y, z.
+        angles: (B, 2) yaw, pitch [rad]; returns position (B, 3) and camera-to-world rotation (B, 3, 3), columns x, y, z.
     """
     yaw, pitch = angles[:, 0], angles[:, 1]
     z_axis = torch.stack((pitch.cos() * yaw.sin(), pitch.sin(), pitch.cos() * yaw.cos()), dim=-1)
@@ -330,8 +330,8 @@ def blend(guide: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
     ``picture = t·photo + (1 − t)·rgb`` with ``t = sigmoid(trust)·(c + (1 − c)·m)``.
 
     Shape:
-        guide: (B, 6, S, S); decoded: (B, 5, S, S) rgb, alpha logit, trust logit; returns picture (B, 3, S, S) in [-1, 1]
-        (unclamped) and alpha (B, 1, S, S).
+        guide: (B, 6, S, S); decoded: (B, 5, S, S) rgb, alpha logit, trust logit; returns picture (B, 3, S, S) in
+        [-1, 1] (unclamped) and alpha (B, 1, S, S).
     """
     trust = decoded[:, 4:5].sigmoid()
     direct, mirror = guide[:, 3:4], guide[:, 5:6]
