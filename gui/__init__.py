@@ -1,1 +1,1 @@
-"""The window: one front end on ``core``. It never imports PyTorch at start, and never outside the engine thread."""
+"""The window: one front end on ``core``. It never imports torch; heavy work belongs to ``engine_worker``'s thread."""

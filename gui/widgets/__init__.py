@@ -1,1 +1,1 @@
-"""Widgets read models and emit intent; they reach neither the engine thread nor the operations."""
+"""Widgets read models and emit what a person wants; none of them knows the worker or the operations."""

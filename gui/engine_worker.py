@@ -1,0 +1,272 @@
+"""One thread, one engine, a queue of jobs and one slot for the frame that is wanted.
+
+Everything heavy goes through here. Jobs run in order; live frames are served between jobs and at every yield point of
+a running job, so that a long export never freezes the picture under the hand. The slot holds one request: a newer wish
+overwrites it. Results come back through queued signals and are handed out in the window's thread. The engine is made in
+the worker's thread by an injected factory, so this file imports neither torch nor the engine. The shape follows Anki's
+task manager and StyleGAN3's asynchronous renderer.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from core.camera import CameraLimits
+from core.edit import Attribute
+from core.errors import CameoError, Cancelled
+from core.frame import RenderRequest
+from core.job import Job
+
+logger = logging.getLogger(__name__)
+
+STOP_PATIENCE_S = 20.0
+"""How long ``stop`` waits for the thread; the longest stretch without a report is importing torch on a slow disk."""
+
+Work = Callable[[Any, Job], Any]
+"""A job's function: (engine, job) -> result, run in the worker's thread."""
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What the window may know about an open engine."""
+
+    weights_name: str
+    device_name: str
+    limits: CameraLimits
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(eq=False)
+class _Order:
+    """A job on its way through the worker."""
+
+    work: Work
+    on_done: Callable[[Any], None]
+    on_error: Callable[[CameoError], None]
+    background: bool
+    job: Job = field(default_factory=Job.quiet)
+    result: Any = None
+    error: CameoError | None = None
+
+
+class EngineWorker(QObject):
+    """Runs jobs and frames on one engine in one thread.
+
+    Args:
+        open_engine: makes the engine; called once, in the worker's thread, when it is first needed.
+        parent: the owner.
+    """
+
+    engine_opened = Signal(object)
+    """EngineFacts, once."""
+    frame_rendered = Signal(object)
+    """A Frame."""
+    frame_failed = Signal(object, object)
+    """The RenderRequest and the CameoError."""
+    job_began = Signal(object, bool)
+    """A Job, and whether it runs in the background."""
+    job_reported = Signal(object, float, str)
+    """Job, fraction 0..1, stage."""
+    job_ended = Signal(object)
+    """A Job that is done, failed or cancelled; sent before its callback is called."""
+    _ended = Signal(object)
+
+    def __init__(self, open_engine: Callable[[], Any], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._open_engine = open_engine
+        self._engine: Any = None
+        self._condition = threading.Condition()
+        self._queue: deque[_Order] = deque()
+        self._slot: RenderRequest | None = None
+        self._running: _Order | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._ended.connect(self._hand_out, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job that is not in the background runs or waits."""
+        with self._condition:
+            orders = [*self._queue, *([self._running] if self._running else [])]
+            return any(not order.background and not order.job.cancelled for order in orders)
+
+    def submit(
+        self,
+        label: str,
+        work: Work,
+        on_done: Callable[[Any], None],
+        on_error: Callable[[CameoError], None],
+        *,
+        background: bool = False,
+    ) -> Job:
+        """Queue a job.
+
+        Args:
+            label: what it is, for a person.
+            work: called as ``work(engine, job)`` in the worker's thread.
+            on_done: called with the result, in the window's thread.
+            on_error: called with the error, in the window's thread; a cancelled job gives ``Cancelled``.
+            background: let every other job go first, and do not show it as something to wait for.
+
+        Returns:
+            The job, whose ``cancel`` may be called at once.
+        """
+        order = _Order(work, on_done, on_error, background)
+
+        def report(fraction: float, stage: str) -> None:
+            if not self._stopping:
+                self.job_reported.emit(order.job, fraction, stage)
+
+        order.job = Job(label, on_report=report, on_yield=self._serve_slot)
+        with self._condition:
+            if self._stopping:
+                raise RuntimeError("the worker has been stopped")
+            self._queue.append(order)
+            self._start_thread()
+            self._condition.notify()
+        self.job_began.emit(order.job, background)
+        return order.job
+
+    def request(self, request: RenderRequest) -> None:
+        """Wish for a frame; a wish that has not been begun is forgotten."""
+        with self._condition:
+            if self._stopping:
+                return
+            self._slot = request
+            self._start_thread()
+            self._condition.notify()
+
+    def cancel_all(self) -> None:
+        """Cancel every job, running or waiting, and forget the wished frame."""
+        with self._condition:
+            self._slot = None
+            for order in (*self._queue, *([self._running] if self._running else [])):
+                order.job.cancel()
+            self._condition.notify()
+
+    def stop(self) -> bool:
+        """Cancel everything and wait for the thread; no signal is sent afterwards.
+
+        Returns:
+            Whether the thread has ended.
+        """
+        with self._condition:
+            self._stopping = True
+        self.cancel_all()
+        thread = self._thread
+        if thread is None:
+            return True
+        thread.join(STOP_PATIENCE_S)
+        if thread.is_alive():
+            logger.warning("the engine's thread did not end within %.0f s", STOP_PATIENCE_S)
+        return not thread.is_alive()
+
+    # -- the worker's thread -------------------------------------------------------------------------------------------
+
+    def _start_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="cameo-engine", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        frame_last = False
+        while True:
+            with self._condition:
+                while not (self._stopping or self._slot or self._queue):
+                    self._condition.wait()
+                if self._stopping:
+                    self._engine = None
+                    return
+                # A frame goes first, but never twice in a row while a job waits: the job serves frames as it runs.
+                frame_first = self._slot is not None and not (frame_last and self._queue)
+                order = None if frame_first else self._take()
+                self._running = order
+            frame_last = frame_first
+            if order is None:
+                self._serve_slot()
+            else:
+                self._carry_out(order)
+
+    def _take(self) -> _Order:
+        chosen = next((order for order in self._queue if not order.background), self._queue[0])
+        self._queue.remove(chosen)
+        return chosen
+
+    def _carry_out(self, order: _Order) -> None:
+        try:
+            if order.job.cancelled:
+                raise Cancelled
+            engine = self._opened(order.job)
+            order.result = order.work(engine, order.job)
+        except CameoError as error:
+            order.error = error
+        except Exception as error:  # noqa: BLE001 - the worker's door: nothing may end the thread
+            order.error = _unexpected(order.job.label, error)
+        with self._condition:
+            self._running = None
+            stopping = self._stopping
+        if not stopping:
+            self._ended.emit(order)
+
+    def _opened(self, job: Job) -> Any:
+        if self._engine is None:
+            job.report(0.0, "Loading the model")
+            self._engine = self._open_engine()
+            engine = self._engine
+            facts = EngineFacts(engine.weights_name, engine.device_name, engine.limits, tuple(engine.attributes))
+            logger.info("engine open: %s on %s", facts.weights_name, facts.device_name)
+            if not self._stopping:
+                self.engine_opened.emit(facts)
+        return self._engine
+
+    def _serve_slot(self) -> None:
+        with self._condition:
+            request, self._slot = self._slot, None
+            if request is None or self._engine is None or self._stopping:
+                return
+        try:
+            frame = self._engine.render(request)
+        except CameoError as error:
+            self._say_failed(request, error)
+        except Exception as error:  # noqa: BLE001 - the worker's door: nothing may end the thread
+            self._say_failed(request, _unexpected("Rendering", error))
+        else:
+            if not self._stopping:
+                self.frame_rendered.emit(frame)
+
+    def _say_failed(self, request: RenderRequest, error: CameoError) -> None:
+        if not self._stopping:
+            self.frame_failed.emit(request, error)
+
+    # -- the window's thread -------------------------------------------------------------------------------------------
+
+    def _hand_out(self, order: _Order) -> None:
+        if self._stopping:
+            return
+        self.job_ended.emit(order.job)
+        if order.job.cancelled:
+            # A result that arrives after the wish to stop must not be taken: whoever cancelled has gone on.
+            order.on_error(order.error if isinstance(order.error, Cancelled) else Cancelled())
+        elif order.error is not None:
+            order.on_error(order.error)
+        else:
+            order.on_done(order.result)
+
+
+def _unexpected(label: str, error: Exception) -> CameoError:
+    """Words for an error that nobody foresaw; the log has the whole story."""
+    logger.exception("%s failed unexpectedly", label)
+    message = f"{label} failed unexpectedly: {type(error).__name__}."
+    made = CameoError(message, hint="Nothing has been lost. Please try again; the log has the details.")
+    made.__cause__ = error
+    return made
