@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from core.alignment.interpreter import HelperNetwork
 from core.alignment.resampling import Pixels, cut
@@ -207,11 +206,3 @@ def _moved(face: DetectedFace, affine: Array) -> DetectedFace:
         raise ValueError("only meshed faces are turned back")
     return face_from_landmarks(apply_affine(affine, face.landmarks), face.score)
 
-
-Mask = NDArray[np.float32]
-
-
-def segment_person(picture: Pixels) -> Mask:
-    """MediaPipe's person mask of a picture (256, 256, 3): (256, 256) float32, 0 to 1."""
-    out = HelperNetwork("person")(picture.astype(np.float32) / 255.0)
-    return next(iter(out.values())).reshape(256, 256).astype(np.float32)

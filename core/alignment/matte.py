@@ -1,0 +1,202 @@
+"""The alpha matte of a head: hair, face, ears and neck; no clothes, no shoulders, no background.
+
+MediaPipe's network knows persons, not heads. So its mask (three looks, because flags and curtains fool one) is cut again
+by colour: a graph cut (GrabCut, Rother et al. 2004) between what is surely head, from landmarks and an average head in
+the face's pose, and what is surely background or clothes, below and beside the neck. A guided filter (He et al. 2013)
+then lays the edge along hairs and skin at each size.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.alignment.interpreter import HelperNetwork
+from core.alignment.resampling import Pixels, cut
+from core.alignment.values import Array, Framing, apply_affine, compose_affine
+from core.camera import Camera
+
+Mask = NDArray[np.float32]
+
+WORK = 256  # side at which person network and graph cut run
+WIDE = 0.65  # the second look sees the crop at this scale, with what surrounds it
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+CHIN, JAW_LEFT, JAW_RIGHT = 152, 172, 397
+PERSON, DOUBT, NOBODY, SURE = 0.5, 0.5, 0.25, 0.9  # of the person mask
+SKULL_CENTRE, SKULL_RADII = (0.0, 0.012, -0.005), (0.066, 0.085, 0.085)  # of an average head, world units
+NECK_TOP, NECK_BOTTOM, NECK_RADIUS, NECK_DEPTH, NECK_LEAN = -0.07, -0.16, 0.045, -0.012, 0.25
+ROUNDS = 3  # of the graph cut; more change nothing one can see
+BRIDGE = 9  # pixels; what hangs on the head by less is not part of it
+FILTER_RADIUS, FILTER_EPSILON = 6, 2e-4  # at WORK pixels; colours in 0..1
+EDGE_LOW, EDGE_HIGH = 0.12, 0.88  # the filtered mask is stretched between these
+
+
+def head_mattes(
+    pixels: Pixels, to_crop: Array, crops: tuple[Pixels, ...], landmarks: Array, camera: Camera, framing: Framing
+) -> tuple[Mask, ...]:
+    """Mattes of one face at the sizes of several crops of it.
+
+    Args:
+        pixels: the photo (H, W, 3).
+        to_crop: (2, 3), photo pixels to unit crop coordinates.
+        crops: the crop at each size wanted, (S, S, 3); the first must be ``WORK`` pixels wide.
+        landmarks: (468, 2) in unit crop coordinates.
+        camera: the face's pose, with ``framing`` its picture's place in the crop.
+
+    Returns:
+        A matte (S, S) float32, 0 to 1, for each crop.
+    """
+    person = person_mask(pixels, to_crop, crops[0])
+    mask = _cut_head(crops[0], person, landmarks, camera, framing)
+    inside = _inside_photo(pixels.shape[0], pixels.shape[1], to_crop)
+    mattes = []
+    for crop in crops:
+        size = crop.shape[0]
+        matte = _refined(crop, mask)
+        matte *= cv2.resize(inside, (size, size), interpolation=cv2.INTER_LINEAR)
+        mattes.append(np.asarray(matte, dtype=np.float32))
+    return tuple(mattes)
+
+
+def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
+    """How likely each pixel of the crop (256, 256) shows a person: mean of three looks in the log-odds."""
+    network = HelperNetwork("person")
+
+    def look(picture: Pixels) -> Mask:
+        out = next(iter(network(picture.astype(np.float32) / 255.0).values()))
+        odds = np.clip(out.reshape(WORK, WORK), 1e-3, 1 - 1e-3)
+        return np.asarray(np.log(odds / (1 - odds)), dtype=np.float32)
+
+    margin = (1 - WIDE) / 2
+    shrink = np.array([[WIDE, 0.0, margin], [0.0, WIDE, margin]])
+    wide = look(cut(pixels, compose_affine(shrink, to_crop), WORK, sharp=False))
+    back = shrink * WORK
+    back[:, :2] = shrink[:, :2]
+    back[:, 2] += 0.5 * WIDE - 0.5
+    wide = cv2.warpAffine(wide, back, (WORK, WORK), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    mirrored = look(np.ascontiguousarray(crop[:, ::-1]))[:, ::-1]
+    return np.asarray(1 / (1 + np.exp(-(look(crop) + mirrored + wide) / 3)), dtype=np.float32)
+
+
+def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, framing: Framing) -> Mask:
+    """The binary head mask (WORK, WORK) as float32, by a graph cut of the person mask."""
+    points = landmarks * WORK
+    face = np.zeros((WORK, WORK), np.uint8)
+    cv2.fillPoly(face, [points[list(FACE_OVAL)].astype(np.int32)], 1)
+    neck = _silhouette(_neck_points(), camera, framing)
+    skull = _silhouette(_skull_points(), camera, framing)
+    chin, jaw = points[CHIN, 1], (points[JAW_LEFT, 1] + points[JAW_RIGHT, 1]) / 2
+    rows = np.arange(WORK)[:, None] + np.zeros((1, WORK))
+
+    label = np.full((WORK, WORK), cv2.GC_PR_FGD, np.uint8)
+    label[person <= DOUBT] = cv2.GC_PR_BGD
+    beside = (neck == 0) & (face == 0)
+    label[(rows > jaw) & beside] = cv2.GC_PR_BGD
+    label[(rows > (chin + WORK) / 2) & beside] = cv2.GC_BGD
+    label[person <= NOBODY] = cv2.GC_BGD
+    label[(person > SURE) & (skull > 0) & (rows < jaw - 20)] = cv2.GC_FGD
+    label[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
+    cv2.setRNGSeed(0)  # its k-means; the same photo gives the same matte
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(crop, label, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    mask = ((label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)).astype(np.uint8)
+    return _connected(mask, face).astype(np.float32)
+
+
+def _connected(mask: NDArray[np.uint8], face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The part of a mask that holds the face and hangs on it by more than a thread; without holes."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (BRIDGE, BRIDGE))
+    core = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
+    count, labels = cv2.connectedComponents(core)
+    if count > 1:
+        sizes = np.bincount(labels[(face > 0) & (core > 0)], minlength=count)
+        sizes[0] = 0
+        core = (labels == sizes.argmax()).astype(np.uint8)
+    grown = cv2.dilate(core, disc) & mask  # gives curls and ear tips back
+    outside, labels = cv2.connectedComponents(1 - grown)
+    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    background = np.isin(labels, border) & (grown == 0)
+    return np.asarray(~background if outside > 1 else grown > 0).astype(np.uint8)
+
+
+def _refined(crop: Pixels, mask: Mask) -> Mask:
+    """The mask at the crop's size, its edge following the crop's colours (guided filter with a colour guide)."""
+    size = crop.shape[0]
+    work = min(size, 2 * WORK)  # the filter's coefficients are smooth: half size is enough for a large crop
+    guide = cv2.resize(crop, (work, work), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    start = cv2.resize(mask, (work, work), interpolation=cv2.INTER_LINEAR)
+    slope, offset = _guided_coefficients(guide, start, FILTER_RADIUS * work // WORK, FILTER_EPSILON)
+    if work != size:
+        slope = cv2.resize(slope, (size, size), interpolation=cv2.INTER_LINEAR)
+        offset = cv2.resize(offset, (size, size), interpolation=cv2.INTER_LINEAR)
+        guide = crop.astype(np.float32) / 255.0
+    matte = (slope * guide).sum(axis=2) + offset
+    return np.asarray(np.clip((matte - EDGE_LOW) / (EDGE_HIGH - EDGE_LOW), 0.0, 1.0), dtype=np.float32)
+
+
+def _guided_coefficients(guide: Mask, mask: Mask, radius: int, epsilon: float) -> tuple[Mask, Mask]:
+    """He et al. 2013, equations 14 and 15: slope (S, S, 3) and offset (S, S) of the local linear model."""
+
+    def mean(values: Mask) -> Mask:
+        return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1)), dtype=np.float32)
+
+    average, mask_average = mean(guide), mean(mask)
+    covariance = mean(guide * mask[..., None]) - average * mask_average[..., None]
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
+    products = np.stack([guide[..., i] * guide[..., j] for i, j in pairs], axis=2)
+    moments = [mean(np.ascontiguousarray(products[..., k])) for k in range(6)]
+    rr, rg, rb, gg, gb, bb = (
+        moment - average[..., i] * average[..., j] + (epsilon if i == j else 0.0)
+        for moment, (i, j) in zip(moments, pairs, strict=True)
+    )
+    # the symmetric 3 x 3 inverse, written out: a batched solver is ten times slower
+    i_rr, i_rg, i_rb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
+    i_gg, i_gb, i_bb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
+    determinant = rr * i_rr + rg * i_rg + rb * i_rb
+    r, g, b = covariance[..., 0], covariance[..., 1], covariance[..., 2]
+    slope = np.stack(
+        [i_rr * r + i_rg * g + i_rb * b, i_rg * r + i_gg * g + i_gb * b, i_rb * r + i_gb * g + i_bb * b], axis=2
+    )
+    slope /= determinant[..., None]
+    offset = mask_average - (slope * average).sum(axis=2)
+    return mean(slope), mean(offset)
+
+
+def _inside_photo(height: int, width: int, to_crop: Array) -> Mask:
+    """1 where the crop shows the photo, 0 where it was mirrored, (WORK, WORK), with an edge of two pixels."""
+    corners = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+    polygon = apply_affine(to_crop, corners) * WORK - 0.5
+    mask = np.zeros((WORK, WORK), np.uint8)
+    bound = 8.0 * WORK  # beyond this the polygon's fixed-point coordinates would overflow for tiny faces
+    cv2.fillConvexPoly(mask, np.round(np.clip(polygon, -bound, bound) * 16).astype(np.int32), 1, shift=4)
+    if mask.all():
+        return np.ones((WORK, WORK), np.float32)
+    eroded = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.blur(eroded.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
+
+
+def _silhouette(points: Array, camera: Camera, framing: Framing) -> NDArray[np.uint8]:
+    """Convex outline (WORK, WORK) of world points (N, 3) in the crop."""
+    picture = apply_affine(framing.matrix(), (camera.project(points)[0] + 1.0) / 2.0) * WORK
+    mask = np.zeros((WORK, WORK), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(picture.astype(np.int32)), 1)
+    return mask
+
+
+def _neck_points() -> Array:
+    """A cone from under the jaw, leaning back with depth, wider towards the shoulders."""
+    angle = np.linspace(0.0, 2 * np.pi, 24, endpoint=False)
+    rings = []
+    for y in np.linspace(NECK_TOP, NECK_BOTTOM, 8):
+        radius = NECK_RADIUS * (1 + 0.25 * max(0.0, (-y - 0.10) / 0.06))
+        depth = NECK_DEPTH - (NECK_TOP - y) * NECK_LEAN
+        rings.append(np.stack([radius * np.sin(angle), np.full(24, y), depth + radius * np.cos(angle)], axis=1))
+    return np.concatenate(rings)
+
+
+def _skull_points() -> Array:
+    angle, height = np.meshgrid(np.linspace(0, 2 * np.pi, 24, endpoint=False), np.linspace(-np.pi / 2, np.pi / 2, 13))
+    sphere = np.stack([np.cos(height) * np.sin(angle), np.sin(height), np.cos(height) * np.cos(angle)], axis=-1)
+    return np.asarray(sphere.reshape(-1, 3) * SKULL_RADII + SKULL_CENTRE)
