@@ -49,7 +49,7 @@ def test_a_test_that_leaves_something_behind_fails(case: str, tmp_path: Path) ->
             str(tmp_path),
             str(inner),
         ],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
