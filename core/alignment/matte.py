@@ -1,6 +1,6 @@
 """The alpha matte of a head: hair, face, ears and neck; no clothes, no shoulders, no background.
 
-MediaPipe's network knows persons, not heads. So its mask (three looks, because flags and curtains fool one) is cut again
+MediaPipe's network knows persons, not heads. So its mask (four looks, because flags and curtains fool one) is cut again
 by colour: a graph cut (GrabCut, Rother et al. 2004) between what is surely head, from landmarks and an average head in
 the face's pose, and what is surely background or clothes, below and beside the neck. A guided filter (He et al. 2013)
 then lays the edge along hairs and skin at each size.
@@ -18,7 +18,7 @@ from core.camera import Camera
 Mask = NDArray[np.float32]
 
 WORK = 256  # side at which person network and graph cut run
-WIDE = 0.65  # the second look sees the crop at this scale, with what surrounds it
+WIDE = (0.65, 0.45)  # two looks see the crop at these scales, with what surrounds it
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -27,6 +27,10 @@ CHIN, JAW_LEFT, JAW_RIGHT = 152, 172, 397
 PERSON, DOUBT, NOBODY, SURE = 0.5, 0.5, 0.25, 0.9  # of the person mask
 SKULL_CENTRE, SKULL_RADII = (0.0, 0.012, -0.005), (0.066, 0.085, 0.085)  # of an average head, world units
 NECK_TOP, NECK_BOTTOM, NECK_RADIUS, NECK_DEPTH, NECK_LEAN = -0.07, -0.16, 0.045, -0.012, 0.25
+FAR_HAIR, TOO_FAR = 55, 80  # pixels beyond skull, face and neck: hair must prove itself there, or cannot be
+NOT_SKIN, NEVER_SKIN = 9.0, 25.0  # squared distances from the face's own skin colour
+SKIN_SPREAD = (25.0, 4.0, 4.0)  # least standard deviations of skin in L, a, b: a neck lies in the shade
+LIKE_HAIR, HAIR_SPREAD = 9.0, (15.0, 4.0, 4.0)  # the same for hair
 ROUNDS = 3  # of the graph cut; more change nothing one can see
 BRIDGE = 9  # pixels; what hangs on the head by less is not part of it
 FILTER_RADIUS, FILTER_EPSILON = 6, 2e-4  # at WORK pixels; colours in 0..1
@@ -61,7 +65,11 @@ def head_mattes(
 
 
 def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
-    """How likely each pixel of the crop (256, 256) shows a person: mean of three looks in the log-odds."""
+    """How likely each pixel of the crop (256, 256) shows this person, 0 to 1.
+
+    Four looks in log-odds: the crop, mirrored, and with more of its surroundings twice. Half of their mean and half of
+    their minimum: a flag or a bystander rarely fools all of them, and the graph cut returns what one look missed.
+    """
     network = HelperNetwork("person")
 
     def look(picture: Pixels) -> Mask:
@@ -69,15 +77,16 @@ def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
         odds = np.clip(out.reshape(WORK, WORK), 1e-3, 1 - 1e-3)
         return np.asarray(np.log(odds / (1 - odds)), dtype=np.float32)
 
-    margin = (1 - WIDE) / 2
-    shrink = np.array([[WIDE, 0.0, margin], [0.0, WIDE, margin]])
-    wide = look(cut(pixels, compose_affine(shrink, to_crop), WORK, sharp=False))
-    back = shrink * WORK
-    back[:, :2] = shrink[:, :2]
-    back[:, 2] += 0.5 * WIDE - 0.5
-    wide = cv2.warpAffine(wide, back, (WORK, WORK), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    mirrored = look(np.ascontiguousarray(crop[:, ::-1]))[:, ::-1]
-    return np.asarray(1 / (1 + np.exp(-(look(crop) + mirrored + wide) / 3)), dtype=np.float32)
+    looks = [look(crop), look(np.ascontiguousarray(crop[:, ::-1]))[:, ::-1]]
+    for scale in WIDE:
+        margin = (1 - scale) / 2
+        shrink = np.array([[scale, 0.0, margin], [0.0, scale, margin]])
+        wide = look(cut(pixels, compose_affine(shrink, to_crop), WORK, sharp=False))
+        shrink[:, 2] = margin * WORK + 0.5 * scale - 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        looks.append(np.asarray(cv2.warpAffine(wide, shrink, (WORK, WORK), flags=flags), dtype=np.float32))
+    stack = np.stack(looks)
+    return np.asarray(1 / (1 + np.exp(-(stack.mean(axis=0) + stack.min(axis=0)) / 2)), dtype=np.float32)
 
 
 def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, framing: Framing) -> Mask:
@@ -92,10 +101,17 @@ def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, fram
 
     label = np.full((WORK, WORK), cv2.GC_PR_FGD, np.uint8)
     label[person <= DOUBT] = cv2.GC_PR_BGD
+    distance = cv2.distanceTransform(1 - np.maximum(np.maximum(skull, neck), face), cv2.DIST_L2, 5)
+    label[distance > FAR_HAIR] = cv2.GC_PR_BGD
     beside = (neck == 0) & (face == 0)
-    label[(rows > jaw) & beside] = cv2.GC_PR_BGD
-    label[(rows > (chin + WORK) / 2) & beside] = cv2.GC_BGD
-    label[person <= NOBODY] = cv2.GC_BGD
+    lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB).astype(np.float32)
+    eyes = points[[33, 263], 1].mean()
+    hair = _hanging_hair(lab, (person > SURE) & (face == 0), (person > DOUBT) & (face == 0), eyes)
+    collar, shirt = _clothes(lab, face)
+    label[(rows > jaw) & (beside | (collar & (face == 0))) & ~(hair & (rows < chin))] = cv2.GC_PR_BGD
+    label[(rows > jaw) & shirt & (face == 0) & ~hair] = cv2.GC_BGD
+    label[(rows > (chin + WORK) / 2) & beside & ~hair] = cv2.GC_BGD
+    label[(person <= NOBODY) | (distance > TOO_FAR)] = cv2.GC_BGD
     label[(person > SURE) & (skull > 0) & (rows < jaw - 20)] = cv2.GC_FGD
     label[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # its k-means; the same photo gives the same matte
@@ -103,6 +119,39 @@ def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, fram
     cv2.grabCut(crop, label, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     mask = ((label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)).astype(np.uint8)
     return _connected(mask, face).astype(np.float32)
+
+
+def _colour_distance(lab: Mask, sample: NDArray[np.bool_], least_spread: tuple[float, ...]) -> Mask:
+    """Squared distance of each colour (S, S, C) from a sample's median, in the sample's own robust deviations."""
+    colours = lab[sample]
+    if len(colours) < 16:
+        return np.full(lab.shape[:2], np.inf, np.float32)
+    middle = np.median(colours, axis=0)
+    spread = np.maximum(1.5 * 1.4826 * np.median(np.abs(colours - middle), axis=0), least_spread)
+    return np.asarray((((lab - middle) / spread) ** 2).sum(axis=2), dtype=np.float32)
+
+
+def _clothes(lab: Mask, face: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where the colour is hardly (first) or certainly not (second) this face's skin: collars, ties and shirts."""
+    cheeks = cv2.erode(face, np.ones((25, 25), np.uint8)) > 0
+    if not cheeks.any():
+        return np.zeros(face.shape, bool), np.zeros(face.shape, bool)
+    distance = _colour_distance(lab, cheeks, SKIN_SPREAD)
+    hue_distance = _colour_distance(lab[..., 1:], cheeks, SKIN_SPREAD[1:])
+    light = lab[..., 0] / np.median(lab[cheeks][:, 0])
+    # in deep shade nothing is certain: neither brightness nor hue is the skin's
+    certain = (light > 1.0) | ((light > 0.5) & (hue_distance > NEVER_SKIN))
+    return distance > NOT_SKIN, (distance > NEVER_SKIN) & certain
+
+
+def _hanging_hair(lab: Mask, sure: NDArray[np.bool_], possible: NDArray[np.bool_], eyes: float) -> NDArray[np.bool_]:
+    """What has the colour of the hair above the eyes and hangs down from it without a gap."""
+    above = np.arange(WORK)[:, None] < eyes
+    alike = possible & (_colour_distance(lab, sure & above, HAIR_SPREAD) < LIKE_HAIR)
+    opened = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels = cv2.connectedComponents(opened)
+    rooted = np.setdiff1d(np.unique(labels[above & (opened > 0)]), [0])
+    return np.isin(labels, rooted)
 
 
 def _connected(mask: NDArray[np.uint8], face: NDArray[np.uint8]) -> NDArray[np.uint8]:
