@@ -5,6 +5,7 @@ and lives in QSettings. An unknown key is kept out of the values but never a rea
 may meet a newer file.
 """
 
+import json
 import os
 import tempfile
 import tomllib
@@ -87,7 +88,5 @@ class Settings:
 
 
 def _toml(value: str | int) -> str:
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    return str(value)
+    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,70 @@
+# The one door to Cameo. `make` alone says what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+READY := $(VENV)/.ready
+READY_TRAINING := $(VENV)/.ready-training
+
+.PHONY: help install run test test-long check format golden bench train train-smoke install-eval clean
+
+help: ## say what each target does
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## make .venv with everything that running and testing need; quick when nothing changed
+
+# Runs again when a requirement changes; the file is a stamp.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Cameo needs Python 3.11 or newer; PYTHON=/path/to/python3.11 names one."; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "No virtual environment could be made; on Debian: sudo apt-get install python3-venv"; exit 1; }
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(READY_TRAINING): $(READY)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,training]'
+	@touch $@
+
+run: $(READY) ## open the window; PHOTO=portrait.jpg opens a photo in it
+	$(PY) main.py $(if $(PHOTO),"$(PHOTO)")
+
+test: $(READY) ## run the suite (contracts, style, types, units, window, journeys): under 10 minutes on two cores
+	$(PY) -m pytest
+
+test-long: $(READY) ## run everything, the tests that take minutes too
+	$(PY) -m pytest --long
+
+check: $(READY) ## lint, format, types and import contracts, without running anything
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+format: $(READY) ## put the code into the house's format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+golden: $(READY) ## compare the official networks with the reference numbers in CAMEO_GOLDEN (default ../shared/golden/reference)
+	$(PY) -m pytest tests/golden
+
+bench: $(READY) ## measure start, reconstruction, live view and memory against their limits; writes bench.json
+	$(PY) -m tests.bench
+
+train: $(READY_TRAINING) ## train cameo-256; see `python -m core train --help` for stages and resuming
+	$(PY) -m core train $(ARGS)
+
+train-smoke: $(READY_TRAINING) ## train for a few steps, to see that every stage runs
+	$(PY) -m core train --smoke $(ARGS)
+
+install-eval: $(READY) ## fetch what only evaluation needs
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,evaluation]'
+
+clean: ## remove what running and testing leave behind; the environment and the weights stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis cameo.egg-info bench.json
+	find core gui tests -name __pycache__ -type d -prune -exec rm -rf {} +
