@@ -1,0 +1,279 @@
+"""The loaded networks on one device, the caches of the two upper tiers, and nothing else.
+
+One thread owns an Engine. Values go in, values come out. Heavy methods report to a ``Job``, and a live frame may be
+rendered inside any report: therefore no state is half-changed across one, which here means that the caches are only
+written after their entries are complete.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from core import meshing
+from core.alignment import AlignedFace, DetectedFace, align, detect_faces
+from core.camera import Camera, CameraLimits
+from core.edit import ATTRIBUTES, Attribute, LatentEdit
+from core.errors import CameoError, FaceNotUsable, WeightsMissing
+from core.frame import Frame, RenderRequest
+from core.inversion import Inversion, invert, photo_tier, stranger_warnings
+from core.job import Job
+from core.models.bundle import read_networks
+from core.models.identity import IdentityEmbedding
+from core.models.networks import Networks
+from core.photo import Photo
+from core.rendering.edited import EditedHead, SourceHead, edited_head
+from core.rendering.frames import render_layer, to_pixels
+from core.surface import SurfaceMesh
+from core.tensors import choose_device, picture_tensor
+from core.weights import Registry
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_WEIGHTS = "cameo-256"
+IDENTITY_WEIGHTS = "dlib-face-embedding"
+# Entries of each tier's cache: the photo or edit at hand, and the one before (a switch back and forth costs nothing).
+CACHED = 2
+RECONSTRUCTION_SIZE = 256
+
+Value = TypeVar("Value")
+Pixels = NDArray[np.uint8]
+
+
+class Engine:
+    """Everything heavy, for one thread.
+
+    Args:
+        networks: A model, on its device.
+        weights_name: What it is called.
+        limits: Cameras it was trained for.
+        attributes: What it can edit.
+        embedding: Network that compares faces.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        weights_name: str,
+        limits: CameraLimits,
+        attributes: tuple[Attribute, ...],
+        embedding: IdentityEmbedding | None = None,
+    ) -> None:
+        self.weights_name = weights_name
+        self.limits = limits
+        self.attributes = attributes
+        self._networks = networks
+        self._embedding = embedding
+        self._sources: OrderedDict[Hashable, SourceHead] = OrderedDict()
+        self._heads: OrderedDict[Hashable, EditedHead] = OrderedDict()
+
+    @classmethod
+    def open(
+        cls,
+        weights: str = DEFAULT_WEIGHTS,
+        device: str = "auto",
+        threads: int | None = None,
+        registry: Registry | None = None,
+    ) -> Engine:
+        """Load a model.
+
+        Args:
+            weights: Name of a registered model.
+            device: "auto", or a torch device.
+            threads: CPU threads; torch's own choice when absent.
+            registry: Where weights are; the program's own folder by default.
+
+        Raises:
+            WeightsMissing, WeightsCorrupt: The weights are not there, or not what they should be.
+            CameoError: The device does not exist.
+        """
+        registry = registry or Registry()
+        entry = registry.entry(weights)
+        if entry.contract is None or entry.purpose != "head":
+            raise WeightsMissing(f"“{weights}” are no weights of a head model.", hint=f"Use {DEFAULT_WEIGHTS}.")
+        if threads is not None:
+            torch.set_num_threads(max(1, threads))
+        try:
+            place = choose_device(device)
+            torch.zeros(1, device=place)
+        except (RuntimeError, AssertionError) as error:
+            raise CameoError(f"The device “{device}” cannot be used.", hint="Use --device auto or cpu.") from error
+        paths = [path for path in registry.locate(weights).values() if path.suffix == ".safetensors"]
+        networks = read_networks(paths).ready(place)
+        identity = registry.locate(IDENTITY_WEIGHTS)["network"]
+        embedding = IdentityEmbedding.from_tensors(load_file(identity)).to(place)
+        offered = {name.casefold() for name in entry.contract.attributes} & {n.casefold() for n in networks.directions}
+        attributes = tuple(attribute for attribute in ATTRIBUTES if attribute.name.casefold() in offered)
+        logger.info("opened %s on %s", weights, place)
+        return cls(networks, weights, entry.contract.limits, attributes, embedding)
+
+    @property
+    def device_name(self) -> str:
+        """Where the networks are, for a person."""
+        device = self._networks.device
+        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+    # ------------------------------------------------------------------------------------------------- photo tier
+
+    def detect(self, photo: Photo, job: Job, detector: str = "mediapipe") -> tuple[DetectedFace, ...]:
+        """All faces of a photo, largest first.
+
+        Raises:
+            NoFaceFound: There is none.
+        """
+        return detect_faces(photo, job, detector)
+
+    def align(self, photo: Photo, job: Job, face: int = 0, detector: str = "mediapipe") -> AlignedFace:
+        """Find and cut out one face.
+
+        Args:
+            photo: The photo.
+            job: Where to report.
+            face: Which one, 0 being the largest.
+            detector: "mediapipe" or "facexlib".
+
+        Raises:
+            NoFaceFound: There is none.
+            FaceNotUsable: There is no such face, or it is too small or turned too far.
+        """
+        faces = self.detect(photo, job.part(0.0, 0.5), detector)
+        if not 0 <= face < len(faces):
+            count = "only one face" if len(faces) == 1 else f"only {len(faces)} faces"
+            raise FaceNotUsable(
+                f"There is no face {face}: the photo shows {count}.",
+                hint=f"Choose a face from 0 (the largest) to {len(faces) - 1}.",
+            )
+        return align(photo, faces[face], len(faces), job.part(0.5, 1.0))
+
+    def invert(self, photo: Photo, job: Job, face: int = 0, detector: str = "mediapipe") -> Inversion:
+        """Reconstruct the head in a photo.
+
+        Raises:
+            NoFaceFound, FaceNotUsable: There is no face that could be used.
+            Cancelled: Somebody asked to stop.
+        """
+        started = time.perf_counter()
+        aligned = self.align(photo, job.part(0.0, 0.4), face, detector)
+        aligned_at = time.perf_counter()
+        found = invert(self._networks, photo, aligned, self.limits, self.weights_name, job.part(0.4, 0.7))
+        seconds = {"align": aligned_at - started, "encode": time.perf_counter() - aligned_at}
+        job.report(0.7, "looking at the head")
+        source = photo_tier(self._networks, found)
+        job.report(0.85, "looking at the head")
+        head = self._edited(source, LatentEdit.none)
+        reconstruction, _ = self._picture(head, found.camera, RECONSTRUCTION_SIZE, "picture")
+        metrics = self.likeness(found.aligned, reconstruction)
+        warnings = [*photo.warnings]
+        if aligned.faces_found > 1:
+            which = "the largest is used" if face == 0 else f"face {face} is used"
+            warnings.append(f"The photo shows {aligned.faces_found} faces; {which}.")
+        warnings.extend(stranger_warnings(metrics))
+        inversion = Inversion(
+            found.aligned,
+            found.camera,
+            found.styles.copy(),
+            found.decoder_styles.copy(),
+            self.weights_name,
+            tuple(warnings),
+            metrics,
+            reconstruction,
+            seconds,
+        )
+        _remember(self._sources, inversion, source)
+        _remember(self._heads, (inversion, LatentEdit.none), head)
+        job.report(1.0, "head reconstructed")
+        return inversion
+
+    def likeness(self, aligned: AlignedFace, pixels: Pixels) -> dict[str, float]:
+        """How close a picture from the photo's camera comes to the photo: ``mae`` and ``identity_distance``.
+
+        Both go over the head matte only; outside it both pictures are the same grey.
+        """
+        device = self._networks.device
+        with torch.inference_mode():
+            inside = torch.from_numpy(aligned.matte256 > 0.5).to(device)[None, None]
+            both = torch.cat((picture_tensor(aligned.crop256, device), picture_tensor(pixels, device)))
+            both = torch.where(inside, both, torch.zeros_like(both))
+            share = inside.float().mean().clamp(min=1e-6)
+            metrics = {"mae": float((both[0] - both[1]).abs().mean() / share)}
+            if self._embedding is not None:
+                first, second = self._embedding((both + 1.0) / 2.0)
+                metrics["identity_distance"] = float((first - second).norm())
+        return metrics
+
+    # ------------------------------------------------------------------------------------------------ lower tiers
+
+    def render(self, request: RenderRequest) -> Frame:
+        """One picture of a head; its camera is moved back into what the model was trained for."""
+        started = time.perf_counter()
+        camera = request.camera.clamped(self.limits)
+        head = self._head(request.inversion, request.edit)
+        pixels, alpha = self._picture(head, camera, request.size, request.layer)
+        elapsed_ms = 1000.0 * (time.perf_counter() - started)
+        return Frame(pixels, alpha, request, elapsed_ms, camera is not request.camera)
+
+    def mesh(self, inversion: Inversion, edit: LatentEdit, resolution: int, job: Job) -> SurfaceMesh:
+        """The head's surface under an edit.
+
+        Raises:
+            CameoError: There is no surface, or the resolution is out of range.
+            Cancelled: Somebody asked to stop.
+        """
+        job.report(0.0, "preparing the head")
+        head = self._head(inversion, edit)
+        return meshing.extract(self._networks, head, resolution, job)
+
+    def turntable(
+        self, inversion: Inversion, edit: LatentEdit, path: Sequence[Camera], size: int, job: Job
+    ) -> Iterator[Frame]:
+        """Frames along a path, one by one; every frame is a yield point.
+
+        Raises:
+            Cancelled: Somebody asked to stop.
+        """
+        for number, camera in enumerate(path):
+            job.report(number / len(path), f"frame {number + 1} of {len(path)}")
+            yield self.render(RenderRequest(inversion, edit, camera, size))
+        job.report(1.0, "turntable ready")
+
+    # ---------------------------------------------------------------------------------------------------- private
+
+    def _picture(self, head: EditedHead, camera: Camera, size: int, layer: str) -> tuple[Pixels, Pixels]:
+        with torch.inference_mode():
+            return to_pixels(*render_layer(self._networks, head, camera, size, layer))
+
+    def _edited(self, source: SourceHead, edit: LatentEdit) -> EditedHead:
+        with torch.inference_mode():
+            return edited_head(self._networks, source, edit)
+
+    def _head(self, inversion: Inversion, edit: LatentEdit) -> EditedHead:
+        key = (inversion, edit)
+        return _cached(self._heads, key, lambda: self._edited(self._source(inversion), edit))
+
+    def _source(self, inversion: Inversion) -> SourceHead:
+        return _cached(self._sources, inversion, lambda: photo_tier(self._networks, inversion))
+
+
+def _cached(cache: OrderedDict[Hashable, Value], key: Hashable, make: Callable[[], Value]) -> Value:
+    """The cache's value for a key; made, and remembered, when it is not there."""
+    if key in cache:
+        cache.move_to_end(key)
+        return cache[key]
+    value = make()
+    _remember(cache, key, value)
+    return value
+
+
+def _remember(cache: OrderedDict[Hashable, Value], key: Hashable, value: Value) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    while len(cache) > CACHED:
+        cache.popitem(last=False)

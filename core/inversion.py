@@ -1,0 +1,191 @@
+"""The feed-forward way from an aligned face to latents: align, encode, reframe, encode again.
+
+E0 sees an FFHQ crop, whose place and size depend on where a detector puts eyes and mouth. It therefore also says how
+the canonical camera's picture lies in that crop (scale, roll, shift); the photo is cut again so that the crop *is*
+that picture, and then its pixels project onto the head without any fitting. Only arrangement and conversion live here:
+the networks are in ``core.models``, the pictures in ``core.rendering``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from core.alignment import AlignedFace, Framing
+from core.alignment.values import Array
+from core.camera import Camera, CameraLimits
+from core.job import Job
+from core.models.networks import Networks
+from core.photo import Photo
+from core.rendering.edited import SourceHead, source_head
+from core.tensors import alpha_tensor, picture_tensor
+
+# How often E0's framing is followed before the final crop: the second pass moves by about a pixel, a third by nothing.
+FRAMINGS = 2
+# dlib's own threshold: faces nearer than this are the same person.
+SAME_PERSON = 0.6
+# Mean absolute difference (in [-1, 1], over the head) above which a reconstruction does not show this photo.
+SAME_PICTURE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Inversion:
+    """All that was found in one photo. Immutable, compared by identity, opaque to a front end but for its first fields.
+
+    Shape:
+        reconstruction (256, 256, 3) uint8, the head seen by ``camera`` over the backdrop; styles (rows, style_dim) and
+        decoder_styles (rows_d, D) float32.
+    """
+
+    aligned: AlignedFace
+    """The face, cut so that its crop is the picture of ``camera``."""
+    camera: Camera
+    styles: NDArray[np.float32]
+    decoder_styles: NDArray[np.float32]
+    weights: str
+    """Name of the weights whose latents these are."""
+    warnings: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """``mae`` and ``identity_distance`` of the reconstruction; see ``core.evaluation`` for the whole list."""
+    reconstruction: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long ``align`` and ``encode`` took."""
+
+    def __post_init__(self) -> None:
+        for name in ("metrics", "seconds"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        for name in ("styles", "decoder_styles", "reconstruction"):
+            getattr(self, name).flags.writeable = False
+
+
+def encoder_input(picture: Tensor, matte: Tensor, channels: int = 4) -> Tensor:
+    """What E0 reads: colours on mid-grey, and alpha when it has a channel for it.
+
+    Shape:
+        picture (B, 3, S, S) in [-1, 1], matte (B, 1, S, S); returns (B, channels, 256, 256).
+    """
+    if channels == 3:
+        return functional.interpolate(picture, size=256, mode="area")
+    both = torch.cat((picture * matte, matte), dim=1)
+    return functional.interpolate(both, size=256, mode="area")
+
+
+def reframed(picture: Tensor, framing: Array) -> Tensor:
+    """The canonical camera's picture of a crop, by bilinear sampling; edges repeat.
+
+    Shape:
+        picture (1, C, S, S); framing (2, 3) from ``Framing.matrix``: unit picture to unit crop coordinates.
+    """
+    size = picture.shape[-1]
+    steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    affine = torch.from_numpy(framing).to(picture)
+    places = torch.stack((u, v, torch.ones_like(u)), dim=-1) @ affine.T
+    return functional.grid_sample(picture, places[None] * 2.0 - 1.0, padding_mode="border", align_corners=False)
+
+
+def compose(outer: Framing, inner: Framing) -> Framing:
+    """The framing that follows ``inner`` first and then ``outer``."""
+    matrix = outer.matrix()
+    centre = matrix[:, :2] @ (inner.matrix() @ np.array([0.5, 0.5, 1.0])) + matrix[:, 2]
+    return Framing(
+        outer.log_scale + inner.log_scale,
+        outer.roll + inner.roll,
+        float(centre[0] - 0.5),
+        float(centre[1] - 0.5),
+    )
+
+
+@torch.inference_mode()
+def found_framing(networks: Networks, aligned: AlignedFace) -> Framing:
+    """Where the canonical camera's picture lies in a face's crop, as E0 sees it (the identity if E0 does not say)."""
+    device = networks.device
+    picture = picture_tensor(aligned.crop256, device)
+    matte = alpha_tensor(aligned.matte256, device)
+    total = Framing()
+    for _ in range(FRAMINGS):
+        both = reframed(torch.cat((picture, matte), dim=1), total.matrix())
+        _, _, pose = networks.encode(encoder_input(both[:, :3], both[:, 3:], networks.config.encoder.in_channels))
+        if pose is None:
+            return Framing()
+        total = compose(total, Framing(*(float(number) for number in pose[0, 2:])))
+    return total
+
+
+def invert(
+    networks: Networks, photo: Photo, aligned: AlignedFace, limits: CameraLimits, weights: str, job: Job
+) -> Inversion:
+    """Find latents and camera of an aligned face.
+
+    Args:
+        networks: The model.
+        photo: The photo the face was cut from; it is cut again.
+        aligned: The face in its FFHQ crop.
+        limits: What the model was trained for; the camera stays within them.
+        weights: Name of the model.
+        job: Where to report.
+    """
+    job.report(0.0, "reading the face")
+    framing = found_framing(networks, aligned)
+    job.report(0.4, "cutting out the head")
+    aligned = aligned.reframed(photo, framing)
+    job.report(0.7, "reading the face")
+    with torch.inference_mode():
+        picture = picture_tensor(aligned.crop256, networks.device)
+        matte = alpha_tensor(aligned.matte256, networks.device)
+        channels = networks.config.encoder.in_channels
+        styles, decoder_styles, pose = networks.encode(encoder_input(picture, matte, channels))
+    camera = aligned.camera if pose is None else Camera(float(pose[0, 0]), float(pose[0, 1]))
+    job.report(1.0, "face read")
+    return Inversion(
+        aligned,
+        camera.clamped(limits),
+        styles[0].float().cpu().numpy().copy(),
+        decoder_styles[0].float().cpu().numpy().copy(),
+        weights,
+    )
+
+
+@torch.inference_mode()
+def photo_tier(networks: Networks, inversion: Inversion) -> SourceHead:
+    """The tensors that all pictures of an inversion start from; they are made anew whenever they are needed."""
+    device = networks.device
+    aligned = inversion.aligned
+    matte = alpha_tensor(aligned.matte1024, device)
+    large = picture_tensor(aligned.crop1024, device)
+    return source_head(
+        networks,
+        picture_tensor(aligned.crop256, device),
+        large,
+        matte,
+        torch.tensor(inversion.styles, device=device)[None],
+        torch.tensor(inversion.decoder_styles, device=device)[None],
+        torch.tensor([[inversion.camera.yaw, inversion.camera.pitch]], device=device, dtype=torch.float32),
+    )
+
+
+def stranger_warnings(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """What to say, loudly, when the reconstruction does not look like the photo."""
+    warnings = []
+    distance, mae = metrics.get("identity_distance", 0.0), metrics.get("mae", 0.0)
+    if distance > SAME_PERSON:
+        warnings.append(
+            f"The head does not look like this person: identity distance {distance:.2f}, and the same person stays "
+            f"below {SAME_PERSON:.1f}. Try a sharper, more frontal photo."
+        )
+    if mae > SAME_PICTURE:
+        warnings.append(
+            f"The reconstruction is far from the photo: mean difference {mae:.2f}, usually below {SAME_PICTURE:.1f}. "
+            "Try a photo with even light and an uncovered face."
+        )
+    return tuple(warnings)
+
+
+__all__ = ["SAME_PERSON", "SAME_PICTURE", "Inversion", "found_framing", "invert", "photo_tier", "stranger_warnings"]

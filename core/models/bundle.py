@@ -1,0 +1,114 @@
+"""One model as safetensors files: networks, mean latents, directions, and which configuration they belong to.
+
+The layout is a table of parts (``core.models.checkpoint``): one a network under its name in ``Networks``, ``latents``
+with means and scales, ``directions`` with one pair of tensors an attribute. Parts may be spread over files in any way;
+the configuration's name stands in every file's header. Optional networks may be absent, but never half there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import WeightsCorrupt
+from core.models import checkpoint
+from core.models.aligner import ResidualAligner
+from core.models.configuration import CAMEO_256, OFFICIAL_1024, TOY, ModelConfig
+from core.models.encoder import Encoder
+from core.models.fusion import HybridFusion
+from core.models.generator import Generator
+from core.models.local import LocalEncoder, TextureModulation
+from core.models.networks import Direction, Networks
+
+__all__ = ["CONFIGURATIONS", "read_networks", "write_networks"]
+
+CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY)}
+MODEL_NOTE = "model"
+LATENTS = ("renderer_mean", "renderer_scale", "decoder_mean", "decoder_scale")
+
+
+def write_networks(networks: Networks, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write all parts into one file.
+
+    Args:
+        networks: What to write.
+        path: The file.
+        dtype: Type of the stored numbers; half precision is enough for inference and halves the download.
+    """
+    parts: dict[str, nn.Module | dict[str, Tensor]] = dict(networks.modules)
+    parts["latents"] = {name: getattr(networks, name) for name in LATENTS}
+    parts["directions"] = {
+        f"{name}.{space}": getattr(direction, space)
+        for name, direction in networks.directions.items()
+        for space in ("renderer", "decoder")
+    }
+    checkpoint.save(parts, path, dtype=dtype, notes={MODEL_NOTE: networks.config.name})
+
+
+def read_networks(paths: Iterable[Path]) -> Networks:
+    """Read the files of one model, strictly.
+
+    Raises:
+        WeightsMissing: A file is not there.
+        WeightsCorrupt: A file is damaged, of an unknown model, or its parts do not fit the networks.
+    """
+    parts: dict[str, dict[str, Tensor]] = {}
+    name = ""
+    for path in paths:
+        for part, state in checkpoint.load(path).items():
+            parts.setdefault(part, {}).update(state)
+        name = checkpoint.metadata(path).get(MODEL_NOTE, name)
+    config = CONFIGURATIONS.get(name)
+    if config is None:
+        raise WeightsCorrupt(f"These weights are of an unknown model “{name}”.", hint="Update the program.")
+    for needed in ("generator", "encoder", "latents"):
+        if needed not in parts:
+            raise WeightsCorrupt(f"The weights lack their part “{needed}”.", hint="Get the weights again.")
+    modules = {part: _filled(part, config, parts[part]) for part in _BUILDERS if part in parts}
+    return Networks(
+        config,
+        modules["generator"],  # type: ignore[arg-type]  # the table below says which class stands where
+        modules["encoder"],  # type: ignore[arg-type]
+        *_latents(parts["latents"]),
+        modules.get("local"),  # type: ignore[arg-type]
+        modules.get("modulation"),  # type: ignore[arg-type]
+        modules.get("fusion"),  # type: ignore[arg-type]
+        modules.get("aligner"),  # type: ignore[arg-type]
+        _directions(parts.get("directions", {})),
+    )
+
+
+_BUILDERS = {
+    "generator": lambda config: Generator(config.generator),
+    "encoder": lambda config: Encoder(config.encoder),
+    "local": lambda config: LocalEncoder(config.local),
+    "modulation": lambda config: TextureModulation(config.local, config.generator.field.width),
+    "fusion": lambda config: HybridFusion(config.local.channels, quiet=config.quiet_fusion),
+    "aligner": lambda config: ResidualAligner(config.aligner),
+}
+
+
+def _filled(part: str, config: ModelConfig, state: dict[str, Tensor]) -> nn.Module:
+    # Initial values are thrown away at once, and drawing them would disturb the caller's random state.
+    with torch.random.fork_rng(devices=[]):
+        module: nn.Module = _BUILDERS[part](config)
+    checkpoint.load_into(module, state, part)
+    return module
+
+
+def _latents(state: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    missing = [name for name in LATENTS if name not in state]
+    if missing:
+        raise WeightsCorrupt(f"The weights lack {missing[0]}.", hint="Get the weights again.")
+    return state["renderer_mean"], state["decoder_mean"], state["renderer_scale"], state["decoder_scale"]
+
+
+def _directions(state: dict[str, Tensor]) -> dict[str, Direction]:
+    names = sorted({key.rpartition(".")[0] for key in state})
+    try:
+        return {name: Direction(state[f"{name}.renderer"], state[f"{name}.decoder"]) for name in names}
+    except KeyError as error:
+        raise WeightsCorrupt(f"The weights lack the direction {error}.", hint="Get the weights again.") from error

@@ -1,0 +1,129 @@
+"""All networks of one weights entry, together: what inversion, rendering and meshing are given.
+
+A value, not a module: nothing here runs. Optional parts are None where a family or an early training stage has none;
+the code that uses them then leaves that step out. Refuses to know files, photos and cameras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from core.models.aligner import ResidualAligner
+from core.models.configuration import ModelConfig
+from core.models.encoder import Encoder
+from core.models.fusion import HybridFusion
+from core.models.generator import Generator
+from core.models.local import LocalEncoder, TextureModulation
+
+__all__ = ["Direction", "Networks"]
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """What one unit of an attribute's strength adds to the latents.
+
+    Shape:
+        renderer (rows, style_dim), decoder (rows_d, D).
+    """
+
+    renderer: Tensor
+    decoder: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Networks, mean latents and attribute directions of one model.
+
+    Shape:
+        renderer_mean (rows, style_dim), decoder_mean (rows_d, D): what E0's offsets are added to; renderer_scale
+        (rows or 1, style_dim), decoder_scale (rows_d or 1, D): what they are multiplied by before (1 for the released
+        networks, the latents' standard deviations for cameo-256).
+    """
+
+    config: ModelConfig
+    generator: Generator
+    encoder: Encoder
+    renderer_mean: Tensor
+    decoder_mean: Tensor
+    renderer_scale: Tensor
+    decoder_scale: Tensor
+    local: LocalEncoder | None = None
+    modulation: TextureModulation | None = None
+    fusion: HybridFusion | None = None
+    aligner: ResidualAligner | None = None
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """Part name -> module, of the parts there are."""
+        named = {
+            "generator": self.generator,
+            "encoder": self.encoder,
+            "local": self.local,
+            "modulation": self.modulation,
+            "fusion": self.fusion,
+            "aligner": self.aligner,
+        }
+        return {name: module for name, module in named.items() if module is not None}
+
+    def encode(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """E0 with its means and scales: latents, and pose and framing where E0 tells them.
+
+        Shape:
+            picture (B, in_channels, 256, 256); returns (B, rows, style_dim), (B, rows_d, D) and (B, 6) or None.
+        """
+        found = self.encoder(picture)
+        styles = found.styles * self.renderer_scale + self.renderer_mean
+        return styles, found.decoder_styles * self.decoder_scale + self.decoder_mean, found.pose
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.renderer_mean.device
+
+    def ready(self, device: torch.device) -> Networks:
+        """The same networks on a device, for inference: evaluating, without gradients."""
+        for module in self.modules.values():
+            module.to(device).eval().requires_grad_(False)
+        return replace(
+            self,
+            renderer_mean=self.renderer_mean.to(device),
+            decoder_mean=self.decoder_mean.to(device),
+            renderer_scale=self.renderer_scale.to(device),
+            decoder_scale=self.decoder_scale.to(device),
+            directions={
+                name: Direction(direction.renderer.to(device), direction.decoder.to(device))
+                for name, direction in self.directions.items()
+            },
+        )
+
+    @classmethod
+    def random(cls, config: ModelConfig, seed: int, attributes: tuple[str, ...] = ()) -> Networks:
+        """Untrained networks: for tests, and the start of training. The caller's random state is left alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            generator = Generator(config.generator)
+            width = config.generator.field.width
+            rows, dim = config.renderer_rows, config.generator.field.style_dim
+            decoder_rows, decoder_dim = config.decoder_rows, config.generator.decoder.style_dim
+            return cls(
+                config,
+                generator,
+                Encoder(config.encoder),
+                torch.zeros(rows, dim),
+                torch.zeros(decoder_rows, decoder_dim),
+                torch.ones(1, dim),
+                torch.ones(1, decoder_dim),
+                LocalEncoder(config.local),
+                TextureModulation(config.local, width),
+                HybridFusion(config.local.channels, quiet=config.quiet_fusion) if config.fusion else None,
+                ResidualAligner(config.aligner),
+                {
+                    name: Direction(0.1 * torch.randn(rows, dim), 0.1 * torch.randn(decoder_rows, decoder_dim))
+                    for name in attributes
+                },
+            )

@@ -1,0 +1,1 @@
+"""From latents and a camera to pictures: rays onto the surface, the state of one edit, the frame of one camera."""

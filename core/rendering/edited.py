@@ -1,0 +1,188 @@
+"""The two tiers above a frame: what a photo shows of a head (once a photo), and the head under one edit (once an edit).
+
+Geometry moves with an edit, so the photo's colours must move with it: E_ADA's flow says where in the photo the edited
+view's pixels come from. What the edit reveals or changes (teeth, wrinkles, a beard) is the generator's difference
+between the edited and the moved unedited render, added where it is significant. An empty edit takes none of these
+steps: it *is* the photo tier, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.edit import LatentEdit
+from core.models.networks import Networks
+from core.models.volume import VolumeMaps
+from core.rendering import surfaces
+from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
+from core.visibility import GUIDE_SIZE, SourceView, source_view
+
+# Side of the source surface that colours are tested against.
+SOURCE_SURFACE = 256
+# Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
+# above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
+CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
+
+
+@dataclass(frozen=True, eq=False)
+class SourceHead:
+    """Photo tier: the photo, the latents found for it, and what the head looks like from the photo's camera.
+
+    Shape:
+        photo (1, 3, 256, 256) and photo_large (1, 3, S, S) in [-1, 1]; matte (1, 1, S, S); styles (1, rows, style_dim);
+        decoder_styles (1, rows_d, D); angles (1, 2); thumb (1, 3, 64, 64) and depth (1, 1, 64, 64) as integrated;
+        residual (1, 3, 256, 256); features (1, C, 64, 64) of E1, or None.
+    """
+
+    photo: Tensor
+    photo_large: Tensor
+    matte: Tensor
+    styles: Tensor
+    decoder_styles: Tensor
+    angles: Tensor
+    maps: VolumeMaps
+    view: SourceView
+    view_large: SourceView
+    residual: Tensor
+    features: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class EditedHead:
+    """Edit tier: latents and source views of a head in the state that an edit asks for."""
+
+    source: SourceHead
+    edit: LatentEdit
+    styles: Tensor
+    decoder_styles: Tensor
+    view: SourceView
+    view_large: SourceView
+    features: Tensor | None
+
+    def view_for(self, size: int) -> SourceView:
+        """The source view whose photo is fine enough for a picture of this side."""
+        return self.view if size <= self.view.photo.shape[-1] else self.view_large
+
+
+def source_head(
+    networks: Networks,
+    photo: Tensor,
+    photo_large: Tensor,
+    matte: Tensor,
+    styles: Tensor,
+    decoder_styles: Tensor,
+    angles: Tensor,
+) -> SourceHead:
+    """Render the head from the photo's camera and prepare the photo for look-ups.
+
+    Shape:
+        As in :class:`SourceHead`.
+    """
+    maps, surface = _source_render(networks, styles, angles)
+    view = source_view(photo, surface.depth, surface.hit, matte, angles)
+    large = source_view(photo_large, surface.depth, surface.hit, matte, angles)
+    # The networks saw heads on mid-grey, premultiplied by their matte.
+    small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
+    residual = photo * small_matte - enlarged(maps.rgb)
+    return SourceHead(
+        photo,
+        photo_large,
+        matte,
+        styles,
+        decoder_styles,
+        angles,
+        maps,
+        view,
+        large,
+        residual,
+        reference_features(networks, residual, local_depth(maps)),
+    )
+
+
+def _source_render(networks: Networks, styles: Tensor, angles: Tensor) -> tuple[VolumeMaps, surfaces.SurfaceMap]:
+    """Thumbnail and fine surface from the source camera."""
+
+    def sdf(points: Tensor) -> Tensor:
+        return networks.generator.field.sdf(points, styles)
+
+    found = surfaces.crossings(sdf, angles)
+    maps = surfaces.integrate_geometry(networks.generator, styles, angles, found).appearance(networks.generator, styles)
+    return maps, surfaces.refined_surface(sdf, angles, found, SOURCE_SURFACE)
+
+
+def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> tuple[Tensor, Tensor]:
+    """Latents moved along the directions of an edit; attributes that the model does not know change nothing.
+
+    Shape:
+        Returns (1, rows, style_dim) and (1, rows_d, D).
+    """
+    styles, decoder_styles = source.styles, source.decoder_styles
+    for name, strength in edit.items():
+        direction = networks.directions.get(name)
+        if direction is not None:
+            styles = styles + strength * direction.renderer
+            decoder_styles = decoder_styles + strength * direction.decoder
+    return styles, decoder_styles
+
+
+def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> EditedHead:
+    """The head under an edit, ready for any camera."""
+    if edit.is_empty:
+        return EditedHead(
+            source, edit, source.styles, source.decoder_styles, source.view, source.view_large, source.features
+        )
+    styles, decoder_styles = edited_latents(networks, source, edit)
+    maps, surface = _source_render(networks, styles, source.angles)
+    residual, flow = aligned_residual(networks, source.residual, maps.rgb)
+    change = _grown(maps.rgb, GUIDE_SIZE) - _moved(enlarged(source.maps.rgb), flow)
+    share = _significance(change)
+    matte = _moved(functional.interpolate(source.matte, size=(GUIDE_SIZE, GUIDE_SIZE), mode="area"), flow)
+    # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
+    matte = torch.maximum(matte, share * _grown(maps.alpha, GUIDE_SIZE))
+
+    def view(photo: Tensor) -> SourceView:
+        size = photo.shape[-1]
+        moved = _moved(photo, None if flow is None else _grown(flow, size))
+        edited = (moved + _grown(change * share, size)).clamp(-1.0, 1.0)
+        return source_view(edited, surface.depth, surface.hit, matte, source.angles)
+
+    # The views' photos carry colours past the matte's edge already: the flow may pull those in, never the background.
+    return EditedHead(
+        source,
+        edit,
+        styles,
+        decoder_styles,
+        view(source.view.photo),
+        view(source.view_large.photo),
+        reference_features(networks, residual, local_depth(maps)),
+    )
+
+
+def _grown(picture: Tensor, size: int) -> Tensor:
+    """Bilinear enlargement. A flow is in unit coordinates: its values stay."""
+    return functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _significance(change: Tensor) -> Tensor:
+    """How far the change of each pixel is meant, 0..1: (1, 1, 256, 256)."""
+    amount = change.abs().amax(dim=1, keepdim=True)
+    return ((amount - CHANGE_NONE) / (CHANGE_FULL - CHANGE_NONE)).clamp(0.0, 1.0)
+
+
+def _moved(picture: Tensor, flow: Tensor | None) -> Tensor:
+    """The picture as the flow's target sees it: pixel p shows what the picture has at p + flow.
+
+    Shape:
+        picture (1, C, S, S), flow (1, 2, S, S) in unit picture coordinates, or None for no movement.
+    """
+    if flow is None:
+        return picture
+    size = picture.shape[-1]
+    steps = (torch.arange(size, device=picture.device) + 0.5) / size
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    grid = (torch.stack((u, v), dim=-1)[None] + flow.permute(0, 2, 3, 1)) * 2.0 - 1.0
+    return functional.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)

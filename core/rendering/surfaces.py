@@ -1,0 +1,221 @@
+"""Rays of one camera onto the surface of one head, with as few evaluations of the field as the picture allows.
+
+The training code samples every ray for itself (``core.models.guided``). Here a picture's rays share their search: a
+coarse picture is traced first and tells its children where to start and which of them cannot hit anything. Around the
+crossing the same samples are placed as in training, so that the integrals mean the same. One head, one camera, no
+gradients; refuses to know photos.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from core.camera import FAR, HALF_FOV, NEAR
+from core.models.generator import Generator, Modulate
+from core.models.guided import SMALLEST_STEP, STEP_SHARE
+from core.models.volume import RaySamples, VolumeMaps
+from core.visibility import extended, rays
+
+# Sides of the pictures that are traced one after the other, and the field evaluations a ray of each may cost.
+LEVELS = ((16, 14), (32, 7), (64, 5))
+# Rays that pass the surface by less than this still carry a share of its soft density (world units).
+SOFT_RIM = 0.008
+# Samples around the crossing and their optical-axis distance: what training uses (core.models.guided).
+FINE, SPACING = 6, 0.003
+# Share of the samples' span that lies before the crossing.
+BEFORE = 0.4
+# A refined depth may leave its start by this much (world units); farther means that it slid off an edge.
+REFINE_REACH = 0.012
+# A pixel whose last measured distance is below this has met the surface; others look past its silhouette.
+SURFACE_FOUND = 0.004
+
+Sdf = Callable[[Tensor], Tensor]
+
+
+class Crossings(NamedTuple):
+    """Where the rays of a square picture meet the surface.
+
+    Shape:
+        depth (R,) optical-axis depth of the crossing or of the closest approach; gap (R,) smallest signed distance
+        before it: below 0 for hits, up to infinity for rays that were never looked at.
+    """
+
+    depth: Tensor
+    gap: Tensor
+
+    @property
+    def hit(self) -> Tensor:
+        """(R,) bool."""
+        return self.gap <= 0.0
+
+
+class SurfaceMap(NamedTuple):
+    """The surface as a camera sees it.
+
+    Shape:
+        depth (1, 1, s, s) optical-axis depth, carried past the silhouette; points (1, 3, s, s) world; hit (1, 1, s, s)
+        0 or 1.
+    """
+
+    depth: Tensor
+    points: Tensor
+    hit: Tensor
+
+
+def trace(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> Crossings:
+    """Sphere-trace rays from given depths; once a sign change is bracketed, secant steps close in on it.
+
+    Shape:
+        origin (3,), directions (R, 3) with optical-axis component 1, start (R,).
+    """
+    length = directions.norm(dim=-1)
+    t = start.clone()
+    outside_t, outside_d = t.clone(), torch.full_like(t, float("inf"))
+    inside_t, inside_d = torch.full_like(t, FAR), torch.full_like(t, -1.0)
+    best_t, best_d = t.clone(), torch.full_like(t, float("inf"))
+    crossed = torch.zeros_like(t, dtype=torch.bool)
+    for _ in range(steps):
+        d = sdf((origin + directions * t[:, None])[None])[0, :, 0].to(t.dtype)
+        inside = d < 0
+        inside_t, inside_d = torch.where(inside, t, inside_t), torch.where(inside, d, inside_d)
+        outside_t, outside_d = torch.where(inside, outside_t, t), torch.where(inside, outside_d, d)
+        crossed |= inside
+        closer = (d < best_d) & ~crossed
+        best_t, best_d = torch.where(closer, t, best_t), torch.where(closer, d, best_d)
+        share = outside_d / (outside_d - inside_d)
+        # A ray that starts inside has no bracket yet: it steps back by the distance.
+        secant = torch.where(outside_d.isinf(), t + d / length, outside_t + (inside_t - outside_t) * share)
+        onward = (t + (STEP_SHARE * d / length).clamp(min=SMALLEST_STEP)).clamp(max=FAR)
+        t = torch.where(crossed, secant, onward)
+    return Crossings(torch.where(crossed, t, best_t), torch.where(crossed, inside_d.clamp(max=0.0), best_d))
+
+
+def crossings(sdf: Sdf, angles: Tensor, half_fov: float = HALF_FOV) -> Crossings:
+    """First crossings of a picture's rays, coarse to fine; the last of ``LEVELS`` gives the picture's side.
+
+    Shape:
+        angles (1, 2).
+    """
+    origin, directions = rays(angles, LEVELS[0][0], half_fov)
+    found = trace(sdf, origin[0], directions[0], torch.full_like(directions[0, :, 0], NEAR), LEVELS[0][1])
+    for (coarse, _), (size, steps) in itertools.pairwise(LEVELS):
+        # What a ray knows holds for a tube around it; children lie within one coarse pixel of a known ray.
+        reach = 2.0 * (FAR * torch.tan(torch.tensor(half_fov))).item() / coarse * 1.5
+        near_miss = found.gap < reach
+        begin = torch.where(near_miss, found.depth - reach, torch.full_like(found.depth, FAR))
+        begin = -torch.nn.functional.max_pool2d(-begin.reshape(1, 1, coarse, coarse), 3, 1, 1)
+        begin = torch.nn.functional.interpolate(begin, size=size, mode="nearest-exact").reshape(-1).clamp(min=NEAR)
+        origin, directions = rays(angles, size, half_fov)
+        active = (begin < FAR).nonzero()[:, 0]
+        depth, gap = torch.full_like(begin, FAR), torch.full_like(begin, float("inf"))
+        if len(active):
+            part = trace(sdf, origin[0], directions[0, active], begin[active], steps)
+            depth[active], gap[active] = part.depth, part.gap
+        found = Crossings(depth, gap)
+    return found
+
+
+def integrate_head(
+    generator: Generator,
+    styles: Tensor,
+    angles: Tensor,
+    found: Crossings,
+    modulate: Modulate | None = None,
+    half_fov: float = HALF_FOV,
+) -> VolumeMaps:
+    """Volume-render the field around crossings that were found; rays far from the surface stay empty.
+
+    ``depth`` and ``xyz`` of the result are sums and not divided by alpha, as everywhere in ``core.models.volume``.
+
+    Shape:
+        styles (1, rows, style_dim), angles (1, 2).
+    """
+    first = integrate_geometry(generator, styles, angles, found, half_fov)
+    return first.appearance(generator, styles, modulate)
+
+
+class HeadPass(NamedTuple):
+    """The geometry half of a rendered picture; any number of appearances can be put on it."""
+
+    geometry: object
+    active: Tensor
+    size: int
+
+    def appearance(self, generator: Generator, styles: Tensor, modulate: Modulate | None = None) -> VolumeMaps:
+        """Colour, features and depth as pictures, with or without the local branch's modulation."""
+        output = generator.renderer.appearance(self.geometry, styles, modulate)
+        assert output.xyz is not None
+        rows = torch.cat(
+            (output.rgb, output.feature, output.depth[..., None], output.xyz, output.alpha[..., None]), dim=-1
+        )
+        full = rows.new_zeros(self.size * self.size, rows.shape[-1])
+        full[self.active] = rows[0]
+        picture = full.T.reshape(1, -1, self.size, self.size)
+        width = output.feature.shape[-1]
+        rgb, feature, depth, xyz, alpha = picture.split((3, width, 1, 3, 1), dim=1)
+        return VolumeMaps(rgb, feature, depth, xyz, alpha)
+
+
+def integrate_geometry(
+    generator: Generator, styles: Tensor, angles: Tensor, found: Crossings, half_fov: float = HALF_FOV
+) -> HeadPass:
+    """Distances, weights and hidden activations at the samples around crossings."""
+    size = round(len(found.depth) ** 0.5)
+    origin, directions = rays(angles, size, half_fov)
+    active = (found.gap < SOFT_RIM).nonzero()[:, 0]
+    directions = directions[:, active]
+    offsets = (torch.arange(FINE, device=styles.device) - (FINE - 1) * BEFORE) * SPACING
+    t = found.depth[active][None, :, None] + offsets
+    deltas = SPACING * directions.norm(dim=-1, keepdim=True).expand_as(t)
+    points = origin[:, None, None] + directions[:, :, None] * t[..., None]
+    view = torch.zeros_like(directions)
+    geometry = generator.renderer.geometry(styles, RaySamples(points, t, deltas, view))
+    return HeadPass(geometry, active, size)
+
+
+def refined_surface(
+    sdf: Sdf, angles: Tensor, found: Crossings, size: int, steps: int = 2, half_fov: float = HALF_FOV
+) -> SurfaceMap:
+    """The surface at a higher resolution than it was traced at, by a couple of secant steps a pixel.
+
+    Shape:
+        angles (1, 2).
+    """
+    side = round(len(found.depth) ** 0.5)
+    hit = found.hit.to(found.depth.dtype).reshape(1, 1, side, side)
+    depth = extended(found.depth.reshape(1, 1, side, side), hit)
+    smooth = torch.nn.functional.interpolate(depth, size=size, mode="bilinear", align_corners=False)
+    nearest = torch.nn.functional.interpolate(depth, size=size, mode="nearest-exact")
+    depth = torch.where((smooth - nearest).abs() > 0.5 * REFINE_REACH, nearest, smooth)
+    coverage = torch.nn.functional.interpolate(hit, size=size, mode="bilinear", align_corners=False)
+    origin, directions = rays(angles, size, half_fov)
+    active = (coverage.reshape(-1) > 0.02).nonzero()[:, 0]
+    t, gap = depth.reshape(-1).clone(), torch.full_like(depth.reshape(-1), float("inf"))
+    if len(active) and steps:
+        t[active], gap[active] = _secant(sdf, origin[0], directions[0, active], t[active], steps)
+    elif len(active):
+        gap[active] = torch.where(coverage.reshape(-1)[active] > 0.5, -1.0, 1.0).to(gap.dtype)
+    seen = (gap < SURFACE_FOUND).to(t.dtype).reshape(1, 1, size, size)
+    depth = extended(t.reshape(1, 1, size, size), seen)
+    points = origin[:, None] + directions * depth.reshape(1, -1, 1)
+    return SurfaceMap(depth, points.transpose(1, 2).reshape(1, 3, size, size), seen)
+
+
+def _secant(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Depths nearer to the zero of the distance than ``start``, and the last distance that was measured on the way."""
+    length = directions.norm(dim=-1)
+    before_t, before_d = start, sdf((origin + directions * start[:, None])[None])[0, :, 0].to(start.dtype)
+    t = start + (before_d / length).clamp(-REFINE_REACH, REFINE_REACH)
+    for _ in range(steps - 1):
+        d = sdf((origin + directions * t[:, None])[None])[0, :, 0].to(start.dtype)
+        slope = (d - before_d) / torch.where((t - before_t).abs() < 1e-7, torch.full_like(t, 1e-7), t - before_t)
+        # The distance falls along a ray that enters the surface; anything flatter than this is a silhouette.
+        step = (-d / slope.clamp(max=-0.15)).clamp(-REFINE_REACH, REFINE_REACH)
+        before_t, before_d, t = t, d, t + step
+    t = t.clamp(min=start - REFINE_REACH, max=start + REFINE_REACH)
+    return t, before_d.abs()
