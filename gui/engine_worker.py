@@ -49,6 +49,7 @@ class _Order:
     on_done: Callable[[Any], None]
     on_error: Callable[[CameoError], None]
     background: bool
+    needs_engine: bool
     job: Job = field(default_factory=Job.quiet)
     result: Any = None
     error: CameoError | None = None
@@ -108,6 +109,7 @@ class EngineWorker(QObject):
         on_error: Callable[[CameoError], None],
         *,
         background: bool = False,
+        needs_engine: bool = True,
     ) -> Job:
         """Queue a job.
 
@@ -117,11 +119,12 @@ class EngineWorker(QObject):
             on_done: called with the result, in the window's thread.
             on_error: called with the error, in the window's thread; a cancelled job gives ``Cancelled``.
             background: let every other job go first, and do not show it as something to wait for.
+            needs_engine: open the engine first; without, ``work`` gets whatever engine is open, or None.
 
         Returns:
             The job, whose ``cancel`` may be called at once.
         """
-        order = _Order(work, on_done, on_error, background)
+        order = _Order(work, on_done, on_error, background, needs_engine)
 
         def report(fraction: float, stage: str) -> None:
             if not self._stopping:
@@ -206,7 +209,7 @@ class EngineWorker(QObject):
         try:
             if order.job.cancelled:
                 raise Cancelled
-            engine = self._opened(order.job)
+            engine = self._opened(order.job) if order.needs_engine else self._engine
             order.result = order.work(engine, order.job)
         except CameoError as error:
             order.error = error

@@ -165,6 +165,10 @@ class MeshRenderer:
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
         self._count = len(indices)
 
+    def clear(self) -> None:
+        """Draw the backdrop only."""
+        self._count = 0
+
     def draw(self, camera: Camera, width: int, height: int, side: float, look: MeshLook) -> None:
         """Draw backdrop and mesh into the bound framebuffer.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap, QRadialGradient
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication, QStyleFactory
+from PySide6.QtWidgets import QApplication, QSizePolicy, QStyleFactory
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
@@ -166,3 +166,8 @@ def _drawn(name: str, hexadecimal: str, side: int, opacity: float = 1.0) -> QPix
     renderer.render(painter, QRectF(0, 0, side, side))
     painter.end()
     return made
+
+
+def expanding() -> QSizePolicy:
+    """The policy of buttons that share a row evenly."""
+    return QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -15,7 +15,7 @@ KEY_STEP = 0.05
 WHEEL_BASE = 1.0012
 """Zoom factor of one eighth of a degree of the wheel."""
 
-_KEYS = {
+_KEYS: dict[int, tuple[float, float]] = {
     Qt.Key.Key_Left: (1.0, 0.0),
     Qt.Key.Key_Right: (-1.0, 0.0),
     Qt.Key.Key_Up: (0.0, -1.0),
@@ -47,7 +47,7 @@ class OrbitDrag(QObject):
         view.setCursor(Qt.CursorShape.OpenHandCursor)
         view.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Take what is ours, leave the rest to the view."""
         kind = event.type()
         if kind == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
@@ -92,7 +92,7 @@ class OrbitDrag(QObject):
         return True
 
     def _key(self, event: QKeyEvent) -> bool:
-        direction = _KEYS.get(Qt.Key(event.key()))
+        direction = _KEYS.get(event.key())
         if direction is None or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             return False
         self.orbited.emit(direction[0] * KEY_STEP, direction[1] * KEY_STEP)

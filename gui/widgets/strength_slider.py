@@ -65,11 +65,11 @@ class StrengthSlider(QWidget):
         """Where the handle is, in the widget's coordinates."""
         return QPointF(self._x(self._value), self.height() / 2)
 
-    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+    def sizeHint(self) -> QSize:
         """Room for handle and some groove."""
         return QSize(160, 22)
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mousePressEvent(self, event: QMouseEvent) -> None:
         """Take the handle, or bring it here."""
         if event.button() != Qt.MouseButton.LeftButton:
             return
@@ -80,13 +80,13 @@ class StrengthSlider(QWidget):
             self._go(event.position().x())
         self.update()
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Drag."""
         if self._dragging:
             self._travelled = True
             self._go(event.position().x())
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Let go: a drag is finished at once, a click when it cannot become a double click any more."""
         if event.button() != Qt.MouseButton.LeftButton or not self._dragging:
             return
@@ -97,18 +97,18 @@ class StrengthSlider(QWidget):
         else:
             self._settle.start()
 
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Back to zero."""
         self._settle.stop()
         self._dragging = False
         self._say_zero()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+    def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows step, delete and backspace go back to zero."""
         step = KEY_STEP * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1)
-        directions = {Qt.Key.Key_Left: -1, Qt.Key.Key_Down: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: 1}
+        directions: dict[int, int] = {Qt.Key.Key_Left: -1, Qt.Key.Key_Down: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: 1}
         if event.key() in directions:
-            self._change(round((self._value + directions[Qt.Key(event.key())] * step) / KEY_STEP) * KEY_STEP)
+            self._change(round((self._value + directions[event.key()] * step) / KEY_STEP) * KEY_STEP)
             self._settle.start()
         elif event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self._settle.stop()
@@ -116,17 +116,17 @@ class StrengthSlider(QWidget):
         else:
             super().keyPressEvent(event)
 
-    def enterEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
+    def enterEvent(self, event: object) -> None:
         """Brighten."""
         self._hovered = True
         self.update()
 
-    def leaveEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
+    def leaveEvent(self, event: object) -> None:
         """Calm down."""
         self._hovered = False
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Groove, bar from zero, tick at zero, handle."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -1,0 +1,328 @@
+"""The composition root: builds everything and holds *all* connections on one page.
+
+Nothing here imports torch: the engine is opened by the worker, in its thread, through ``open_engine``.
+"""
+
+import importlib
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QObject, QSettings, QTimer
+from PySide6.QtWidgets import QApplication
+
+from core.errors import CameoError
+from core.photo import Photo
+from core.session import Changes
+from core.settings import Settings
+from gui import theme
+from gui.actions import Situation, all_keys
+from gui.engine_worker import EngineFacts, EngineWorker
+from gui.frame_scheduler import FrameScheduler
+from gui.main_window import MainWindow
+from gui.operations.dialogs import Dialogs
+from gui.operations.edit import EditOperations
+from gui.operations.export import ExportOperations
+from gui.operations.live import LiveView
+from gui.operations.photo import PhotoOperations
+from gui.operations.surface import SurfaceOperations
+from gui.session_model import SessionModel
+from gui.view_state import Layout, ViewState
+from gui.widgets.banner import Message
+from gui.widgets.mesh_view import OpenGLFacts, opengl_facts
+from gui.widgets.pixels import image_from
+
+logger = logging.getLogger(__name__)
+
+SAMPLE = theme.RESOURCES / "sample_portrait.png"
+"""A portrait rendered by our own world."""
+WARM_UP_MS = 400
+"""After the window is shown: first it paints, then the engine loads."""
+ZOOM_STEP = 1.25
+
+
+def open_engine() -> Any:
+    """Load the model; called in the worker's thread, where the import of torch disturbs nobody."""
+    settings = Settings.load()
+    engine = importlib.import_module("core.engine").Engine
+    return engine.open(settings.weights, settings.device, settings.threads or None)
+
+
+class Cameo(QObject):
+    """The running program: models, worker, operations and window.
+
+    Args:
+        engine_factory: makes the engine, in the worker's thread.
+        opengl: what the machine's OpenGL is, None without.
+        sample: path of the sample portrait.
+    """
+
+    def __init__(
+        self, engine_factory: Callable[[], Any] = open_engine, opengl: OpenGLFacts | None = None, sample: Path = SAMPLE
+    ) -> None:
+        super().__init__()
+        self._sample = sample
+        self.session = SessionModel(self)
+        self.view = ViewState(self)
+        self.worker = EngineWorker(engine_factory, self)
+        self.photos = PhotoOperations(self.session, self.view, self.worker, self)
+        self.edits = EditOperations(self.session)
+        self.live = LiveView(self.session, self.view, self.worker, FrameScheduler(), parent=self)
+        self.surfaces = SurfaceOperations(self.session, self.worker, self)
+        self.exports = ExportOperations(self.session, self.worker, self)
+        self.window = MainWindow(self.session, self.view, opengl, sample)
+        self.dialogs = Dialogs(
+            self.window, self.session, self.live, self.photos, self.exports, all_keys(), self
+        )
+        self._connect_worker()
+        self._connect_models()
+        self._connect_widgets()
+        self._connect_actions()
+        self._refresh()
+
+    def start(self, photo: Path | None = None) -> None:
+        """Show the window where it stood last; open a photo if one was named."""
+        geometry = QSettings().value("geometry")
+        if geometry is not None:
+            self.window.restoreGeometry(geometry)
+        self.window.show()
+        if photo is not None:
+            self.photos.reconstruct(photo)
+        else:
+            QTimer.singleShot(WARM_UP_MS, self.photos.warm_up)
+
+    def stop(self) -> None:
+        """End all work; safe to call twice."""
+        if self.window.isVisible() or self.window.geometry().isValid():
+            QSettings().setValue("geometry", self.window.saveGeometry())
+        self.live.stop()
+        self.surfaces.stop()
+        self.worker.stop()
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    def _connect_worker(self) -> None:
+        worker, window = self.worker, self.window
+        worker.engine_opened.connect(self._on_engine_opened)
+        worker.engine_opened.connect(self.dialogs.on_engine_opened)
+        worker.frame_rendered.connect(self.live.on_frame)
+        worker.frame_failed.connect(self.live.on_frame_failed)
+        for listener in (window.job_bar, window.welcome):
+            worker.job_began.connect(listener.begin)
+            worker.job_reported.connect(listener.report)
+            worker.job_ended.connect(listener.end)
+        worker.job_reported.connect(self.surfaces.on_job_reported)
+        worker.job_began.connect(self._on_jobs_changed)
+        worker.job_ended.connect(self._on_jobs_changed)
+
+    def _connect_models(self) -> None:
+        self.session.changed.connect(self._on_session_changed)
+        self.session.changed.connect(self.live.on_session_changed)
+        self.session.changed.connect(self.surfaces.on_session_changed)
+        self.view.camera_changed.connect(self.live.on_camera_changed)
+        self.view.options_changed.connect(self.live.on_options_changed)
+        self.view.options_changed.connect(self._refresh)
+        for operations in (self.photos, self.live, self.surfaces, self.exports, self.dialogs):
+            operations.said.connect(self._say)
+        self.photos.pending_changed.connect(self._on_pending_changed)
+        self.photos.faces_found.connect(self.window.photo_panel.set_faces)
+        self.live.frame_due.connect(self.window.stage.show_frame)
+        self.surfaces.mesh_built.connect(self.window.stage.show_mesh)
+        self.surfaces.stale_changed.connect(self.window.stage.set_stale)
+        self.surfaces.progressed.connect(self.window.stage.set_mesh_progress)
+
+    def _connect_widgets(self) -> None:
+        window = self.window
+        window.area.dropped.connect(self._on_dropped)
+        window.welcome.open_requested.connect(self.dialogs.choose_photo)
+        window.welcome.paste_requested.connect(self.dialogs.paste)
+        window.welcome.sample_requested.connect(self._open_sample)
+        window.welcome.cancel_requested.connect(self._cancel_job)
+        window.job_bar.cancel_requested.connect(self._cancel_job)
+        window.photo_panel.face_chosen.connect(self.photos.choose_face)
+        window.attribute_panel.moved.connect(self._on_slider_moved)
+        window.attribute_panel.settled.connect(self._on_slider_settled)
+        window.attribute_panel.reset_requested.connect(self.edits.reset)
+        window.camera_panel.look_requested.connect(self.view.look_from)
+        window.camera_panel.home_requested.connect(self.view.go_home)
+        window.stage.orbited.connect(self.view.orbit)
+        window.stage.released.connect(self.view.settle)
+        window.stage.zoomed.connect(self.view.zoom_by)
+        window.stage.home_requested.connect(self.view.go_home)
+        window.before_button.pressed.connect(partial(self.view.set_flag, "before", on=True))
+        window.before_button.released.connect(partial(self.view.set_flag, "before", on=False))
+        window.before_held.connect(self._on_before_held)
+        window.banner.acted.connect(self.dialogs.act_on)
+        window.closing.connect(self.stop)
+
+    def _connect_actions(self) -> None:
+        actions = self.window.actions_table
+        for name, action in {
+            "open": self.dialogs.choose_photo,
+            "paste": self.dialogs.paste,
+            "sample": self._open_sample,
+            "export_mesh": self.dialogs.export_mesh,
+            "export_turntable": self.dialogs.export_turntable,
+            "export_picture": self.dialogs.export_picture,
+            "quit": self.window.close,
+            "undo": self.session.undo,
+            "redo": self.session.redo,
+            "reset_edit": self.edits.reset,
+            "cancel": self._cancel_or_dismiss,
+            "home": self.view.go_home,
+            "zoom_in": partial(self.view.zoom_by, ZOOM_STEP),
+            "zoom_out": partial(self.view.zoom_by, 1 / ZOOM_STEP),
+            "shortcuts": self.dialogs.show_shortcuts,
+            "about": self.dialogs.show_about,
+        }.items():
+            actions[name].triggered.connect(_without_arguments(action))
+        for layout in Layout:
+            actions[f"layout_{layout.value}"].triggered.connect(
+                _without_arguments(partial(self.view.set_layout, layout))
+            )
+        for layer in ("picture", "normals", "depth", "generator"):
+            actions[f"layer_{layer}"].triggered.connect(_without_arguments(partial(self.view.set_layer, layer)))
+        for flag in ("compare", "wireframe", "normals"):
+            actions[flag].triggered.connect(_without_arguments(partial(self._take_flag, flag)))
+        actions["before"].triggered.connect(self._toggle_before)
+        actions["full_screen"].triggered.connect(self._toggle_full_screen)
+        self.window.export_button.setMenu(self.window.export_menu)
+
+    # -- slots ---------------------------------------------------------------------------------------------------------
+
+    def _on_engine_opened(self, facts: EngineFacts) -> None:
+        self.view.set_limits(facts.limits)
+        self.window.attribute_panel.set_attributes(facts.attributes)
+        self.window.facts.setText(f"{facts.weights_name} · {facts.device_name}")
+
+    def _on_session_changed(self, changes: Changes, initiator: object) -> None:
+        if changes & Changes.INVERSION and self.session.inversion is not None:
+            self.window.stage.set_photo(image_from(self.session.inversion.aligned.crop1024))
+        self._refresh()
+
+    def _on_jobs_changed(self) -> None:
+        self._refresh()
+
+    def _on_pending_changed(self, photo: Photo | None) -> None:
+        self.window.welcome.show_pending(photo)
+        if photo is None:
+            self.window.welcome.show_empty()
+        self._refresh()
+
+    def _on_dropped(self, source: Path | bytes) -> None:
+        self.photos.reconstruct(source)
+        self.window.activateWindow()
+
+    def _open_sample(self) -> None:
+        self.photos.reconstruct(self._sample)
+
+    def _on_slider_moved(self, name: str, strength: float) -> None:
+        self.edits.preview(name, strength, self.window.attribute_panel)
+
+    def _on_slider_settled(self, name: str) -> None:
+        self.edits.commit(name, self.window.attribute_panel)
+
+    def _on_before_held(self, held: bool) -> None:
+        self.view.set_flag("before", on=held and self.session.inversion is not None)
+
+    def _toggle_before(self) -> None:
+        self.view.set_flag("before", on=not self.view.before)
+
+    def _take_flag(self, name: str) -> None:
+        self.view.set_flag(name, on=self.window.actions_table[name].isChecked())
+
+    def _toggle_full_screen(self) -> None:
+        if self.window.isFullScreen():
+            self.window.showNormal()
+        else:
+            self.window.showFullScreen()
+
+    def _cancel_job(self, job: Any) -> None:
+        job.cancel()
+        self.photos.cancel()
+
+    def _cancel_or_dismiss(self) -> None:
+        job = self.window.job_bar.job or self.window.welcome.working.job
+        if job is not None:
+            self._cancel_job(job)
+        else:
+            self.window.banner.dismiss()
+
+    def _say(self, message: Message) -> None:
+        self.window.banner.show_message(message)
+        self.window.place_banner()
+
+    def _refresh(self) -> None:
+        """Bring actions, pages and the status line in line with the models."""
+        window, session, view = self.window, self.session, self.view
+        has_head = session.inversion is not None
+        window.show_editor(on=has_head)
+        window.job_bar.setVisible(has_head and window.job_bar.job is not None)
+        window.status.setVisible(not window.job_bar.isVisible())
+        name = session.photo.path.name if session.photo is not None and session.photo.path is not None else ""
+        window.setWindowTitle(f"{name} – Cameo" if name else "Cameo")
+        window.status.setText(str(session.edit).capitalize() if has_head and not session.edit.is_empty else "")
+        window.before_button.setEnabled(has_head)
+        window.export_button.setEnabled(has_head)
+        window.layer_button.setEnabled(has_head)
+        actions = window.actions_table
+        actions.refresh(
+            Situation(
+                has_head=has_head,
+                edited=not session.edit.is_empty,
+                undo_label=session.undo_label,
+                redo_label=session.redo_label,
+            )
+        )
+        actions["sample"].setEnabled(self._sample.is_file())
+        actions[f"layout_{view.layout.value}"].setChecked(True)
+        actions[f"layer_{view.layer}"].setChecked(True)
+        for flag in ("compare", "wireframe", "normals"):
+            actions[flag].setChecked(getattr(view, flag))
+
+
+def _without_arguments(function: Callable[[], object]) -> Callable[..., None]:
+    """A slot for ``triggered`` that drops its "checked"."""
+
+    def call(checked: bool = False) -> None:
+        function()
+
+    return call
+
+
+def install_excepthook(cameo: Cameo) -> None:
+    """An error nobody foresaw is logged and shown; the window stays open, so that work can be saved."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        logger.error("unexpected error", exc_info=(kind, error, trace))
+        hint = error.hint if isinstance(error, CameoError) else "Your head is still here; the log has the details."
+        cameo.dialogs.said.emit(Message("error", f"Something went wrong: {error}", hint))
+
+    sys.excepthook = hook
+
+
+def main(arguments: list[str]) -> int:
+    """Run the window.
+
+    Args:
+        arguments: the program's name and, optionally, a photo.
+
+    Returns:
+        The exit code.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    QCoreApplication.setOrganizationName("Cameo")
+    QCoreApplication.setApplicationName("Cameo")
+    application = QApplication(arguments)
+    theme.apply(application)
+    cameo = Cameo(opengl=opengl_facts())
+    install_excepthook(cameo)
+    named = application.arguments()[1:]
+    cameo.start(Path(named[0]) if named else None)
+    code = application.exec()
+    cameo.stop()
+    return code
