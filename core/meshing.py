@@ -166,8 +166,8 @@ def largest_piece(volume: NDArray[np.float32]) -> RawSurface:
     if not (volume.min() < 0.0 < volume.max()):
         raise CameoError("The head has no surface.", hint="Try another photo, or a smaller edit.")
     step = 2.0 * EXTENT / (len(volume) - 1)
-    # "ascent": the object is where values are lower, so faces turn outwards.
-    points, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="ascent", allow_degenerate=False)
+    # "descent" makes faces turn towards where values are higher: outwards.
+    points, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="descent", allow_degenerate=False)
     count = len(points)
     edges = np.concatenate((faces[:, [0, 1]], faces[:, [1, 2]]))
     graph = coo_array((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))

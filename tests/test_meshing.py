@@ -1,0 +1,111 @@
+"""Laws of the surface: block-sparse equals dense, faces turn outwards, the surface is closed, pieces are counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from core import meshing
+from core.errors import Cancelled, CameoError
+from core.job import Job
+
+CPU = torch.device("cpu")
+
+
+def bumpy(points: torch.Tensor) -> torch.Tensor:
+    """A head-sized ball with bumps, a neck that leaves the grid at the bottom, and a speck beside it."""
+    ball = points.norm(dim=-1) - 0.08 - 0.004 * (60 * points).sin().prod(dim=-1)
+    neck = torch.maximum(points[:, [0, 2]].norm(dim=-1) - 0.04, points[:, 1])
+    speck = (points - points.new_tensor((0.105, 0.1, 0.0))).norm(dim=-1) - 0.012
+    return torch.minimum(torch.minimum(ball, neck), speck)
+
+
+def dense(resolution: int) -> np.ndarray:
+    axis = torch.linspace(-meshing.EXTENT, meshing.EXTENT, resolution)
+    volume = bumpy(torch.cartesian_prod(axis, axis, axis)).reshape((resolution,) * 3)
+    return volume.numpy()
+
+
+@pytest.mark.parametrize("resolution", [33, 46, 64])
+def test_sampling_only_near_the_surface_gives_the_same_surface_as_sampling_everywhere(resolution: int) -> None:
+    sparse = meshing.sampled_volume(bumpy, resolution, CPU, Job.quiet())
+    whole = dense(resolution)
+    for side in (0, -1):
+        for axis in range(3):
+            index = [slice(None)] * 3
+            index[axis] = side
+            whole[tuple(index)] = whole[tuple(index)].clip(min=2 * meshing.EXTENT / (resolution - 1))
+    assert np.array_equal(sparse < 0, whole < 0)
+    a, b = meshing.largest_piece(sparse), meshing.largest_piece(whole)
+    assert np.array_equal(a.faces, b.faces)
+    assert np.abs(a.vertices - b.vertices).max() < 1e-6
+
+
+def test_few_points_are_evaluated() -> None:
+    asked = 0
+
+    def counted(points: torch.Tensor) -> torch.Tensor:
+        nonlocal asked
+        asked += len(points)
+        return bumpy(points)
+
+    meshing.sampled_volume(counted, 128, CPU, Job.quiet())
+    assert asked < 0.25 * 128**3
+
+
+def test_the_surface_is_closed_turns_outwards_and_counts_its_pieces() -> None:
+    surface = meshing.largest_piece(meshing.sampled_volume(bumpy, 64, CPU, Job.quiet()))
+    mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
+    assert mesh.is_watertight
+    assert mesh.volume > 0.9 * 4 / 3 * np.pi * 0.08**3
+    assert surface.components == 2
+    assert 0.9 < surface.largest_share < 1.0
+    assert mesh.body_count == 1
+
+
+def test_vertices_lie_on_the_surface_and_normals_follow_its_gradient() -> None:
+    surface = meshing.largest_piece(meshing.sampled_volume(bumpy, 64, CPU, Job.quiet()))
+    vertices = torch.from_numpy(surface.vertices)
+    assert bumpy(vertices).abs().quantile(0.95) < 3e-4
+    normals = meshing.vertex_normals(bumpy, vertices, Job.quiet())
+    upper = vertices[:, 1] > 0.03
+    outward = torch.nn.functional.normalize(vertices, dim=-1)
+    assert (normals.norm(dim=-1) - 1).abs().max() < 1e-4
+    assert ((normals * outward).sum(-1)[upper] > 0.5).all()
+
+
+def test_an_empty_field_and_an_impossible_resolution_are_explained() -> None:
+    empty = meshing.sampled_volume(lambda points: torch.ones(len(points)), 24, CPU, Job.quiet())
+    with pytest.raises(CameoError, match="no surface"):
+        meshing.largest_piece(empty)
+    for resolution in (4, 2048):
+        with pytest.raises(CameoError, match="resolution"):
+            meshing.sampled_volume(bumpy, resolution, CPU, Job.quiet())
+
+
+def test_a_cancelled_mesh_stops_at_the_next_slab() -> None:
+    asked = 0
+    job = Job("mesh")
+
+    def slow(points: torch.Tensor) -> torch.Tensor:
+        nonlocal asked
+        asked += 1
+        job.cancel()
+        return bumpy(points)
+
+    with pytest.raises(Cancelled):
+        meshing.sampled_volume(slow, 128, CPU, job)
+    assert asked == 1
+
+
+def test_differences_of_colour_are_carried_to_what_was_not_seen() -> None:
+    points = torch.nn.functional.normalize(torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    points = points * 0.08
+    trust = (points[:, 2:] > 0).float()
+    difference = torch.full((4000, 3), 0.3) * trust
+    carried = meshing.carried_difference(points, difference, trust)
+    assert (carried - 0.3).abs().max() < 1e-4
+    nothing = meshing.carried_difference(points, difference * 0, trust * 0)
+    assert nothing.abs().max() < 1e-6
