@@ -17,7 +17,7 @@ from PIL import Image
 PACK_VERSION = 1
 AGE_ANCHORS = (1 / 3, 2 / 3, 1.0)  # child, young, old: anny's own anchors of the phenotype "age"
 RACES = ("african", "asian", "caucasian")
-MASKS = ("beard", "scalp", "occlusion", "lips", "moustache", "brow", "lid", "cheek")  # columns of Pack.masks
+MASKS = ("beard", "scalp", "occlusion", "plain", "lips", "moustache", "brow", "lid", "cheek")  # columns of Pack.masks
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,10 +40,10 @@ def build(
         (vertices, triangles) of the frame and of the lenses, in the unit of the eyes.
     """
     apart = float(abs(eyes[0, 0] - eyes[1, 0]))
-    half_width = apart * (0.405 + 0.022 * np.tanh(style[0]))
+    half_width = apart * (0.385 + 0.025 * np.tanh(style[0]))
     half_height = half_width * (0.74 + 0.12 * np.tanh(style[1]))
     power = 2.0 + 1.6 * (1 + np.tanh(style[2]))
-    rim = apart * (0.013 + 0.014 * max(0.0, float(np.tanh(style[3]))))
+    rim = apart * (0.010 + 0.013 * max(0.0, float(np.tanh(style[3]))))
     turn = np.arange(40) / 40 * 2 * np.pi
     cos, sin = np.cos(turn), np.sin(turn)
     outline = np.stack(

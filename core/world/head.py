@@ -14,9 +14,10 @@ from core.world.assets import AGE_ANCHORS, RACES, Pack
 
 HALF_FOV = 6.0 * np.pi / 180.0
 EYE_DEPTH = 0.058  # z of the eye corners in the world: centres the head with its hair on the origin
-# the pack's own vertex numbers would change with the pack: these are MakeHuman base mesh indices
-EYE_CORNERS = ((0, 0), (0, 0))
-MOUTH_CORNERS = (0, 0)
+# MakeHuman base mesh vertices under the aligner's eye and mouth corners (MediaPipe 263, 362, 33, 133, 291, 61), found by
+# running the detector on renders and made symmetric; the head's left first, outer before inner
+EYE_CORNERS = ((6806, 6851), (22, 67))
+MOUTH_CORNERS = (7184, 424)
 
 
 def macro_coefficients(phenotypes: dict[str, float]) -> np.ndarray:
@@ -106,9 +107,6 @@ def framing(pack: Pack, vertices: np.ndarray) -> tuple[float, np.ndarray]:
         pack: the pack.
         vertices: (V, 3) the NEUTRAL head in decimetres: expression must not move the frame.
     """
-    if EYE_CORNERS[0] == (0, 0):
-        eyes = eye_centres(pack, vertices)[:, :3].mean(0)
-        return 0.0842, eyes + np.array([0, -0.075, 0.1 - EYE_DEPTH / 0.0842])
     corners = vertices[pack_vertices(pack, [*EYE_CORNERS[0], *EYE_CORNERS[1], *MOUTH_CORNERS])].astype(np.float64)
     eyes = corners[:4].mean(0)
     scale, origin = 0.0842, np.array([0.0, eyes[1], eyes[2]])

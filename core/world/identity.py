@@ -58,11 +58,11 @@ EDIT_WEIGHTS = {
 
 HAIR_STYLES: dict[str, tuple[str, ...]] = {
     "none": ("",),
-    "short": ("short01", "short02", "short04", "afro01", "short03"),
-    "medium": ("bob02", "bob01", "short03", "ponytail01"),
+    "short": ("short01", "short02", "short04", "crop", "afro", "short03"),
+    "medium": ("bob02", "bob01", "short03", "ponytail01", "afro"),
     "long": ("long01", "bob01", "ponytail01", "braid01"),
 }
-MASCULINE_STYLES = ("short01", "short02", "short04")
+MASCULINE_STYLES = ("short01", "short02", "short04", "crop")
 FEMININE_STYLES = ("bob01", "bob02", "long01", "ponytail01", "braid01", "short03")
 
 
@@ -134,13 +134,13 @@ def expression_actions(z: np.ndarray, smile: float, teeth: float, jaw: float, op
     lopsided = 0.18 * float(np.tanh(z[6]))
     actions["mouthSmileLeft"] = smile * (1 + lopsided)
     actions["mouthSmileRight"] = smile * (1 - lopsided)
-    both("cheekSquint", 0.55 * smile)
-    both("eyeSquint", 0.25 * smile + positive(0.35 * float(z[8]) - 0.15, 0.8))
-    both("mouthUpperUp", 0.42 * teeth)
-    both("mouthLowerDown", 0.30 * teeth)
+    both("cheekSquint", 0.4 * smile)
+    both("eyeSquint", 0.15 * smile + positive(0.25 * float(z[8]) - 0.15, 0.6))
+    both("mouthUpperUp", 0.85 * teeth)
+    both("mouthLowerDown", 0.55 * teeth)
     both("mouthDimple", positive(0.25 * float(z[9])) * smile)
-    both("mouthStretch", 0.12 * teeth)
-    actions["jawOpen"] = positive(jaw + 0.05 * teeth)
+    both("mouthStretch", 0.25 * teeth)
+    actions["jawOpen"] = positive(jaw + 0.11 * teeth)
     calm = 1.0 - smile
     both("mouthPress", positive(0.5 * float(z[0]) - 0.2, 0.8) * calm * (1 - jaw))
     actions["mouthPucker"] = positive(0.5 * float(z[1]) - 0.6, 0.7) * calm
@@ -148,7 +148,7 @@ def expression_actions(z: np.ndarray, smile: float, teeth: float, jaw: float, op
     actions["mouthFunnel"] = positive(0.5 * float(z[10]) - 0.7, 0.6) * calm
     actions["browInnerUp"] = positive(0.35 * float(z[3]) - 0.1, 0.9)
     both("browOuterUp", positive(0.35 * float(z[3]) - 0.15, 0.8))
-    both("browDown", positive(0.35 * float(z[4]) - 0.15, 0.8))
+    both("browDown", positive(0.25 * float(z[4]) - 0.2, 0.6))
     both("noseSneer", positive(0.3 * float(z[5]) - 0.25, 0.5))
     actions["cheekPuff"] = positive(0.4 * float(z[7]) - 0.6, 0.5)
     actions["mouthRollLower"] = positive(0.3 * float(z[11]) - 0.35, 0.5) * (1 - teeth)
@@ -157,7 +157,7 @@ def expression_actions(z: np.ndarray, smile: float, teeth: float, jaw: float, op
     else:
         both("eyeWide", 0.6 * opening)
     wink = float(z[12])
-    if abs(wink) > 2.2:
+    if abs(wink) > 2.9:
         actions["eyeBlinkLeft" if wink > 0 else "eyeBlinkRight"] = 0.9
     return {name: positive(amount) for name, amount in actions.items() if amount > 1e-4}
 
@@ -179,11 +179,11 @@ def scene_parameters(z: np.ndarray) -> SceneParameters:
     scores = np.exp(1.6 * block["ancestry"][:3])
     african, asian, caucasian = scores / scores.sum()
 
-    smile = positive(0.42 + 0.42 * value[SMILE])
+    smile = positive(0.42 + 0.40 * value[SMILE])
     press = float(block["expression"][13])
     teeth = positive(2.2 * (smile - 0.36 - 0.08 * max(0.0, press)))
     jaw = positive(0.28 * (value[MOUTH_OPEN] - 0.35), 0.75)
-    opening = float(np.clip(0.22 * value[EYES_OPEN] - (0.9 if value[EYES_OPEN] < -2.1 else 0.0), -1.0, 0.5))
+    opening = float(np.clip(0.12 + 0.20 * value[EYES_OPEN] - (0.9 if value[EYES_OPEN] < -2.3 else 0.0), -1.0, 0.5))
     gaze_yaw, gaze_pitch = 0.16 * float(block["gaze"][0]), 0.08 * float(block["gaze"][1])
     far = exp(-0.25 * (block["gaze"][0] ** 2 + block["gaze"][1] ** 2))  # most people look into the camera
     gaze = (gaze_yaw * (1 - 0.6 * far), gaze_pitch * (1 - 0.6 * far))
@@ -211,13 +211,13 @@ def scene_parameters(z: np.ndarray) -> SceneParameters:
     style_scores = block["hair_style"][: len(styles)] + np.array(
         [
             -1.5 * (1 - gender) * (name in MASCULINE_STYLES) - 1.5 * gender * (name in FEMININE_STYLES)
-            + 1.2 * (african - 0.5) * (name == "afro01") - 0.4 * (name == "afro01")
+            + (4.0 * african - 3.0) * (name == "afro") + 0.4 * (name == "crop")
             for name in styles
         ]
     )  # fmt: skip
     style = styles[int(np.argmax(style_scores))]
     melanin = phi(value[HAIR_COLOUR] + 1.1 * (african + asian) - 0.25)
-    grey = logistic(9.0 * (age_share - 0.72 + 0.12 * float(block["hair_look"][1])))
+    grey = logistic(9.0 * (age_share - 0.84 + 0.12 * float(block["hair_look"][1])))
     tone = phi(value[SKIN_TONE] * 0.85 + 1.15 * (african - 0.33) * 1.4 - 0.25)
 
     beard = positive(0.5 * (value[BEARD] - 0.1)) * logistic(14.0 * (gender - 0.55))

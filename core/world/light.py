@@ -11,7 +11,7 @@ from core.world.identity import SceneParameters, phi
 # sRGB of human skin in photographs, light to dark, at even steps of the tone
 SKIN_TONES = np.array(
     [
-        (242, 209, 190), (236, 196, 170), (226, 178, 148), (212, 158, 124), (190, 133, 98), (160, 107, 77),
+        (232, 192, 168), (228, 184, 156), (220, 172, 140), (206, 154, 120), (190, 133, 98), (160, 107, 77),
         (126, 82, 60), (96, 62, 47), (70, 46, 37),
     ]
 ) / 255.0  # fmt: skip
@@ -89,18 +89,18 @@ def light_of(parameters: SceneParameters) -> Light:
     side = -np.sign(z[0]) if z[0] else 1.0
     fill = direction(side * (0.7 + 0.3 * float(np.tanh(z[4]))), 0.15 + 0.2 * float(np.tanh(z[5])))
     rim = direction(np.pi * (0.78 + 0.1 * float(np.tanh(z[9]))) * (1 if z[8] > 0 else -1), 0.5)
-    exposure = np.exp(0.16 * float(z[11]))
+    exposure = np.exp(0.13 * float(z[11]))
     contrast = phi(float(z[2]))
-    ambient = (0.42 + 0.25 * phi(float(z[10]))) * (1.1 - 0.35 * contrast)
-    all_over = temperature(0.6 * float(z[12]))
+    ambient = (0.36 + 0.20 * phi(float(z[10]))) * (1.1 - 0.35 * contrast)
+    all_over = temperature(0.1 + 0.4 * float(z[12]))
     colours = np.stack(
         [
-            (0.62 + 0.40 * contrast) * temperature(0.5 * float(z[3])),
-            (0.40 - 0.28 * contrast) * temperature(-0.4 + 0.6 * float(z[6])),
+            (0.60 + 0.42 * contrast) * temperature(0.5 * float(z[3])),
+            (0.40 - 0.28 * contrast) * temperature(-0.1 + 0.4 * float(z[6])),
             0.9 * max(0.0, float(np.tanh(0.7 * z[7]))) * np.ones(3),
         ]
     )
-    sky = ambient * np.ones(3) * temperature(-0.25)
+    sky = ambient * np.ones(3) * temperature(-0.1)
     ground = ambient * (0.5 + 0.2 * float(np.tanh(z[13]))) * temperature(0.5)
     return Light(
         np.stack([key, fill, rim]), colours * exposure * all_over, sky * exposure * all_over, ground * exposure * all_over

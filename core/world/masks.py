@@ -6,10 +6,11 @@ off that head and only matter to looks.
 
 from __future__ import annotations
 
-import moderngl
 import numpy as np
 
 EYE_Y, NOSE_BASE_Y, MOUTH_Y, CHIN_Y, TOP_Y = 6.97, 6.45, 6.27, 5.87, 8.07
+MEAN_EYES = np.array([0.0, EYE_Y, 1.193])  # the frame the constants here are drawn in: where the middle of the eyes is,
+MEAN_EYE_DISTANCE = 0.59  # and how far apart their centres are, decimetres
 DEPTH_SIZE = 512
 
 
@@ -28,7 +29,7 @@ def hair_masks(mean: np.ndarray) -> dict[str, np.ndarray]:
     x, y, z = np.abs(mean[:, 0]), mean[:, 1], mean[:, 2]
     # cheek line: from the corner of the nose down over the cheek, then up to the sideburn before the ear
     line = np.interp(x, [0.0, 0.22, 0.38, 0.55, 0.68, 0.75], [6.42, 6.42, 6.28, 6.36, 6.7, 6.95])
-    cheek = ramp(y, 0.0, 0.0 + 1e-6) * ramp(line - y, -0.06, 0.07)
+    cheek = ramp(line - y, -0.06, 0.07)
     neck = ramp(y, 5.58, 5.78) * ramp(z, 0.42, 0.6)
     lips = np.exp(-((x / 0.27) ** 4) - ((y - MOUTH_Y) / 0.085) ** 4)
     below_nose = ramp(NOSE_BASE_Y - y, 0.0, 0.05)
@@ -36,13 +37,16 @@ def hair_masks(mean: np.ndarray) -> dict[str, np.ndarray]:
     moustache = ramp(0.33 - x, 0.0, 0.08) * below_nose * ramp(y, MOUTH_Y + 0.02, MOUTH_Y + 0.08) * ramp(z, 1.0, 1.15)
     # hairline: forehead, temple, in front of the ear, behind it down to the nape
     front = np.interp(z, [-0.6, 0.0, 0.28, 0.5, 0.62, 0.9, 1.2, 1.45], [5.95, 6.15, 6.6, 6.9, 6.95, 7.35, 7.58, 7.62])
-    scalp = ramp(y - front, -0.06, 0.1)
+    temples = 0.16 * np.exp(-(((x - 0.42) / 0.14) ** 2)) * ramp(z, 0.7, 1.0)
+    scalp = ramp(y - front - temples, -0.06, 0.1)
+    scalp = scalp * (1 - ramp(x, 0.70, 0.74) * ramp(y, 7.3, 7.15))  # no hair on the ears
     eyes = np.exp(-(((x - 0.295) / 0.22) ** 4) - ((y - EYE_Y) / 0.13) ** 4) * ramp(z, 0.9, 1.1)
     brow = np.exp(-(((x - 0.3) / 0.22) ** 4) - ((y - EYE_Y - 0.22) / 0.08) ** 4) * ramp(z, 0.9, 1.1)
     tone = np.exp(-(((x - 0.42) / 0.15) ** 4) - ((y - 6.6) / 0.18) ** 4) * ramp(z, 0.8, 1.0)
     tone = np.maximum(tone, np.exp(-((x / 0.3) ** 4) - ((y - 7.35) / 0.12) ** 4) * ramp(z, 0.8, 1.0))
+    plain = 1.0 - ramp(y, 5.9, 6.12)
     return {
-        "beard": beard, "moustache": moustache, "scalp": scalp, "lips": lips * ramp(z, 1.0, 1.15),
+        "plain": plain, "beard": beard, "moustache": moustache, "scalp": scalp, "lips": lips * ramp(z, 1.0, 1.15),
         "brow": brow, "lid": eyes, "cheek": tone,
     }  # fmt: skip
 
@@ -52,6 +56,8 @@ def occlusion(vertices: np.ndarray, triangles: np.ndarray, directions: int = 96)
 
     Orthographic depth maps from all around; a vertex is open in a direction where nothing lies before it.
     """
+    import moderngl  # only when packing
+
     context = moderngl.create_context(standalone=True, backend="egl")
     program = context.program(
         vertex_shader="#version 330\nin vec3 p; uniform mat4 m; void main(){ gl_Position = m * vec4(p, 1.0); }",

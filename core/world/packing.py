@@ -16,16 +16,19 @@ import numpy as np
 from PIL import Image
 
 from core.world.assets import AGE_ANCHORS, PACK_VERSION, RACES
-from core.world.masks import vertex_masks
+from core.world.masks import MEAN_EYE_DISTANCE, MEAN_EYES, vertex_masks
 
 logger = logging.getLogger(__name__)
 
 BODY_VERTICES = 13380  # the base mesh's first vertices are skin; joints and helper geometry follow
 NECK_CUT = (5.62, -0.25)  # the neck ends where y < a + b*z on the mean head, decimetres: below the frame's lower edge
 SHOULDER = 0.95  # skin further from the middle than this is shoulder
+INSIDE_FRONT = 0.6  # and so is what lies behind this z: the inside of the mouth is further forward
+NECK_TOP = 6.0  # skin outside the head's texture island and below this is neck
 SKIN_UV = 0.5  # the head's island lies right of this u; what is left of it is the inside of the mouth
 FACE_PARTS = ("cheek", "chin", "ear", "eye", "eyebrows", "forehead", "head", "mouth", "nose", "neck")
 NO_CHANGES = ("trans-out", "head-angle", "head-trans", "measure", "neck-trans", "neck-scale-vert")
+EYE_HELPERS = np.arange(14598, 14742)  # both eyeballs of the base mesh, the head's left first
 SCALE_AXES = {"x_scale": 0, "y_scale": 1, "z_scale": 2}
 FIXED_PHENOTYPES = {"muscle": 0.5, "height": 0.5, "proportions": 0.5, "cupsize": 0.5, "firmness": 0.5}
 SKIPPED_SKINS = ("choc_ebony", "ebonyveinc", "mohawk", "GothMakeup", "Bronze", "_NRM", "_SPEC")
@@ -216,6 +219,8 @@ def skin_detail(image: Image.Image, box: tuple[float, float, float, float], tone
     ratio = linear / np.median(at, 0)
     left, top, right, bottom = box[0] * width, (1 - box[3]) * height, box[2] * width, (1 - box[1]) * height
     crop = ratio[round(top) : round(bottom), round(left) : round(right)]
+    brightness = crop.mean(-1, keepdims=True)
+    crop = brightness * (crop / np.maximum(brightness, 1e-3)) ** 0.7  # dark skins' textures exaggerate hue
     coded = (np.clip(crop / 2.0, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
     size = (384, round(384 * coded.shape[0] / coded.shape[1]))
     return np.asarray(Image.fromarray(coded).resize(size, Image.Resampling.LANCZOS))
@@ -227,13 +232,13 @@ def hair_texture(image: Image.Image, size: int) -> np.ndarray:
     pixels = np.asarray(picture, np.float32) / 255.0
     alpha = pixels[..., 3:]
     grey = (pixels[..., :3] ** 2.2).mean(-1, keepdims=True)
-    solid = alpha[..., 0] > 0.5 * alpha.max()
-    mean = float(grey[solid].mean())
+    solid = alpha[..., 0] >= 0.5 * alpha.max()
+    mean = float(grey[solid].mean()) + 1e-4
     grey = np.where(alpha > 0.1, grey, mean) / mean
     # strands differ by a factor of a few: a log contrast common to all textures, so that colour alone decides colour
-    spread = float(np.log(grey[solid] + 1e-3).std())
+    spread = float(np.log(grey[solid] + 1e-3).std()) + 1e-6
     grey = np.exp(np.log(grey + 1e-3) * min(1.0, 0.45 / spread))
-    coded = np.clip(grey / grey[solid].mean() * 0.4, 0, 1) ** (1 / 2.2)
+    coded = np.clip(grey / (grey[solid].mean() + 1e-6) * 0.4, 0, 1) ** (1 / 2.2)
     rgba = np.concatenate([np.repeat(coded, 3, -1), alpha], -1)
     return (rgba * 255).astype(np.uint8)
 
@@ -251,13 +256,21 @@ def build(makehuman: Path, out_path: Path) -> Path:
     quads, uv_quads = model.faces.numpy(), model.face_texture_coordinate_indices.numpy()
     uv = model.texture_coordinates.numpy()
 
+    eyes = mean[EYE_HELPERS].reshape(2, -1, 3).mean(1)
+    placed = (mean - eyes.mean(0)) * (MEAN_EYE_DISTANCE / abs(eyes[0, 0] - eyes[1, 0])) + MEAN_EYES
+
     # faces of the head
     skin = (quads < BODY_VERTICES).all(1)
-    centre = mean[quads].mean(1)
-    inside = (mean[quads][..., 1] > NECK_CUT[0] + NECK_CUT[1] * mean[quads][..., 2]).all(1)
+    centre = placed[quads].mean(1)
+    inside = (placed[quads][..., 1] > NECK_CUT[0] + NECK_CUT[1] * placed[quads][..., 2]).all(1)
     keep = skin & inside & (np.abs(centre[:, 0]) < SHOULDER)
     triangles, corners = quads_to_triangles(quads[keep]), quads_to_triangles(uv_quads[keep])
     outer = (uv[corners][..., 0] > SKIN_UV).all(1)
+    middle = placed[triangles].mean(1)
+    neck = ~outer & ((middle[:, 1] < NECK_TOP) | (middle[:, 2] < INSIDE_FRONT))
+
+    # the neck's edge is ragged along quads: lay it on the cutting plane
+    loop = cap(triangles)
 
     proxies: dict[str, dict[str, np.ndarray]] = {}
     for kind in ("hair", "eyebrows", "eyelashes", "teeth"):
@@ -277,7 +290,7 @@ def build(makehuman: Path, out_path: Path) -> Path:
         rows = [i for i, label in enumerate(model.blendshape_labels) if label.startswith(key)]
         return to_base_frame(model.blendshapes[rows].numpy()[:, index])
 
-    template = to_base_frame(model.template_vertices.numpy())[index]
+    template = mean[index]  # the first 18 coefficients sum to 1, so any origin will do: near heads keep float16 exact
     gender_corners, macro = (0.0, 1.0), []
     for race in RACES:
         for gender in gender_corners:
@@ -305,22 +318,24 @@ def build(makehuman: Path, out_path: Path) -> Path:
         "action": action.astype(np.float16),
         "local_labels": np.array(names),
         "action_labels": np.array(model.facial_action_labels),
-        "mean": mean[index].astype(np.float32),
-        "neck_loop": new[cap(triangles)].astype(np.int32),
+        "placed": placed[index].astype(np.float32),
+        "neck_loop": new[loop].astype(np.int32),
     }
-    for part, chosen in (("skin", outer), ("inner", ~outer)):
+    for part, chosen in (("skin", outer | neck), ("inner", ~outer & ~neck)):
         split, vertex, texture = split_seams(triangles[chosen], corners[chosen])
         arrays[f"{part}/triangles"] = split
         arrays[f"{part}/vertex"] = new[vertex].astype(np.int32)
         arrays[f"{part}/uv"] = uv[texture].astype(np.float32)
     head_uv = arrays["skin/uv"]
+    on_torso = head_uv[:, 0] < SKIN_UV  # the neck's lower part has its texture elsewhere: it is drawn plain
+    head_uv = head_uv[~on_torso]
     box = (*(head_uv.min(0) - 0.002), *(head_uv.max(0) + 0.002))
-    arrays["skin/uv"] = ((head_uv - box[:2]) / (np.array(box[2:]) - box[:2])).astype(np.float32)
+    arrays["skin/uv"][~on_torso] = (head_uv - box[:2]) / (np.array(box[2:]) - box[:2])
 
-    masks = vertex_masks(mean[index], new[triangles], new[quads_to_triangles(quads[skin & inside])])
+    masks = vertex_masks(placed[index], new[triangles], new[quads_to_triangles(quads[skin & inside])])
     arrays.update({f"mask_{name}": value.astype(np.float16) for name, value in masks.items()})
 
-    cheeks = masks["cheek"][arrays["skin/vertex"]] > 0.5
+    cheeks = masks["cheek"][arrays["skin/vertex"]][~on_torso] > 0.5
     for path in sorted((makehuman / "skins").glob("*.jpg")):
         if not any(word in path.stem for word in SKIPPED_SKINS):
             with Image.open(path) as image:

@@ -14,11 +14,14 @@ from core.world import eyes as eyeballs
 from core.world import glasses, head, light
 from core.world.assets import Pack
 from core.world.identity import SceneParameters
+from core.world.masks import MEAN_EYE_DISTANCE, MEAN_EYES, ramp
 from core.world.shell import shells
 
 PARTS = ("none", "skin", "eyes", "teeth", "mouth", "hair", "brows", "lashes", "beard", "glasses", "neck_end", "lens")
-SHAPE_SPREAD = 0.30  # standard deviation of a local change; its targets are made for 1
-STRONG = {"nose-scale-depth": 0.8, "head-age": 0.4, "ear-wing": 0.7, "neck-double": 0.6, "head-fat": 0.6}
+NECK_EXTRA = 0.12  # decimetres the neck is lengthened by, so that the picture's lower edge cuts it
+UPPER_TEETH = np.arange(15060, 15128)  # base mesh helper vertices
+SHAPE_SPREAD = 0.26  # standard deviation of a local change; its targets are made for 1
+STRONG = {"mouth-lowerlip-volume": 0.6, "mouth-upperlip-volume": 0.6, "mouth-lowerlip-height": 0.6, "mouth-upperlip-height": 0.6, "nose-scale-depth": 0.8, "head-age": 0.4, "ear-wing": 0.7, "neck-double": 0.6, "head-fat": 0.6}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,7 @@ def build(pack: Pack, parameters: SceneParameters) -> Scene:
     neutral = head.evaluate(pack, parameters.phenotypes, changes, {})
     scale, origin = head.framing(pack, neutral)
     raw = head.evaluate(pack, parameters.phenotypes, changes, parameters.actions)
+    _level_neck(pack, raw)
     origin = origin.astype(np.float32)
 
     def world(points: np.ndarray) -> np.ndarray:
@@ -87,10 +91,19 @@ def build(pack: Pack, parameters: SceneParameters) -> Scene:
 
     vertices = world(raw)
     makers = (_skin, _inside, _eyes, _teeth, _brows, _lashes, _hair, _beard, _glasses)
-    stage = _Stage(pack, parameters, raw, vertices, world, scale)
+    stage = _Stage(pack, parameters, raw, vertices, world, scale, origin)
     parts = tuple(part for maker in makers for part in maker(stage))
     marks = vertices[landmark_vertices(pack)]
     return Scene(parts, light.light_of(parameters), vertices, marks, parameters, scale)
+
+
+def _level_neck(pack: Pack, raw: np.ndarray) -> None:
+    """Lay the neck's ragged edge on one plane, a little lower, in place."""
+    loop = pack.arrays["neck_loop"]
+    x, y, z = raw[loop].T
+    plane = np.stack([np.ones_like(z), z, x], 1)
+    fitted = plane @ np.linalg.lstsq(plane, y, rcond=None)[0]
+    raw[loop, 1] = fitted - max(0.0, float((fitted - y).max())) - NECK_EXTRA
 
 
 def landmark_vertices(pack: Pack) -> np.ndarray:
@@ -101,9 +114,9 @@ def landmark_vertices(pack: Pack) -> np.ndarray:
 class _Stage:
     """What the makers of parts share while one scene is built."""
 
-    def __init__(self, pack, parameters, raw, vertices, world, scale) -> None:
-        self.pack, self.parameters, self.raw, self.vertices, self.world, self.scale = (
-            pack, parameters, raw, vertices, world, scale,
+    def __init__(self, pack, parameters, raw, vertices, world, scale, origin) -> None:
+        self.pack, self.parameters, self.raw, self.vertices, self.world, self.scale, self.origin = (
+            pack, parameters, raw, vertices, world, scale, origin,
         )  # fmt: skip
         arrays = pack.arrays
         self.skin_of = arrays["skin/vertex"]
@@ -118,7 +131,7 @@ def _skin(stage: _Stage) -> list[Part]:
     pack, parameters = stage.pack, stage.parameters
     arrays, masks, of = pack.arrays, pack.masks, stage.skin_of
     paint = np.stack([masks["occlusion"][of], masks["scalp"][of], np.maximum(masks["beard"], masks["moustache"])[of],
-                      masks["lips"][of]], 1)  # fmt: skip
+                      masks["lips"][of] - masks["plain"][of]], 1)  # fmt: skip
     names = pack.texture_names("skin")
     gender, age = parameters.phenotypes["gender"], parameters.phenotypes["age"]
 
@@ -142,7 +155,7 @@ def _skin(stage: _Stage) -> list[Part]:
             0.5 + 0.5 * light.phi(float(parameters.skin[4])),
             0.75 + 0.35 * float(np.tanh(parameters.skin[5])),
         ),
-        "shine": (0.020 + 0.018 * light.phi(float(parameters.skin[6])), 14.0 + 10.0 * light.phi(float(parameters.skin[7]))),
+        "shine": (0.032 + 0.03 * light.phi(float(parameters.skin[6])), 14.0 + 10.0 * light.phi(float(parameters.skin[7]))),
     }
     skin = Part("skin", stage.vertices[of], stage.normals[of], stage.skin_triangles, arrays["skin/uv"],
                 paint.astype(np.float32), f"skin/{name}", material, of, "skin")  # fmt: skip
@@ -168,8 +181,8 @@ def _plain(name: str, points: np.ndarray, normals: np.ndarray, triangles: np.nda
 def _inside(stage: _Stage) -> list[Part]:
     arrays = stage.pack.arrays
     of = arrays["inner/vertex"]
-    part = _plain("mouth", stage.vertices[of], stage.normals[of], arrays["inner/triangles"], np.array([0.16, 0.03, 0.03]))
-    part.paint[:, 0] = 0.25
+    part = _plain("mouth", stage.vertices[of], stage.normals[of], arrays["inner/triangles"], np.array([0.10, 0.02, 0.02]))
+    part.paint[:, 0] = 0.2
     return [part]
 
 
@@ -203,7 +216,11 @@ def _teeth(stage: _Stage) -> list[Part]:
     names = stage.pack.names("teeth")
     name = names[int(light.phi(float(stage.parameters.skin[8])) * 0.999 * len(names))]
     part = _proxy(stage, "teeth", name, "teeth", "teeth/teeth", {"tone": (0.8, 0.78, 0.72), "shine": (0.1, 40.0)})
-    part.paint[:, 0] = 0.7
+    middle = part.vertices[:, 0] / stage.scale
+    part.paint[:, 0] = 0.95 - 0.8 * ramp(np.abs(middle), 0.11, 0.24)  # the cheeks shade the molars
+    proxy = stage.pack.proxy("teeth", name)
+    upper = np.isin(stage.pack.arrays["index"][proxy.refs[:, 0]], UPPER_TEETH)
+    part.vertices[:, 1] += np.where(upper, -0.035, 0.012).astype(np.float32) * stage.scale
     return [part]
 
 
@@ -222,15 +239,63 @@ def _lashes(stage: _Stage) -> list[Part]:
     return [_proxy(stage, "eyelashes", name, "lashes", f"eyelashes/{name}", {"tone": (0.015, 0.012, 0.01), "shine": (0.0, 1.0), "cover": cover})]
 
 
+def placed(stage: _Stage, points: np.ndarray) -> np.ndarray:
+    """Decimetres of this head -> the frame of the mean head that `core.world.masks` speaks of."""
+    eyes = head.eye_centres(stage.pack, stage.raw)[:, :3]
+    return (points - eyes.mean(0)) * (MEAN_EYE_DISTANCE / abs(eyes[0, 0] - eyes[1, 0])) + MEAN_EYES
+
+
+def _fringe(stage: _Stage, points: np.ndarray) -> np.ndarray:
+    """1 where hair before the forehead hangs below the line that "bangs" allows, 0 where it stays, (n,)."""
+    at = placed(stage, points)
+    x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
+    front = ramp(z, 0.75, 0.95) * ramp(x, 0.68, 0.56)
+    lowest = 7.62 - 0.42 * stage.parameters.bangs - 0.55 * x * x
+    return front * ramp(y, lowest + 0.08, lowest - 0.08)
+
+
 def _hair(stage: _Stage) -> list[Part]:
     parameters = stage.parameters
-    if not parameters.hair_style:
+    name = parameters.hair_style
+    if name in ("crop", "afro"):
+        return _shell_hair(stage, name)
+    if not name:
         return []
-    texture = f"hair/{parameters.hair_style}"
-    if texture.split("/")[1] not in stage.pack.texture_names("hair"):
-        texture = ""
+    texture = f"hair/{name}" if name in stage.pack.texture_names("hair") else ""
     material = {"tone": tuple(stage.hair), "shine": (0.03, 20.0), "cover": 1.0}
-    return [_proxy(stage, "hair", parameters.hair_style, "hair", texture, material)]
+    part = _proxy(stage, "hair", name, "hair", texture, material)
+    part.paint[:, 1] = _fringe(stage, part.vertices / stage.scale + stage.origin)
+    return [part]
+
+
+def _shell_hair(stage: _Stage, name: str) -> list[Part]:
+    parameters, of = stage.parameters, stage.skin_of
+    density = stage.pack.masks["scalp"][of]
+    long = 0.10 + 0.25 * parameters.hair_length if name == "crop" else 0.35 + 0.55 * parameters.hair_length
+    at = placed(stage, stage.raw[of])
+    top = ramp(at[:, 1], 6.9, 7.7) * (0.75 + 0.25 * ramp(at[:, 2], -0.2, 0.8))
+    low = ramp(at[:, 1], 6.2, 7.0)
+    length = long * low * (0.35 + 0.65 * top) if name == "crop" else long * low * (0.55 + 0.45 * top)
+    side = np.sign(parameters.hair_look[3])
+    comb = np.stack([0.5 * side * top, -0.4 * (1 - top), -0.5 * top], 1) if name == "crop" else np.zeros((len(of), 3))
+    layers = 12 if name == "crop" else 16
+    return [_shell_part(stage, "hair", f"hair/{name}", density, length, layers, comb, stage.hair, 1.15, 1.0 if name == "crop" else 0.6)]
+
+
+def _shell_part(
+    stage: _Stage, part: str, key: str, density: np.ndarray, length: np.ndarray, layers: int, comb: np.ndarray,
+    colour: np.ndarray, cover: float, fineness: float,
+) -> Part:  # fmt: skip
+    of = stage.skin_of
+    points, source, triangles, height = shells(
+        stage.vertices[of], stage.normals[of], stage.skin_triangles, density, length * stage.scale, layers, comb
+    )
+    paint = np.stack(
+        [stage.pack.masks["occlusion"][of][source], height, density[source], np.full(len(height), fineness)], 1
+    )
+    material = {"tone": tuple(colour), "shine": (0.015, 16.0), "cover": cover}
+    return Part(part, points, stage.normals[of][source], triangles, stage.pack.arrays["skin/uv"][source],
+                paint.astype(np.float32), "", material, None, key)  # fmt: skip
 
 
 def _beard(stage: _Stage) -> list[Part]:
@@ -240,15 +305,14 @@ def _beard(stage: _Stage) -> list[Part]:
         return []
     masks, of = stage.pack.masks, stage.skin_of
     style = parameters.beard_style
-    whole = float(1 / (1 + np.exp(-3 * style[0])))
-    density = np.maximum(masks["beard"] * whole, masks["moustache"])[of]
-    length = (0.05 + 0.22 * amount) * stage.scale * np.ones(len(of))
-    comb = np.tile(np.array([[0.0, -0.7, 0.0]]), (len(of), 1))
-    points, source, triangles, height = shells(stage.vertices[of], stage.normals[of], stage.skin_triangles, density, length, 8, comb)
-    paint = np.stack([stage.pack.masks["occlusion"][of][source], height, density[source], 0 * height], 1)
-    material = {"tone": tuple(stage.hair * 0.8), "shine": (0.02, 20.0), "cover": 0.6 + 0.4 * amount}
-    return [Part("beard", points, stage.normals[of][source], triangles, stage.pack.arrays["skin/uv"][source],
-                 paint.astype(np.float32), "", material, None, "beard")]  # fmt: skip
+    whole = float(1 / (1 + np.exp(-3 * (style[0] + 0.7))))
+    at = placed(stage, stage.raw[of])
+    chin = np.exp(-((at[:, 0] / 0.3) ** 4))  # of the skin's own vertices
+    cheeks = float(1 / (1 + np.exp(-3 * (style[1] + 0.5))))
+    density = np.maximum(masks["beard"][of] * whole * (chin + (1 - chin) * cheeks), masks["moustache"][of])
+    length = (0.03 + 0.15 * amount) * (0.45 + 0.55 * chin)
+    comb = np.tile(np.array([[0.0, -0.9, 0.0]]), (len(of), 1))
+    return [_shell_part(stage, "beard", "beard", density, length, 9, comb, stage.hair * 0.85, 0.8 + 0.35 * amount, 1.2)]
 
 
 def _glasses(stage: _Stage) -> list[Part]:

@@ -20,11 +20,15 @@ float noise(vec2 x) {
   return mix(mix(hash(i), hash(i + vec2(1, 0)), f.x), mix(hash(i + vec2(0, 1)), hash(i + vec2(1, 1)), f.x), f.y);
 }
 float coverage(vec4 texel) {
-  if (mode == 1 || mode == 7) return has_image == 1 ? clamp(texel.a * cover, 0.0, 1.0) : 1.0;
+  if (mode == 7) return has_image == 1 ? clamp(texel.a * cover, 0.0, 1.0) : 1.0;
+  if (mode == 1) {
+    float a = has_image == 1 ? clamp(texel.a * cover, 0.0, 1.0) : 1.0;
+    return a * (1.0 - smoothstep(0.4, 0.6, vpaint.y + 0.35 * (noise(vuv * vec2(420.0, 60.0)) - 0.5) + 0.35 * (noise(vuv * vec2(60.0, 420.0)) - 0.5)));
+  }
   if (mode == 5) {
-    float strand = 0.6 * noise(vuv * 260.0) + 0.4 * noise(vuv * 540.0 + 7.0);
-    float thin = vpaint.z * cover * (1.25 - 0.85 * vpaint.y) - strand * 0.75;
-    return smoothstep(0.0, 0.18, thin);
+    float strand = 0.5 * noise(vuv * 170.0 * vpaint.w) + 0.5 * noise(vuv * 340.0 * vpaint.w + 7.0);
+    float thin = smoothstep(0.0, 0.7, vpaint.z) * cover * (1.35 - 0.95 * vpaint.y) - strand * 0.85;
+    return smoothstep(0.0, 0.22, thin);
   }
   if (mode == 6) return cover;
   return 1.0;
@@ -64,35 +68,35 @@ void main() {
     vec3 detail = 2.0 * pow(texel.rgb, vec3(2.2));
     detail = pow(max(detail, 0.02), vec3(amounts.w));
     float scalp = smoothstep(0.15, 0.75, vpaint.y + 0.25 * (noise(vuv * 180.0) - 0.5));
-    detail = mix(detail, vec3(1.0), smoothstep(0.0, 0.4, vpaint.y));
+    detail = mix(detail, vec3(1.0, 0.96, 0.93) * 0.95, max(smoothstep(0.0, 0.4, vpaint.y), smoothstep(0.0, 0.8, -vpaint.w)));
     base = tone * detail;
-    base = mix(base, base * vec3(1.08, 0.72, 0.72), vpaint.w * 0.4 * amounts.z);
+    base = mix(base, base * vec3(1.08, 0.72, 0.72), max(vpaint.w, 0.0) * 0.4 * amounts.z);
     float grain = 0.55 + 0.45 * noise(vuv * 500.0);
     base = mix(base, hair, scalp * amounts.x * 0.9 * grain);
     base = mix(base, mix(hair, vec3(0.10, 0.10, 0.11), 0.35), vpaint.z * amounts.y * (0.35 + 0.5 * noise(vuv * 420.0)));
     wrap = vec3(0.42, 0.22, 0.16);
     gloss.x *= 1.0 - 0.8 * scalp * amounts.x;
   } else if (mode == 1 || mode == 5 || mode == 7) {
-    float grey = has_image == 1 ? pow(texel.r, 2.2) / 0.4 : 0.65 + 0.7 * noise(vuv * vec2(90.0, 90.0));
+    float grey = has_image == 1 ? pow(texel.r, 2.2) / 0.4 : 0.6 + 0.5 * noise(vuv * vec2(220.0, 9.0)) + 0.3 * noise(vuv * vec2(500.0, 16.0));
     base = tone * grey; wrap = vec3(0.35); stray = 1.0;
-    if (mode == 5) { open = mix(0.55, 1.0, vpaint.y) * vpaint.x; base *= 0.6 + 0.8 * noise(vuv * 300.0); }
+    if (mode == 5) { open = mix(0.55, 1.0, vpaint.y) * vpaint.x; base *= 0.55 + 0.9 * noise(vuv * 190.0 * vpaint.w); }
   } else if (mode == 2) {
     float r = length(vuv); float a = atan(vuv.y, vuv.x);
     float rays = noise(vec2(a * 14.0 + 3.0, r * 2.0)) * 0.6 + noise(vec2(a * 37.0, r * 5.0)) * 0.4;
     vec3 iris = tone * (0.55 + 0.9 * rays) * mix(1.5, 0.8, smoothstep(0.3, 0.9, r));
     iris *= 1.0 - 0.75 * smoothstep(0.8, 1.02, r);
     iris = mix(vec3(0.004), iris, smoothstep(amounts.x - 0.06, amounts.x + 0.06, r));
-    vec3 white = vec3(0.66, 0.60, 0.57) * mix(vec3(1.0), vec3(1.05, 0.82, 0.78), smoothstep(1.6, 3.0, r));
+    vec3 white = vec3(0.44, 0.39, 0.37) * mix(vec3(1.0), vec3(1.05, 0.82, 0.78), smoothstep(1.6, 3.0, r));
     base = mix(iris, white, smoothstep(0.95, 1.08, r));
     open = 0.88 - 0.55 * smoothstep(0.05, 0.42, vpaint.y); wrap = vec3(0.3);
   } else if (mode == 4) {
-    base = pow(texel.rgb, vec3(2.2)) * vec3(0.92, 0.88, 0.82); wrap = vec3(0.4);
+    base = pow(texel.rgb, vec3(2.2)) * vec3(1.0, 0.90, 0.76); wrap = vec3(0.6);
   }
   vec3 shade = mix(ground, sky, 0.5 + 0.5 * N.y) * (mode == 0 ? pow(vec3(open), vec3(0.75, 1.0, 1.1)) : vec3(open));
   vec3 glow = vec3(0.0);
   for (int k = 0; k < 3; k++) {
     float c = dot(N, toward[k]);
-    float see = k == 0 ? lit(vp, 1.0 - max(c, 0.0)) : mix(1.0, open, 0.7);
+    float see = k == 0 ? (mode == 4 ? 0.75 : lit(vp, 1.0 - max(c, 0.0))) : mix(1.0, open, 0.7);
     vec3 d = max((vec3(c) + wrap) / (1.0 + wrap), 0.0);
     if (stray > 0.5) d = mix(d, vec3(0.5), 0.35);
     shade += power[k] * d * (k == 0 ? mix(vec3(see), vec3(1.0), vec3(0.10, 0.03, 0.02)) : vec3(see)) * mix(0.6, 1.0, open);
