@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QMenuBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -39,7 +40,7 @@ FIRST_SIZE = QSize(1440, 900)
 SMALLEST_SIZE = QSize(1024, 640)
 RIGHT_PX = 300
 BANNER_PX = 720
-TOP_BAR_PX = 48
+TOP_BAR_PX = 52
 STATUS_BAR_PX = 34
 
 
@@ -151,9 +152,9 @@ class MainWindow(QMainWindow):
         row.addWidget(sign)
         row.addWidget(name)
         row.addSpacing(10)
-        row.addWidget(self._menu_bar())
+        row.addWidget(self._menu_bar(), 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
-        row.addWidget(self._segments("layout_both", "layout_picture", "layout_mesh"))
+        row.addWidget(self._segments("layout_both", "layout_picture", "layout_mesh"), 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
         for tool in (self._tool("undo"), self._tool("redo"), self.before_button):
             row.addWidget(tool)
@@ -166,6 +167,7 @@ class MainWindow(QMainWindow):
     def _menu_bar(self) -> QMenuBar:
         bar = QMenuBar()
         bar.setNativeMenuBar(False)
+        bar.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         layers = QMenu("Layer")
         for title in MENUS:
             menu = bar.addMenu(title)
@@ -232,6 +234,7 @@ class MainWindow(QMainWindow):
     def _segments(self, *names: str) -> QFrame:
         frame = QFrame()
         frame.setObjectName("segments")
+        frame.setFixedHeight(36)
         row = QHBoxLayout(frame)
         row.setContentsMargins(3, 3, 3, 3)
         row.setSpacing(2)

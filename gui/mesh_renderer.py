@@ -48,7 +48,7 @@ varying vec3 v_colour;
 void main() {
     vec3 n = normalize(v_normal);
     if (u_mode > 1.5) {
-        gl_FragColor = vec4(0.93, 0.72, 0.55, 1.0);
+        gl_FragColor = vec4(0.98, 0.86, 0.74, 0.34);
     } else if (u_mode > 0.5) {
         gl_FragColor = vec4(0.5 + 0.5 * n, 1.0);
     } else {
@@ -81,7 +81,9 @@ uniform vec2 u_aspect;
 varying vec2 v_corner;
 void main() {
     float t = clamp(length(v_corner * u_aspect), 0.0, 1.0);
-    gl_FragColor = vec4(mix(u_centre, u_edge, t), 1.0);
+    // Half a level of noise hides the bands that a dark gradient shows in 8 bits.
+    float noise = fract(sin(dot(gl_FragCoord.xy, vec2(12.9898, 78.233))) * 43758.5453) - 0.5;
+    gl_FragColor = vec4(mix(u_centre, u_edge, t) + noise / 255.0, 1.0);
 }
 """
 
@@ -207,9 +209,12 @@ class MeshRenderer:
         if edges:
             GL.glDisable(GL.GL_POLYGON_OFFSET_FILL)
             GL.glUniform1f(self._place("u_mode"), 2.0)
+            GL.glEnable(GL.GL_BLEND)
+            GL.glBlendFunc(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA)
             GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_LINE)
             self._draw_triangles()
             GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_FILL)
+            GL.glDisable(GL.GL_BLEND)
         self._unbind()
         GL.glDisable(GL.GL_CULL_FACE)
         GL.glDisable(GL.GL_DEPTH_TEST)

@@ -7,8 +7,9 @@ It refuses to know any widget of ours.
 import functools
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap, QRadialGradient
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QImage, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication, QSizePolicy, QStyleFactory
 
@@ -107,12 +108,21 @@ def pixmap(name: str, side: int, role: str = "text", ratio: float = 1.0) -> QPix
     return made
 
 
-def backdrop(rectangle: QRectF) -> QRadialGradient:
-    """The studio backdrop behind the head: the same formula as the mesh's shader."""
-    gradient = QRadialGradient(rectangle.center(), max(rectangle.width(), rectangle.height()) * 0.62)
-    gradient.setColorAt(0.0, colour("view_centre"))
-    gradient.setColorAt(1.0, colour("view_edge"))
-    return gradient
+@functools.lru_cache(maxsize=4)
+def backdrop(width: int, height: int) -> QImage:
+    """The studio backdrop behind the head, in device pixels: the same formula as the mesh's shader.
+
+    Dark gradients show bands in 8 bits; half a level of noise hides them.
+    """
+    radius = 0.62 * max(width, height)
+    y, x = np.ogrid[:height, :width]
+    share = np.hypot(x + 0.5 - width / 2, y + 0.5 - height / 2) / radius
+    share = np.clip(share, 0.0, 1.0)[..., None].astype(np.float32)
+    centre, edge = (np.array(colour(name).getRgb()[:3], dtype=np.float32) for name in ("view_centre", "view_edge"))
+    noise = np.random.default_rng(0).random((height, width, 1), dtype=np.float32)
+    rows = np.zeros((height, width, 4), dtype=np.uint8)
+    rows[..., :3] = np.floor(centre + (edge - centre) * share + noise)
+    return QImage(rows.data, width, height, 4 * width, QImage.Format.Format_RGBX8888).copy()
 
 
 def _load_font() -> QFont:

@@ -28,9 +28,13 @@ class Layout(Enum):
     MESH = "mesh"
 
 
+BREADTH = 1.2
+"""How much wider than a narrow view the picture may be: a head leaves the left and right tenth of its picture empty."""
+
+
 def picture_side(width: float, height: float, zoom: float) -> float:
     """Side of the square picture inside a view, in the view's units; the same for picture and mesh."""
-    return max(1.0, min(width, height) * zoom)
+    return max(1.0, min(BREADTH * width, height) * zoom)
 
 
 class ViewState(QObject):

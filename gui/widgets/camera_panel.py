@@ -99,7 +99,6 @@ def _degrees(name: str) -> QDoubleSpinBox:
         field.setRange(-90.0, 90.0)
     field.setDecimals(1)
     field.setSuffix("°")
-    field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     field.setAlignment(Qt.AlignmentFlag.AlignRight)
     field.setKeyboardTracking(False)
     field.setFont(theme.font(12, figures=True))

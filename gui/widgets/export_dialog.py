@@ -199,7 +199,6 @@ class ExportDialog(QDialog):
             self.fps.setValue(DEFAULT_FPS)
             self.fps.setSuffix(" per second")
             for spin in (self.frames, self.fps):
-                spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
                 spin.valueChanged.connect(self._judge)
             form.addRow(_label("Pictures"), self.frames)
             form.addRow(_label("Speed"), self.fps)

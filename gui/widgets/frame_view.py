@@ -110,7 +110,9 @@ class FrameView(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), theme.backdrop(QRectF(self.rect())))
+        ratio = self.devicePixelRatioF()
+        ground = theme.backdrop(round(self.width() * ratio), round(self.height() * ratio))
+        painter.drawImage(QRectF(self.rect()), ground)
         rectangle = self.picture_rectangle()
         if self._image is not None:
             painter.drawImage(rectangle, self._image)
@@ -131,7 +133,7 @@ class FrameView(QWidget):
         painter.setBrush(theme.colour("text"))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawEllipse(QPointF(x, self.height() / 2), 9, 9)
-        painter.setPen(QPen(theme.colour("window"), 1.6, cap=Qt.PenCapStyle.RoundCap))
+        painter.setPen(QPen(theme.colour("window"), 1.6))
         middle = self.height() / 2
         for sign in (-1, 1):
             painter.drawLine(QPointF(x + sign * 2.5, middle - 3), QPointF(x + sign * 5, middle))
