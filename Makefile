@@ -62,8 +62,9 @@ train: $(READY_TRAINING) ## train cameo-256; see `python -m core train --help` f
 train-smoke: $(READY_TRAINING) ## train for a few steps, to see that every stage runs
 	$(PY) -m core train --smoke $(ARGS)
 
-install-eval: $(READY) ## fetch what only evaluation needs
+install-eval: $(READY) ## fetch what only training and evaluation need: VGG16 features (59 MB) into weights/fetched
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,evaluation]'
+	$(PY) -m weights.fetch
 
 clean: ## remove what running and testing leave behind; the environment and the weights stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis cameo.egg-info bench.json
