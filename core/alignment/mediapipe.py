@@ -12,7 +12,7 @@ import numpy as np
 
 from core.alignment.interpreter import HelperNetwork
 from core.alignment.resampling import Pixels, cut
-from core.alignment.values import Array, DetectedFace, apply_affine, invert_affine
+from core.alignment.values import Array, DetectedFace, apply_affine, invert_affine, overlap
 from core.job import Job
 
 TILE = 128
@@ -22,7 +22,7 @@ SMALLEST_FACE = 44  # photo pixels; smaller than what is usable (64), so that a 
 BYSTANDER = 6.0  # a face this many times smaller than the largest is not looked for
 MIN_SCORE = 0.5
 MIN_PRESENCE = 0.5  # of the mesh network's own verdict
-OVERLAP = 0.3  # intersection over union from which two candidates are one face
+SAME = 0.3  # overlap from which two candidates are one face
 
 EYE_LEFT, EYE_RIGHT = (33, 133), (362, 263)  # eye corners in the mesh
 MOUTH_LEFT, MOUTH_RIGHT, NOSE = 61, 291, 4
@@ -58,7 +58,7 @@ class MediaPipeDetector:
         faces: list[DetectedFace] = []
         for candidate in _suppressed(candidates):
             face = self._refined(pixels, candidate)
-            if face is not None and not any(_iou(face.box, other.box) > OVERLAP for other in faces):
+            if face is not None and not any(overlap(face.box, other.box) > SAME for other in faces):
                 faces.append(face)
         return tuple(sorted(faces, key=lambda face: -face.side))
 
@@ -171,22 +171,11 @@ def _starts(extent: int) -> list[int]:
     return [round(index * (extent - TILE) / steps) for index in range(steps + 1)]
 
 
-def _iou(a: Array, b: Array) -> float:
-    """Overlap of two boxes: intersection over union, or over the smaller one if that lies mostly inside."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    extent = np.maximum(high - low, 0.0)
-    common = float(extent[0] * extent[1])
-    area_a, area_b = float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2]))
-    union = common / max(area_a + area_b - common, 1e-9)
-    inside = common / max(min(area_a, area_b), 1e-9)
-    return max(union, inside if inside > 0.7 else 0.0)
-
-
 def _suppressed(candidates: list[Array]) -> list[Array]:
     """Greedy non-maximum suppression, best score first."""
     kept: list[Array] = []
     for candidate in sorted(candidates, key=lambda row: -row[0]):
-        if all(_iou(candidate[1:5], other[1:5]) <= OVERLAP for other in kept):
+        if all(overlap(candidate[1:5], other[1:5]) <= SAME for other in kept):
             kept.append(candidate)
     return kept
 

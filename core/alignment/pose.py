@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 from core.alignment.framing import frame_points
 from core.alignment.interpreter import WEIGHTS
 from core.alignment.values import Array, Framing, apply_affine
-from core.camera import Camera
+from core.camera import PITCH_SPREAD, Camera
 from core.weights import Registry
 
 HEAD_CENTRE = -3.5  # z of the head's middle in the canonical face's centimetres: between and a little behind the ears
@@ -20,6 +20,7 @@ LOWER_FACE_WEIGHT = 0.25
 EYE_LEFT, EYE_RIGHT, MOUTH, NOSE = (33, 133), (362, 263), (61, 291), 4
 ROBUST = 0.015  # residuals beyond this, in crop units, count less than squared
 PITCH_LIMIT = 1.3
+FEW_POINTS_NOISE = 0.04  # crop units; how far expression and identity move five points, all together
 
 
 def average_head() -> Array:
@@ -62,14 +63,15 @@ def first_pose(landmarks: Array) -> tuple[Camera, Framing]:
     """
     head = average_head()
     weights = np.where(head[:, 1] < _lower_face(head), LOWER_FACE_WEIGHT, 1.0)
-    if len(landmarks) == 5:
-        head, weights = five_points(head), np.ones(5)
+    prior = 0.0
+    if len(landmarks) == 5:  # a smile looks like pitch to five points: expect little of it
+        head, weights, prior = five_points(head), np.ones(5), FEW_POINTS_NOISE / PITCH_SPREAD
 
     def residuals(numbers: Array) -> Array:
         camera = Camera(float(numbers[0]), float(numbers[1]))
         picture = (camera.project(head)[0] + 1.0) / 2.0
-        away = apply_affine(Framing(*numbers[2:]).matrix(), picture) - landmarks
-        return np.asarray((away * weights[:, None]).ravel())
+        away = (apply_affine(Framing(*numbers[2:]).matrix(), picture) - landmarks) * weights[:, None]
+        return np.append(away.ravel(), prior * numbers[1])
 
     reach = np.array([1.6, PITCH_LIMIT, 1.5, np.pi, 1.0, 1.0])
     start = np.clip(_weak_perspective(head, landmarks, weights), -0.95 * reach, 0.95 * reach)

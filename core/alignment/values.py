@@ -79,3 +79,14 @@ def compose_affine(outer: Array, inner: Array) -> Array:
     """The affine (2, 3) that applies ``inner`` first, then ``outer``."""
     linear = outer[:, :2] @ inner[:, :2]
     return np.concatenate([linear, outer[:, :2] @ inner[:, 2:] + outer[:, 2:]], axis=1)
+
+
+def overlap(a: Array, b: Array) -> float:
+    """Overlap of two boxes: intersection over union, or over the smaller one if that lies mostly inside."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    extent = np.maximum(high - low, 0.0)
+    common = float(extent[0] * extent[1])
+    area_a, area_b = float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2]))
+    union = common / max(area_a + area_b - common, 1e-9)
+    inside = common / max(min(area_a, area_b), 1e-9)
+    return max(union, inside if inside > 0.7 else 0.0)
