@@ -24,6 +24,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "Cameo needs Python 3.11 or newer; PYTHON=/path/to/python3.11 names one."; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) \
 		|| { rm -rf $(VENV); echo "No virtual environment could be made; on Debian: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV); the first time this takes some minutes."
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
