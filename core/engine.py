@@ -108,7 +108,8 @@ class Engine:
             raise CameoError(f"The device “{device}” cannot be used.", hint="Use --device auto or cpu.") from error
         paths = [path for path in registry.locate(weights).values() if path.suffix == ".safetensors"]
         networks = read_networks(paths).ready(place)
-        identity = registry.locate(IDENTITY_WEIGHTS)["network"]
+        helpers = registry if any(one.name == IDENTITY_WEIGHTS for one in registry.list()) else Registry()
+        identity = helpers.locate(IDENTITY_WEIGHTS)["network"]
         embedding = IdentityEmbedding.from_tensors(load_file(identity)).to(place)
         offered = {name.casefold() for name in entry.contract.attributes} & {n.casefold() for n in networks.directions}
         attributes = tuple(attribute for attribute in ATTRIBUTES if attribute.name.casefold() in offered)
@@ -197,17 +198,29 @@ class Engine:
 
         Both go over the head matte only; outside it both pictures are the same grey.
         """
-        device = self._networks.device
-        with torch.inference_mode():
-            inside = torch.from_numpy(aligned.matte256 > 0.5).to(device)[None, None]
-            both = torch.cat((picture_tensor(aligned.crop256, device), picture_tensor(pixels, device)))
-            both = torch.where(inside, both, torch.zeros_like(both))
-            share = inside.float().mean().clamp(min=1e-6)
-            metrics = {"mae": float((both[0] - both[1]).abs().mean() / share)}
-            if self._embedding is not None:
-                first, second = self._embedding((both + 1.0) / 2.0)
-                metrics["identity_distance"] = float((first - second).norm())
+        inside = aligned.matte256 > 0.5
+        if not inside.any():
+            return {}
+        difference = np.abs(aligned.crop256.astype(np.float64) - pixels)[inside]
+        metrics = {"mae": float(difference.mean() / 127.5)}
+        if self._embedding is not None:
+            first, second = self.embed(aligned.crop256, inside), self.embed(pixels, inside)
+            metrics["identity_distance"] = float(np.linalg.norm(first - second))
         return metrics
+
+    def embed(self, pixels: Pixels, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The identity embedding (128,) of a head; outside the mask it looks at grey.
+
+        Shape:
+            pixels (256, 256, 3) uint8, inside (256, 256).
+        """
+        if self._embedding is None:
+            raise WeightsMissing("The identity network is not there.", hint="Get the program again.")
+        with torch.inference_mode():
+            picture = picture_tensor(pixels, self._networks.device)
+            mask = torch.from_numpy(inside).to(picture.device)[None, None]
+            embedding = self._embedding((torch.where(mask, picture, torch.zeros_like(picture)) + 1.0) / 2.0)
+        return np.asarray(embedding[0].double().cpu().numpy())
 
     # ------------------------------------------------------------------------------------------------ lower tiers
 

@@ -8,7 +8,7 @@ import torch
 import trimesh
 
 from core import meshing
-from core.errors import Cancelled, CameoError
+from core.errors import CameoError, Cancelled
 from core.job import Job
 
 CPU = torch.device("cpu")
