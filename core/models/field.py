@@ -219,7 +219,8 @@ class Field(nn.Module):
             h = torch.addcmul(h + delta, alpha, h)
         extra = view if self.config.view_directions else None
         feature = self.views_linears(h, styles[:, -1], extra)
-        return feature, self.rgb_linear(feature)
+        with full_precision(feature):
+            return feature, self.rgb_linear(feature)
 
     def forward(
         self,

@@ -6,7 +6,6 @@ direction. Refuses to know the field: anything that gives a signed distance and 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -22,6 +21,8 @@ __all__ = [
     "composite",
     "integrate",
     "look_at_origin",
+    "project",
+    "projection_matrix",
     "ray_weights",
     "samples_on_rays",
     "stratified_samples",
@@ -241,6 +242,25 @@ def integrate(
     )
 
 
-def focal_length(size: int, half_fov: float) -> float:
-    """Focal length in pixels."""
-    return 0.5 * size / math.tan(half_fov)
+def projection_matrix(poses: Tensor, half_fov: float | Tensor) -> Tensor:
+    """World → picture: intrinsics (in half pictures) times the inverse pose.
+
+    Shape: poses (B, 3, 4) camera to world, half_fov (B,) radians or one number; returns (B, 3, 4).
+    """
+    tangent = torch.as_tensor(half_fov, dtype=poses.dtype, device=poses.device).tan().reshape(-1, 1)
+    to_camera = poses[:, :, :3].transpose(1, 2)
+    shift = -(to_camera @ poses[:, :, 3:])
+    scale = torch.cat([1 / tangent, 1 / tangent, torch.ones_like(tangent)], dim=1)
+    return torch.cat([to_camera, shift], dim=2) * scale[:, :, None]
+
+
+def project(points: Tensor, projection: Tensor) -> tuple[Tensor, Tensor]:
+    """Where world points appear.
+
+    Shape: points (B, N, 3), projection (B, 3, 4) from :func:`projection_matrix`; returns uv (B, N, 2), -1 … 1 from edge to
+        edge with v down, and optical-axis depth (B, N).
+    """
+    with full_precision(points):
+        p = torch.baddbmm(projection[:, None, :, 3], points, projection[:, :, :3].transpose(1, 2))
+    depth = -p[..., 2]  # the camera looks along its -z
+    return torch.stack([p[..., 0], -p[..., 1]], dim=-1) / depth[..., None], depth
