@@ -119,7 +119,8 @@ class Registry:
         """
         entries = {entry.name: entry for entry in self.list()}
         if name not in entries:
-            known = ", ".join(entries) or "none"
+            heads = (entry.name for entry in entries.values() if entry.purpose == "head")
+            known = ", ".join(heads) or "no models of heads"
             raise WeightsMissing(f"There are no weights called “{name}”.", hint=f"Installed are: {known}.")
         return entries[name]
 
