@@ -75,9 +75,7 @@ class Cameo(QObject):
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
         self.window = MainWindow(self.session, self.view, opengl, sample)
-        self.dialogs = Dialogs(
-            self.window, self.session, self.live, self.photos, self.exports, all_keys(), self
-        )
+        self.dialogs = Dialogs(self.window, self.session, self.live, self.photos, self.exports, all_keys(), self)
         self._connect_worker()
         self._connect_models()
         self._connect_widgets()
@@ -161,7 +159,7 @@ class Cameo(QObject):
 
     def _connect_actions(self) -> None:
         actions = self.window.actions_table
-        for name, action in {
+        simple: dict[str, Callable[[], object]] = {
             "open": self.dialogs.choose_photo,
             "paste": self.dialogs.paste,
             "sample": self._open_sample,
@@ -178,8 +176,9 @@ class Cameo(QObject):
             "zoom_out": partial(self.view.zoom_by, 1 / ZOOM_STEP),
             "shortcuts": self.dialogs.show_shortcuts,
             "about": self.dialogs.show_about,
-        }.items():
-            actions[name].triggered.connect(_without_arguments(action))
+        }
+        for name, function in simple.items():
+            actions[name].triggered.connect(_without_arguments(function))
         for layout in Layout:
             actions[f"layout_{layout.value}"].triggered.connect(
                 _without_arguments(partial(self.view.set_layout, layout))

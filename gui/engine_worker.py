@@ -207,8 +207,7 @@ class EngineWorker(QObject):
 
     def _carry_out(self, order: _Order) -> None:
         try:
-            if order.job.cancelled:
-                raise Cancelled
+            order.job.report(0.0, "Starting")
             engine = self._opened(order.job) if order.needs_engine else self._engine
             order.result = order.work(engine, order.job)
         except CameoError as error:
@@ -268,7 +267,7 @@ class EngineWorker(QObject):
 
 def _unexpected(label: str, error: Exception) -> CameoError:
     """Words for an error that nobody foresaw; the log has the whole story."""
-    logger.exception("%s failed unexpectedly", label)
+    logger.error("%s failed unexpectedly", label, exc_info=error)
     message = f"{label} failed unexpectedly: {type(error).__name__}."
     made = CameoError(message, hint="Nothing has been lost. Please try again; the log has the details.")
     made.__cause__ = error

@@ -107,8 +107,7 @@ class MainWindow(QMainWindow):
     def place_banner(self) -> None:
         """Put the banner at the top of the work, in the middle."""
         width = min(BANNER_PX, self.area.width() - 48)
-        self.banner.setFixedWidth(width)
-        self.banner.adjustSize()
+        self.banner.setFixedSize(width, self.banner.height_for(width))
         self.banner.move((self.area.width() - width) // 2, TOP_BAR_PX + 14)
         self.banner.raise_()
 

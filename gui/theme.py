@@ -8,6 +8,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QImage, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
@@ -118,11 +119,15 @@ def backdrop(width: int, height: int) -> QImage:
     y, x = np.ogrid[:height, :width]
     share = np.hypot(x + 0.5 - width / 2, y + 0.5 - height / 2) / radius
     share = np.clip(share, 0.0, 1.0)[..., None].astype(np.float32)
-    centre, edge = (np.array(colour(name).getRgb()[:3], dtype=np.float32) for name in ("view_centre", "view_edge"))
+    centre, edge = (_levels(colour(name)) for name in ("view_centre", "view_edge"))
     noise = np.random.default_rng(0).random((height, width, 1), dtype=np.float32)
     rows = np.zeros((height, width, 4), dtype=np.uint8)
     rows[..., :3] = np.floor(centre + (edge - centre) * share + noise)
     return QImage(rows.data, width, height, 4 * width, QImage.Format.Format_RGBX8888).copy()
+
+
+def _levels(shade: QColor) -> NDArray[np.float32]:
+    return np.array([shade.red(), shade.green(), shade.blue()], dtype=np.float32)
 
 
 def _load_font() -> QFont:

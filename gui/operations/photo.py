@@ -1,4 +1,7 @@
-"""A photo comes in: decode, show at once, reconstruct, swap in one step. Failure and cancel leave everything as it was."""
+"""A photo comes in: decode, show at once, reconstruct, swap in one step.
+
+Failure and cancel leave everything as it was.
+"""
 
 import logging
 from functools import partial

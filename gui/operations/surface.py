@@ -1,4 +1,7 @@
-"""Keeps the mesh up to date without getting in the way: it goes stale with an edit and is rebuilt when the hand rests."""
+"""Keeps the mesh up to date without getting in the way.
+
+It goes stale with an edit and is rebuilt when the hand rests.
+"""
 
 import logging
 from functools import partial

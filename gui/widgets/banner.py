@@ -70,6 +70,7 @@ class Banner(QFrame):
         row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(words, 1)
         row.addWidget(self._button)
+        self._row = row
         row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         self._leave = QTimer(self)
         self._leave.setSingleShot(True)
@@ -102,6 +103,10 @@ class Banner(QFrame):
         self._leave.stop()
         if message.tone == "good":
             self._leave.start(GOOD_NEWS_MS)
+
+    def height_for(self, width: int) -> int:
+        """How tall it has to be at a width."""
+        return self._row.totalHeightForWidth(width)
 
     def dismiss(self) -> None:
         """Take the message away."""

@@ -117,16 +117,16 @@ class FrameView(QWidget):
         if self._image is not None:
             painter.drawImage(rectangle, self._image)
         if self._comparing and self._photo is not None:
-            self._paint_photo(painter, rectangle)
+            self._paint_photo(painter, rectangle, self._photo)
         if self._badge:
             self._paint_label(painter, self._badge, QPointF(12, 12), "accent")
         painter.end()
 
-    def _paint_photo(self, painter: QPainter, rectangle: QRectF) -> None:
+    def _paint_photo(self, painter: QPainter, rectangle: QRectF, photo: QImage) -> None:
         x = self._line_x()
         painter.save()
         painter.setClipRect(QRectF(0, 0, x, self.height()))
-        painter.drawImage(rectangle, self._photo)
+        painter.drawImage(rectangle, photo)
         painter.restore()
         painter.setPen(QPen(theme.colour("text"), 1.5))
         painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))

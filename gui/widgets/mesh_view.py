@@ -7,8 +7,9 @@ import logging
 from dataclasses import dataclass, replace
 
 from OpenGL import GL
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QImage, QOffscreenSurface, QOpenGLContext, QSurfaceFormat
+from PySide6.QtOpenGL import QOpenGLFramebufferObject, QOpenGLFramebufferObjectFormat
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QWidget
 
@@ -21,6 +22,10 @@ from gui.widgets.orbit_drag import OrbitDrag
 
 logger = logging.getLogger(__name__)
 
+SAMPLES = 4
+"""Samples a pixel for smooth edges."""
+REST_MS = 160
+"""Rest of the hand after which a software rasteriser draws smooth edges."""
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader")
 """Names of rasterisers that run on the processor, where four samples a pixel would cost four times."""
 
@@ -57,7 +62,7 @@ def surface_format(facts: OpenGLFacts) -> QSurfaceFormat:
     """The format of the view's surface: smooth edges where the graphics card does them for nothing."""
     wanted = QSurfaceFormat(QSurfaceFormat.defaultFormat())
     wanted.setDepthBufferSize(24)
-    wanted.setSamples(0 if facts.software else 4)
+    wanted.setSamples(0 if facts.software else SAMPLES)
     return wanted
 
 
@@ -69,9 +74,6 @@ class MeshView(QOpenGLWidget):
         parent: the owner.
     """
 
-    drawn = Signal()
-    """A picture has been drawn."""
-
     def __init__(self, facts: OpenGLFacts, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFormat(surface_format(facts))
@@ -82,6 +84,13 @@ class MeshView(QOpenGLWidget):
         self._camera = Camera()
         self._zoom = DEFAULT_ZOOM
         self._look = MeshLook()
+        self._smooth: QOpenGLFramebufferObject | None = None
+        # In software smooth edges cost too much for a moving hand, so they come when it rests.
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._draw_smoothly)
+        self._smoothing = False
         self.drag = OrbitDrag(self)
         self.setMinimumSize(120, 120)
         self.setAccessibleName("Mesh of the head")
@@ -136,6 +145,7 @@ class MeshView(QOpenGLWidget):
             (centre.redF(), centre.greenF(), centre.blueF()),
             (edge.redF(), edge.greenF(), edge.blueF()),
             embedded=self._facts.embedded,
+            light_per_vertex=self._facts.software,
         )
         self._uploaded = None
         # The context dies with the window; buffers have to go while it is still there.
@@ -153,8 +163,35 @@ class MeshView(QOpenGLWidget):
             self._uploaded = self._mesh
         ratio = self.devicePixelRatioF()
         width, height = round(self.width() * ratio), round(self.height() * ratio)
-        self._renderer.draw(self._camera, width, height, picture_side(width, height, self._zoom), self._look)
-        self.drawn.emit()
+        side = picture_side(width, height, self._zoom)
+        target = self._smooth_target(width, height) if self._smoothing else None
+        if target is None:
+            self._renderer.draw(self._camera, width, height, side, self._look)
+            if self._facts.software and self._mesh is not None and not self._smoothing:
+                self._rest.start()
+        else:
+            target.bind()
+            self._renderer.draw(self._camera, width, height, side, self._look)
+            target.release()
+            GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, target.handle())
+            GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self.defaultFramebufferObject())
+            area = (0, 0, width, height)
+            GL.glBlitFramebuffer(*area, *area, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.defaultFramebufferObject())
+        self._smoothing = False
+
+    def _draw_smoothly(self) -> None:
+        self._smoothing = True
+        self.update()
+
+    def _smooth_target(self, width: int, height: int) -> QOpenGLFramebufferObject | None:
+        """A framebuffer with four samples a pixel, or None where the driver has none."""
+        if self._smooth is None or self._smooth.size() != QSize(width, height):
+            form = QOpenGLFramebufferObjectFormat()
+            form.setSamples(SAMPLES)
+            form.setAttachment(QOpenGLFramebufferObject.Attachment.Depth)
+            self._smooth = QOpenGLFramebufferObject(width, height, form)
+        return self._smooth if self._smooth.isValid() else None
 
     def _set_look(self, look: MeshLook) -> None:
         if look != self._look:
@@ -166,4 +203,5 @@ class MeshView(QOpenGLWidget):
             self.makeCurrent()
             self._renderer.release()
             self._renderer = None
+            self._smooth = None
             self.doneCurrent()

@@ -260,7 +260,7 @@ class PhotoPanel(QFrame):
             faces: ``DetectedFace`` values, largest first.
             chosen: the one the head was made of.
         """
-        boxes = tuple(tuple(float(x) for x in np.asarray(face.box)) for face in faces)
+        boxes = tuple(_corners(face.box) for face in faces)
         self.canvas.set_faces(boxes, chosen)
         several = len(faces) > 1
         self.faces.setText(f"{len(faces)} faces found. Click another to use it." if several else "")
@@ -284,7 +284,9 @@ class PhotoPanel(QFrame):
 
     def _show_notes(self, notes: tuple[str, ...]) -> None:
         while (item := self._notes.takeAt(0)) is not None:
-            item.widget().deleteLater()
+            note = item.widget()
+            if note is not None:
+                note.deleteLater()
         for text in notes:
             self._notes.addWidget(_Note(text))
 
@@ -304,6 +306,11 @@ class _Note(QWidget):
         row.setSpacing(theme.GAP)
         row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(words, 1)
+
+
+def _corners(box: Any) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (float(value) for value in np.asarray(box))
+    return x0, y0, x1, y1
 
 
 def _heading(text: str) -> QLabel:

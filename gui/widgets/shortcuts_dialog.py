@@ -31,7 +31,7 @@ class ShortcutsDialog(QDialog):
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(9)
         for number, (shortcut, words) in enumerate((*keys, *HANDS)):
-            row, column = number % _ROWS, 2 * (number // _ROWS)
+            row, place = number % _ROWS, 2 * (number // _ROWS)
             label = QLabel(shortcut)
             label.setFont(theme.font(12, figures=True))
             label.setStyleSheet(
@@ -40,8 +40,8 @@ class ShortcutsDialog(QDialog):
             )
             meaning = QLabel(words)
             meaning.setProperty("role", "muted")
-            grid.addWidget(label, row, column, Qt.AlignmentFlag.AlignRight)
-            grid.addWidget(meaning, row, column + 1)
+            grid.addWidget(label, row, place, Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(meaning, row, place + 1)
         grid.setColumnMinimumWidth(2, 60)
         title = QLabel("Keyboard and mouse")
         title.setProperty("role", "brand")

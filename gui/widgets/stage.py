@@ -2,7 +2,7 @@
 
 import math
 
-from PySide6.QtCore import QObject, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QLabel, QSplitter, QWidget
 
@@ -12,9 +12,12 @@ from core.surface import SurfaceMesh
 from gui.view_state import Layout, ViewState
 from gui.widgets.frame_view import FrameView
 from gui.widgets.mesh_view import MeshView, OpenGLFacts
+from gui.widgets.orbit_drag import OrbitDrag
 from gui.widgets.view_pane import ViewPane
 
-NO_OPENGL = "The mesh needs OpenGL 2, which this computer does not offer.\nPictures, sliders and exports work without it."
+NO_OPENGL = (
+    "The mesh needs OpenGL 2, which this computer does not offer.\nPictures, sliders and exports work without it."
+)
 _TITLES = {
     "picture": "Reconstruction",
     "normals": "Normals",
@@ -120,7 +123,7 @@ class Stage(QSplitter):
             self.mesh_view.set_zoom(view.zoom)
             self.mesh_view.set_look(wireframe=view.wireframe, normals=view.normals)
 
-    def _follow(self, drag: QObject) -> None:
+    def _follow(self, drag: OrbitDrag) -> None:
         drag.orbited.connect(self.orbited)
         drag.released.connect(self.released)
         drag.zoomed.connect(self.zoomed)

@@ -1,7 +1,7 @@
 """A view with its header (title, figures, tools) and a chip that speaks when something is to be said."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from gui import theme
@@ -20,7 +20,7 @@ class Chip(QLabel):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.setFont(theme.font(12, theme.QFont.Weight.Medium))
+        self.setFont(theme.font(12, QFont.Weight.Medium))
         self.hide()
 
     def say(self, text: str, role: str = "text") -> None:

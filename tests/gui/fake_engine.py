@@ -1,7 +1,7 @@
 """An engine that needs no network: a shaded bust in NumPy that honours camera, edit, size and layer.
 
-It obeys the real engine's rules (one thread, reports through ``Job``, the same errors), so that the window can be tested
-in milliseconds. ``gates`` stop it where a test wants to look around.
+It obeys the real engine's rules (one thread, reports through ``Job``, the same errors), so that the window can be
+tested in milliseconds. ``gates`` stop it where a test wants to look around.
 """
 
 import threading
@@ -191,9 +191,7 @@ def _shapes(edit: LatentEdit) -> list[tuple[Any, Any, Any]]:
     return shapes
 
 
-def _traced(
-    camera: Camera, edit: LatentEdit, size: int, layer: str
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _traced(camera: Camera, edit: LatentEdit, size: int, layer: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     origin, directions = camera.rays(size)
     nearest = np.full((size, size), np.inf)
     colours = np.zeros((size, size, 3))
