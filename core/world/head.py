@@ -16,8 +16,8 @@ HALF_FOV = 6.0 * np.pi / 180.0
 EYE_DEPTH = 0.058  # z of the eye corners in the world: centres the head with its hair on the origin
 # MakeHuman base mesh vertices under the aligner's eye and mouth corners (MediaPipe 263, 362, 33, 133, 291, 61), found by
 # running the detector on renders and made symmetric; the head's left first, outer before inner
-EYE_CORNERS = ((6806, 6851), (22, 67))
-MOUTH_CORNERS = (7184, 424)
+EYE_CORNERS = ((6806, 6853), (22, 69))
+MOUTH_CORNERS = (10404, 3736)
 
 
 def macro_coefficients(phenotypes: dict[str, float]) -> np.ndarray:
@@ -55,16 +55,17 @@ def evaluate(
         changes: local change -> -1..1.
         actions: facial action -> 0..1.
     """
-    coefficients = np.concatenate(
-        [
-            macro_coefficients(phenotypes),
-            local_coefficients(pack, changes),
-            [actions.get(name, 0.0) for name in pack.action_labels],
-        ]
-    ).astype(np.float32)
-    used = np.flatnonzero(coefficients)
-    moved = coefficients[used] @ pack.basis[used]
-    return pack.template + moved.reshape(-1, 3)
+    shape = np.concatenate([macro_coefficients(phenotypes), local_coefficients(pack, changes)]).astype(np.float32)
+    moved = shape @ pack.basis[: len(shape)]
+    return act(pack, pack.template + moved.reshape(-1, 3), actions)
+
+
+def act(pack: Pack, vertices: np.ndarray, actions: dict[str, float]) -> np.ndarray:
+    """Add facial actions (name -> 0..1) to a head's vertices (V, 3)."""
+    start = len(pack.basis) - len(pack.action_labels)
+    rows = [start + pack.action_labels.index(name) for name in actions]
+    amounts = np.array(list(actions.values()), np.float32)
+    return vertices + (amounts @ pack.basis[rows]).reshape(-1, 3) if rows else vertices.copy()
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:

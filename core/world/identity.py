@@ -211,14 +211,14 @@ def scene_parameters(z: np.ndarray) -> SceneParameters:
     style_scores = block["hair_style"][: len(styles)] + np.array(
         [
             -1.5 * (1 - gender) * (name in MASCULINE_STYLES) - 1.5 * gender * (name in FEMININE_STYLES)
-            + (4.0 * african - 3.0) * (name == "afro") + 0.4 * (name == "crop")
+            + (4.0 * african - 3.0) * (name == "afro") + 0.4 * (name == "crop") - 1.0 * (name == "bob01")
             for name in styles
         ]
     )  # fmt: skip
     style = styles[int(np.argmax(style_scores))]
-    melanin = phi(value[HAIR_COLOUR] + 1.1 * (african + asian) - 0.25)
-    grey = logistic(9.0 * (age_share - 0.84 + 0.12 * float(block["hair_look"][1])))
     tone = phi(value[SKIN_TONE] * 0.85 + 1.15 * (african - 0.33) * 1.4 - 0.25)
+    melanin = phi(0.9 * value[HAIR_COLOUR] + 1.6 * african + 1.2 * asian + 1.2 * (tone - 0.35) - 0.3)
+    grey = logistic(9.0 * (age_share - 0.84 + 0.12 * float(block["hair_look"][1])))
 
     beard = positive(0.5 * (value[BEARD] - 0.1)) * logistic(14.0 * (gender - 0.55))
     return SceneParameters(

@@ -20,7 +20,7 @@ HAIR_TONES = np.array(
 ) / 255.0  # fmt: skip
 GREY_HAIR = np.array([196, 193, 190]) / 255.0
 IRIS_TONES = np.array(
-    [(58, 34, 20), (82, 50, 28), (112, 76, 42), (110, 100, 58), (98, 112, 96), (98, 124, 142), (112, 146, 172)]
+    [(58, 34, 20), (82, 50, 28), (112, 76, 42), (102, 92, 54), (88, 100, 84), (84, 106, 122), (94, 122, 146)]
 ) / 255.0  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def hair_colour(parameters: SceneParameters) -> np.ndarray:
 def iris_colour(parameters: SceneParameters) -> np.ndarray:
     """Linear albedo of the iris (3,): light eyes go with light skin."""
     position = phi(float(parameters.iris[0]) - 1.6 * (parameters.skin_tone - 0.3) * 2)
-    return tone(IRIS_TONES, position**1.5) * np.exp(0.2 * float(parameters.iris[1]))
+    return tone(IRIS_TONES, position**1.6) * np.exp(0.2 * float(parameters.iris[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def light_of(parameters: SceneParameters) -> Light:
     exposure = np.exp(0.13 * float(z[11]))
     contrast = phi(float(z[2]))
     ambient = (0.36 + 0.20 * phi(float(z[10]))) * (1.1 - 0.35 * contrast)
-    all_over = temperature(0.1 + 0.4 * float(z[12]))
+    all_over = temperature(0.0 + 0.4 * float(z[12]))
     colours = np.stack(
         [
             (0.60 + 0.42 * contrast) * temperature(0.5 * float(z[3])),

@@ -44,7 +44,7 @@ def hair_masks(mean: np.ndarray) -> dict[str, np.ndarray]:
     brow = np.exp(-(((x - 0.3) / 0.22) ** 4) - ((y - EYE_Y - 0.22) / 0.08) ** 4) * ramp(z, 0.9, 1.1)
     tone = np.exp(-(((x - 0.42) / 0.15) ** 4) - ((y - 6.6) / 0.18) ** 4) * ramp(z, 0.8, 1.0)
     tone = np.maximum(tone, np.exp(-((x / 0.3) ** 4) - ((y - 7.35) / 0.12) ** 4) * ramp(z, 0.8, 1.0))
-    plain = 1.0 - ramp(y, 5.9, 6.12)
+    plain = np.maximum(ramp(y, 6.12, 5.9), ramp(y, 6.5, 6.25) * ramp(z, 0.85, 0.65))
     return {
         "plain": plain, "beard": beard, "moustache": moustache, "scalp": scalp, "lips": lips * ramp(z, 1.0, 1.15),
         "brow": brow, "lid": eyes, "cheek": tone,

@@ -24,6 +24,7 @@ BODY_VERTICES = 13380  # the base mesh's first vertices are skin; joints and hel
 NECK_CUT = (5.62, -0.25)  # the neck ends where y < a + b*z on the mean head, decimetres: below the frame's lower edge
 SHOULDER = 0.95  # skin further from the middle than this is shoulder
 INSIDE_FRONT = 0.6  # and so is what lies behind this z: the inside of the mouth is further forward
+INSIDE_SIDE = 0.36
 NECK_TOP = 6.0  # skin outside the head's texture island and below this is neck
 SKIN_UV = 0.5  # the head's island lies right of this u; what is left of it is the inside of the mouth
 FACE_PARTS = ("cheek", "chin", "ear", "eye", "eyebrows", "forehead", "head", "mouth", "nose", "neck")
@@ -267,7 +268,8 @@ def build(makehuman: Path, out_path: Path) -> Path:
     triangles, corners = quads_to_triangles(quads[keep]), quads_to_triangles(uv_quads[keep])
     outer = (uv[corners][..., 0] > SKIN_UV).all(1)
     middle = placed[triangles].mean(1)
-    neck = ~outer & ((middle[:, 1] < NECK_TOP) | (middle[:, 2] < INSIDE_FRONT))
+    side = (np.abs(middle[:, 0]) > INSIDE_SIDE) & (middle[:, 1] < 6.4)
+    neck = ~outer & ((middle[:, 1] < NECK_TOP) | (middle[:, 2] < INSIDE_FRONT) | side)
 
     # the neck's edge is ragged along quads: lay it on the cutting plane
     loop = cap(triangles)

@@ -6,7 +6,10 @@ given parameters, so the same material point can be found in another state of th
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -18,10 +21,11 @@ from core.world.masks import MEAN_EYE_DISTANCE, MEAN_EYES, ramp
 from core.world.shell import shells
 
 PARTS = ("none", "skin", "eyes", "teeth", "mouth", "hair", "brows", "lashes", "beard", "glasses", "neck_end", "lens")
+LANDMARKS_FILE = Path(__file__).parents[2] / "resources" / "landmark_vertices.json"
 NECK_EXTRA = 0.12  # decimetres the neck is lengthened by, so that the picture's lower edge cuts it
 UPPER_TEETH = np.arange(15060, 15128)  # base mesh helper vertices
 SHAPE_SPREAD = 0.26  # standard deviation of a local change; its targets are made for 1
-STRONG = {"mouth-lowerlip-volume": 0.6, "mouth-upperlip-volume": 0.6, "mouth-lowerlip-height": 0.6, "mouth-upperlip-height": 0.6, "nose-scale-depth": 0.8, "head-age": 0.4, "ear-wing": 0.7, "neck-double": 0.6, "head-fat": 0.6}
+STRONG = {"ear-shape": 0.3, "ear-trans": 0.6, "ear-scale": 0.8, "mouth-lowerlip-volume": 0.6, "mouth-upperlip-volume": 0.6, "mouth-lowerlip-height": 0.6, "mouth-upperlip-height": 0.6, "nose-scale-depth": 0.8, "head-age": 0.4, "ear-wing": 0.7, "neck-double": 0.6, "head-fat": 0.6}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,7 @@ def build(pack: Pack, parameters: SceneParameters) -> Scene:
     changes = local_changes(pack, parameters)
     neutral = head.evaluate(pack, parameters.phenotypes, changes, {})
     scale, origin = head.framing(pack, neutral)
-    raw = head.evaluate(pack, parameters.phenotypes, changes, parameters.actions)
+    raw = head.act(pack, neutral, parameters.actions)
     _level_neck(pack, raw)
     origin = origin.astype(np.float32)
 
@@ -106,9 +110,16 @@ def _level_neck(pack: Pack, raw: np.ndarray) -> None:
     raw[loop, 1] = fitted - max(0.0, float((fitted - y).max())) - NECK_EXTRA
 
 
+@lru_cache(maxsize=1)
+def landmark_table() -> tuple[tuple[int, int], ...]:
+    """(MediaPipe index, base mesh vertex) of each landmark, in the order of `Scene.landmarks`."""
+    table = json.loads(LANDMARKS_FILE.read_text())["landmarks"]
+    return tuple((int(row["mediapipe"]), int(row["vertex"])) for row in table)
+
+
 def landmark_vertices(pack: Pack) -> np.ndarray:
     """Pack vertices of the landmarks (L,)."""
-    return np.arange(8)
+    return head.pack_vertices(pack, [vertex for _, vertex in landmark_table()])
 
 
 class _Stage:
@@ -322,7 +333,7 @@ def _glasses(stage: _Stage) -> list[Part]:
     eye = head.eye_centres(stage.pack, stage.raw)
     front = float(eye[:, 2].mean() + eye[:, 3].mean() + 0.16)
     side = float(np.abs(stage.raw[stage.skin_of][:, 0]).max())
-    ears = np.array([[side - 0.1, eye[0, 1] + 0.02, eye[0, 2] - 0.85], [-(side - 0.1), eye[1, 1] + 0.02, eye[1, 2] - 0.85]])
+    ears = np.array([[side - 0.1, eye[0, 1] + 0.02, eye[0, 2] - 0.74], [-(side - 0.1), eye[1, 1] + 0.02, eye[1, 2] - 0.74]])
     bridge = np.array([0.0, eye[:, 1].mean(), front])
     (frame, frame_faces), (lens, lens_faces) = glasses.build(eye[:, :3], bridge, ears, front, parameters.glasses_style)
     shade = light.phi(float(parameters.glasses_style[4]))
