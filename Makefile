@@ -11,7 +11,11 @@ PIP := $(PY) -m pip --disable-pip-version-check
 READY := $(VENV)/.ready
 READY_TRAINING := $(VENV)/.ready-training
 
-.PHONY: help install run test test-long check format golden bench train train-smoke install-eval clean
+# The order matters: each stage builds on the one before.
+STAGES := field encoder decoder hybrid
+MAKEHUMAN ?= ../shared/assets/makehuman
+
+.PHONY: help install run test test-long check format golden bench world train train-smoke install-eval clean
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,11 +61,18 @@ golden: $(READY) ## compare the official networks with the reference numbers in 
 bench: $(READY) ## measure start, reconstruction, live view and memory against their limits; writes bench.json
 	$(PY) -m tests.bench
 
-train: $(READY_TRAINING) ## train cameo-256; see `python -m core train --help` for stages and resuming
-	$(PY) -m core train $(ARGS)
+world: $(READY_TRAINING) ## make the synthetic world; MAKEHUMAN=folder of its assets, HEADS=12800
+	test -f runs/world/pack.npz || $(PY) -m core world pack "$(MAKEHUMAN)" --out runs/world/pack.npz
+	$(PY) -m core world generate runs/world/shards --count $(or $(HEADS),12800)
 
-train-smoke: $(READY_TRAINING) ## train for a few steps, to see that every stage runs
-	$(PY) -m core train --smoke $(ARGS)
+train: $(READY_TRAINING) ## train cameo-256, stage after stage, going on where it stopped; MINUTES=20 a stage, ARGS=… for more
+	for stage in $(STAGES); do $(PY) -m core train $$stage --minutes $(or $(MINUTES),20) $(ARGS) || exit 1; done
+
+train-smoke: $(READY_TRAINING) ## two steps of every stage on a handful of heads, to see that they run
+	test -f runs/world/pack.npz || $(PY) -m core world pack "$(MAKEHUMAN)" --out runs/world/pack.npz
+	$(PY) -m core world generate runs/smoke/world --count 128
+	for stage in $(STAGES); do $(PY) -m core train $$stage --world runs/smoke/world --run runs/smoke/run \
+		--max-steps 2 --batch 2 --heads 16 --minutes 5 --eager || exit 1; done
 
 install-eval: $(READY) ## fetch what only training and evaluation need: VGG16 features (59 MB) into weights/fetched
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,evaluation]'
