@@ -76,6 +76,17 @@ def test_it_starts_without_torch(module: str) -> None:
     assert result.stdout.strip() == ""
 
 
+@pytest.mark.slow
+def test_the_program_needs_neither_its_training_nor_its_world() -> None:
+    script = (
+        "import sys\n"
+        "for name in ('core.training', 'core.world', 'anny', 'moderngl', 'h5py', 'pytest'): sys.modules[name] = None\n"
+        "import core.__main__, core.engine, core.report, gui.app\n"
+    )
+    result = run(sys.executable, "-c", script, timeout=120.0)
+    assert result.returncode == 0, result.stderr
+
+
 def test_no_module_is_named_after_nothing() -> None:
     assert [
         str(path) for path in modules() if path.stem in FORBIDDEN_NAMES or path.parent.name in FORBIDDEN_NAMES
