@@ -56,6 +56,8 @@ EDIT_WEIGHTS = {
     "hair": 2.0, "glasses": 2.0, "skin tone": 0.7, "weight": 1.0, "brows": 0.8,
 }  # fmt: skip
 
+AGE_RANGE = (0.54, 0.45)  # anny's age at the label 0 and its growth to the label 1: about 16 to 85 years
+
 HAIR_STYLES: dict[str, tuple[str, ...]] = {
     "none": ("",),
     "short": ("short01", "short02", "short04", "crop", "afro", "short03"),
@@ -144,12 +146,12 @@ def expression_actions(z: np.ndarray, smile: float, teeth: float, jaw: float, op
     calm = 1.0 - smile
     both("mouthPress", positive(0.5 * float(z[0]) - 0.2, 0.8) * calm * (1 - jaw))
     actions["mouthPucker"] = positive(0.5 * float(z[1]) - 0.6, 0.7) * calm
-    both("mouthFrown", positive(0.35 * float(z[2]) - 0.1, 0.7) * calm)
+    both("mouthFrown", positive(0.35 * float(z[2]) - 0.2, 0.6) * calm * (1 - jaw))
     actions["mouthFunnel"] = positive(0.5 * float(z[10]) - 0.7, 0.6) * calm
     actions["browInnerUp"] = positive(0.35 * float(z[3]) - 0.1, 0.9)
     both("browOuterUp", positive(0.35 * float(z[3]) - 0.15, 0.8))
     both("browDown", positive(0.25 * float(z[4]) - 0.2, 0.6))
-    both("noseSneer", positive(0.3 * float(z[5]) - 0.25, 0.5))
+    both("noseSneer", positive(0.25 * float(z[5]) - 0.3, 0.4))
     actions["cheekPuff"] = positive(0.4 * float(z[7]) - 0.6, 0.5)
     actions["mouthRollLower"] = positive(0.3 * float(z[11]) - 0.35, 0.5) * (1 - teeth)
     if opening < 0:
@@ -174,7 +176,7 @@ def scene_parameters(z: np.ndarray) -> SceneParameters:
 
     gender = logistic(3.2 * value[GENDER])
     age_share = phi(value[AGE])
-    age = 0.52 + 0.46 * age_share**0.9
+    age = AGE_RANGE[0] + AGE_RANGE[1] * age_share**0.9
     weight = 0.5 + 0.42 * (2 * phi(value[WEIGHT]) - 1)
     scores = np.exp(1.6 * block["ancestry"][:3])
     african, asian, caucasian = scores / scores.sum()
@@ -183,7 +185,7 @@ def scene_parameters(z: np.ndarray) -> SceneParameters:
     press = float(block["expression"][13])
     teeth = positive(2.2 * (smile - 0.36 - 0.08 * max(0.0, press)))
     jaw = positive(0.28 * (value[MOUTH_OPEN] - 0.35), 0.75)
-    opening = float(np.clip(0.12 + 0.20 * value[EYES_OPEN] - (0.9 if value[EYES_OPEN] < -2.3 else 0.0), -1.0, 0.5))
+    opening = float(np.clip(0.20 + 0.20 * value[EYES_OPEN] - (0.9 if value[EYES_OPEN] < -2.3 else 0.0), -1.0, 0.5))
     gaze_yaw, gaze_pitch = 0.16 * float(block["gaze"][0]), 0.08 * float(block["gaze"][1])
     far = exp(-0.25 * (block["gaze"][0] ** 2 + block["gaze"][1] ** 2))  # most people look into the camera
     gaze = (gaze_yaw * (1 - 0.6 * far), gaze_pitch * (1 - 0.6 * far))
@@ -269,7 +271,7 @@ def labels(parameters: SceneParameters) -> dict[str, float]:
     return {
         "Smile": parameters.smile,
         "Mouth open": positive(parameters.jaw),
-        "Age": (parameters.phenotypes["age"] - 0.52) / 0.46,
+        "Age": (parameters.phenotypes["age"] - AGE_RANGE[0]) / AGE_RANGE[1],
         "Gender": parameters.phenotypes["gender"],
         "Hair length": parameters.hair_length,
         "Hair colour": 1.0 - parameters.hair_melanin * (1 - parameters.hair_grey),

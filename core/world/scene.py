@@ -22,6 +22,8 @@ from core.world.shell import shells
 
 PARTS = ("none", "skin", "eyes", "teeth", "mouth", "hair", "brows", "lashes", "beard", "glasses", "neck_end", "lens")
 LANDMARKS_FILE = Path(__file__).parents[2] / "resources" / "landmark_vertices.json"
+HAIR_ENDS = (-0.045, -0.125)  # world y where medium and the longest hair ends: the scene ends with the neck
+LONG_FROM = 0.55  # hair length from which it grows from one to the other
 NECK_EXTRA = 0.12  # decimetres the neck is lengthened by, so that the picture's lower edge cuts it
 UPPER_TEETH = np.arange(15060, 15128)  # base mesh helper vertices
 SHAPE_SPREAD = 0.26  # standard deviation of a local change; its targets are made for 1
@@ -275,7 +277,10 @@ def _hair(stage: _Stage) -> list[Part]:
     texture = f"hair/{name}" if name in stage.pack.texture_names("hair") else ""
     material = {"tone": tuple(stage.hair), "shine": (0.03, 20.0), "cover": 1.0}
     part = _proxy(stage, "hair", name, "hair", texture, material)
-    part.paint[:, 1] = _fringe(stage, part.vertices / stage.scale + stage.origin)
+    reach = np.clip((parameters.hair_length - LONG_FROM) / (1 - LONG_FROM), 0, 1)
+    end = HAIR_ENDS[0] + (HAIR_ENDS[1] - HAIR_ENDS[0]) * reach  # long hair ends where the coordinate says
+    ended = ramp(part.vertices[:, 1], end + 0.005, end - 0.005)
+    part.paint[:, 1] = np.maximum(_fringe(stage, part.vertices / stage.scale + stage.origin), ended)
     return [part]
 
 

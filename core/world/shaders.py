@@ -27,7 +27,7 @@ float coverage(vec4 texel) {
   }
   if (mode == 5) {
     float strand = 0.5 * noise(vuv * 170.0 * vpaint.w) + 0.5 * noise(vuv * 340.0 * vpaint.w + 7.0);
-    float thin = smoothstep(0.0, 0.7, vpaint.z) * cover * (1.35 - 0.95 * vpaint.y) - strand * 0.85;
+    float thin = smoothstep(0.1, 0.8, vpaint.z) * cover * (1.35 - 0.95 * vpaint.y) - strand * 0.85;
     return smoothstep(0.0, 0.22, thin);
   }
   if (mode == 6) return cover;
@@ -67,7 +67,7 @@ void main() {
   if (mode == 0) {
     vec3 detail = 2.0 * pow(texel.rgb, vec3(2.2));
     detail = pow(max(detail, 0.02), vec3(amounts.w));
-    float scalp = smoothstep(0.15, 0.75, vpaint.y + 0.25 * (noise(vuv * 180.0) - 0.5));
+    float scalp = smoothstep(0.2, 0.8, vpaint.y + 0.25 * (noise(vuv * 180.0) - 0.5));
     detail = mix(detail, vec3(1.0, 0.96, 0.93) * 0.95, max(smoothstep(0.0, 0.4, vpaint.y), smoothstep(0.0, 0.8, -vpaint.w)));
     base = tone * detail;
     base = mix(base, base * vec3(1.08, 0.72, 0.72), max(vpaint.w, 0.0) * 0.4 * amounts.z);
