@@ -33,7 +33,7 @@ class Buffers:
     """What one view of a scene looks like and is."""
 
     colour: np.ndarray  # (S, S, 4) uint8 sRGB, straight alpha, antialiased
-    depth: np.ndarray  # (G, G) float16 optical-axis depth, 0 = nothing; G = S / 2
+    depth: np.ndarray  # (G, G) float32 optical-axis depth, 0 = nothing; G = S / 2 (float16 would step by 1e-3)
     normal: np.ndarray  # (G, G, 3) int8 world normal * 127
     part: np.ndarray  # (G, G) uint8 index into PARTS
     other_position: np.ndarray  # (G, G, 3) float16 world position in the other scene, 0 = none
@@ -100,7 +100,7 @@ class Renderer:
         seen = a[..., 3] > 0.5
         return Buffers(
             colour,
-            np.where(seen, a[..., 0], 0).astype(np.float16),
+            np.where(seen, a[..., 0], 0).astype(np.float32),
             np.round(b[..., :3] * 127).astype(np.int8),
             np.where(seen, a[..., 1], 0).astype(np.uint8),
             c[..., :3].astype(np.float16),
