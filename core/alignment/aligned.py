@@ -6,7 +6,6 @@ Crops, mattes, landmarks and the transform between photo and crop belong togethe
 from dataclasses import dataclass
 from math import degrees, radians
 
-
 from core.alignment.framing import frame_face
 from core.alignment.matte import Mask, head_mattes
 from core.alignment.pose import average_head, first_pose
@@ -85,7 +84,8 @@ def align(photo: Photo, face: DetectedFace, faces_found: int = 1, job: Job | Non
         to_crop = frame_face(face)
     except ValueError as error:
         raise FaceNotUsable(
-            "Eyes and mouth of the face could not be told apart.", hint="Use a photo that shows the face from the front."
+            "Eyes and mouth of the face could not be told apart.",
+            hint="Use a photo that shows the face from the front.",
         ) from error
     return _aligned(photo.pixels, to_crop, face, faces_found, job or Job.quiet())
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.alignment.interpreter import HelperNetwork
 from core.alignment.resampling import Pixels, cut
-from core.alignment.values import Array, Framing, apply_affine, compose_affine
+from core.alignment.values import Array, Framing, apply_affine, compose_affine, invert_affine
 from core.camera import Camera
 
 Mask = NDArray[np.float32]
@@ -47,7 +47,8 @@ def head_mattes(
         to_crop: (2, 3), photo pixels to unit crop coordinates.
         crops: the crop at each size wanted, (S, S, 3); the first must be ``WORK`` pixels wide.
         landmarks: (468, 2) in unit crop coordinates.
-        camera: the face's pose, with ``framing`` its picture's place in the crop.
+        camera: the face's pose.
+        framing: where the camera's picture lies in the crop.
 
     Returns:
         A matte (S, S) float32, 0 to 1, for each crop.
@@ -116,7 +117,7 @@ def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, fram
     label[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # its k-means; the same photo gives the same matte
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(crop, label, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(crop, label, (0, 0, 0, 0), models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
     mask = ((label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)).astype(np.uint8)
     return _connected(mask, face).astype(np.float32)
 
@@ -163,7 +164,7 @@ def _connected(mask: NDArray[np.uint8], face: NDArray[np.uint8]) -> NDArray[np.u
         sizes = np.bincount(labels[(face > 0) & (core > 0)], minlength=count)
         sizes[0] = 0
         core = (labels == sizes.argmax()).astype(np.uint8)
-    grown = cv2.dilate(core, disc) & mask  # gives curls and ear tips back
+    grown = np.asarray(cv2.dilate(core, disc), np.uint8) & mask  # gives curls and ear tips back
     outside, labels = cv2.connectedComponents(1 - grown)
     border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     background = np.isin(labels, border) & (grown == 0)
@@ -174,13 +175,13 @@ def _refined(crop: Pixels, mask: Mask) -> Mask:
     """The mask at the crop's size, its edge following the crop's colours (guided filter with a colour guide)."""
     size = crop.shape[0]
     work = min(size, 2 * WORK)  # the filter's coefficients are smooth: half size is enough for a large crop
-    guide = cv2.resize(crop, (work, work), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    start = cv2.resize(mask, (work, work), interpolation=cv2.INTER_LINEAR)
+    guide = np.asarray(cv2.resize(crop, (work, work), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255.0)
+    start = np.asarray(cv2.resize(mask, (work, work), interpolation=cv2.INTER_LINEAR), np.float32)
     slope, offset = _guided_coefficients(guide, start, FILTER_RADIUS * work // WORK, FILTER_EPSILON)
     if work != size:
-        slope = cv2.resize(slope, (size, size), interpolation=cv2.INTER_LINEAR)
-        offset = cv2.resize(offset, (size, size), interpolation=cv2.INTER_LINEAR)
-        guide = crop.astype(np.float32) / 255.0
+        slope = np.asarray(cv2.resize(slope, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+        offset = np.asarray(cv2.resize(offset, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+        guide = crop.astype(np.float32) / np.float32(255.0)
     matte = (slope * guide).sum(axis=2) + offset
     return np.asarray(np.clip((matte - EDGE_LOW) / (EDGE_HIGH - EDGE_LOW), 0.0, 1.0), dtype=np.float32)
 
@@ -194,8 +195,7 @@ def _guided_coefficients(guide: Mask, mask: Mask, radius: int, epsilon: float) -
     average, mask_average = mean(guide), mean(mask)
     covariance = mean(guide * mask[..., None]) - average * mask_average[..., None]
     pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
-    products = np.stack([guide[..., i] * guide[..., j] for i, j in pairs], axis=2)
-    moments = [mean(np.ascontiguousarray(products[..., k])) for k in range(6)]
+    moments = [mean(guide[..., i] * guide[..., j]) for i, j in pairs]
     rr, rg, rb, gg, gb, bb = (
         moment - average[..., i] * average[..., j] + (epsilon if i == j else 0.0)
         for moment, (i, j) in zip(moments, pairs, strict=True)
@@ -205,25 +205,19 @@ def _guided_coefficients(guide: Mask, mask: Mask, radius: int, epsilon: float) -
     i_gg, i_gb, i_bb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
     determinant = rr * i_rr + rg * i_rg + rb * i_rb
     r, g, b = covariance[..., 0], covariance[..., 1], covariance[..., 2]
-    slope = np.stack(
-        [i_rr * r + i_rg * g + i_rb * b, i_rg * r + i_gg * g + i_gb * b, i_rb * r + i_gb * g + i_bb * b], axis=2
-    )
-    slope /= determinant[..., None]
+    rows = [i_rr * r + i_rg * g + i_rb * b, i_rg * r + i_gg * g + i_gb * b, i_rb * r + i_gb * g + i_bb * b]
+    slope = np.asarray(np.stack(rows, axis=2) / determinant[..., None], np.float32)
     offset = mask_average - (slope * average).sum(axis=2)
-    return mean(slope), mean(offset)
+    return mean(slope), mean(np.asarray(offset, np.float32))
 
 
 def _inside_photo(height: int, width: int, to_crop: Array) -> Mask:
-    """1 where the crop shows the photo, 0 where it was mirrored, (WORK, WORK), with an edge of two pixels."""
-    corners = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
-    polygon = apply_affine(to_crop, corners) * WORK - 0.5
-    mask = np.zeros((WORK, WORK), np.uint8)
-    bound = 8.0 * WORK  # beyond this the polygon's fixed-point coordinates would overflow for tiny faces
-    cv2.fillConvexPoly(mask, np.round(np.clip(polygon, -bound, bound) * 16).astype(np.int32), 1, shift=4)
-    if mask.all():
-        return np.ones((WORK, WORK), np.float32)
-    eroded = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.blur(eroded.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
+    """1 where the crop shows the photo, 0 where it was mirrored, (WORK, WORK); a ramp of two pixels at its edge."""
+    centres = (np.arange(WORK) + 0.5) / WORK
+    places = apply_affine(invert_affine(to_crop), np.stack(np.meshgrid(centres, centres), axis=-1))
+    edge = np.minimum(places, np.array([width, height]) - places).min(axis=2)  # photo pixels to the nearest edge
+    per_pixel = np.sqrt(abs(np.linalg.det(to_crop[:, :2]))) * WORK
+    return np.clip(edge * per_pixel / 2, 0.0, 1.0).astype(np.float32)
 
 
 def _silhouette(points: Array, camera: Camera, framing: Framing) -> NDArray[np.uint8]:

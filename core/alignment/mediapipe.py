@@ -194,4 +194,3 @@ def _moved(face: DetectedFace, affine: Array) -> DetectedFace:
     if face.landmarks is None:
         raise ValueError("only meshed faces are turned back")
     return face_from_landmarks(apply_affine(affine, face.landmarks), face.score)
-

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from core.alignment.aligned import align
 from core.alignment.detection import detect_faces
+from core.alignment.resampling import cut
 from core.errors import CameoError
 from core.job import Job
 from core.photo import Photo
@@ -54,8 +55,8 @@ def prepare_photo(path: Path, size: int) -> PreparedPhoto:
         return PreparedPhoto(path.name, failure=f"{error.kind}: {error}")
     crop, matte = aligned.crop256, aligned.matte256
     if size != crop.shape[0]:
-        crop = cv2.resize(aligned.crop1024, (size, size), interpolation=cv2.INTER_AREA)
-        matte = cv2.resize(aligned.matte1024, (size, size), interpolation=cv2.INTER_AREA)
+        crop = cut(photo.pixels, aligned.to_crop, size)
+        matte = np.asarray(cv2.resize(aligned.matte1024, (size, size), interpolation=cv2.INTER_AREA), np.float32)
     _, jpeg = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     landmarks = np.zeros((468, 2)) if aligned.landmarks is None else aligned.landmarks
     return PreparedPhoto(
@@ -70,15 +71,16 @@ def prepare_photo(path: Path, size: int) -> PreparedPhoto:
 
 def validation_names() -> frozenset[str]:
     """File names of the photos that are never trained on."""
-    return frozenset(json.loads(VALIDATION.read_text(encoding="utf-8"))["names"])
+    return frozenset(json.loads(VALIDATION.read_text(encoding="utf-8")))
 
 
 def write_prepared(photos: Sequence[PreparedPhoto], out: Path, size: int) -> None:
-    """Store the aligned photos, in one ``.npz``.
+    """Store the aligned photos, in one ``.npz`` without pickles.
 
-    Arrays: name (N,) str; validation (N,) bool; crop (N,) object-free: bytes end to end with crop_end (N,), likewise
-    matte and matte_end; landmarks (N, 468, 2) float32 in unit crop coordinates; pose (N, 6) float32 yaw, pitch, log
-    scale, roll, dx, dy; photo_pixels (N,) float32, side of the crop in photo pixels; size.
+    Arrays: names (N,) str; validation (N,) bool, those never trained on; jpeg_bytes and matte_bytes, uint8, end to end,
+    the piece of photo i from jpeg_offsets[i] to jpeg_offsets[i + 1]; landmarks (N, 468, 2) float32 in unit crop
+    coordinates; pose (N, 6) float32 yaw, pitch, log scale, roll, dx, dy; photo_pixels (N,) float32, the crop's side in
+    photo pixels; size.
     """
     kept = [photo for photo in photos if not photo.failure]
     held_out = validation_names()
@@ -87,65 +89,18 @@ def write_prepared(photos: Sequence[PreparedPhoto], out: Path, size: int) -> Non
     with temporary.open("wb") as file:
         np.savez(
             file,
-            name=np.array([photo.name for photo in kept]),
+            names=np.array([photo.name for photo in kept]),
             validation=np.array([photo.name in held_out for photo in kept]),
-            crop=np.frombuffer(b"".join(photo.crop for photo in kept), np.uint8),
-            crop_end=np.cumsum([len(photo.crop) for photo in kept]),
-            matte=np.frombuffer(b"".join(photo.matte for photo in kept), np.uint8),
-            matte_end=np.cumsum([len(photo.matte) for photo in kept]),
+            jpeg_bytes=np.frombuffer(b"".join(photo.crop for photo in kept), np.uint8),
+            jpeg_offsets=np.cumsum([0, *(len(photo.crop) for photo in kept)]),
+            matte_bytes=np.frombuffer(b"".join(photo.matte for photo in kept), np.uint8),
+            matte_offsets=np.cumsum([0, *(len(photo.matte) for photo in kept)]),
             landmarks=np.stack([photo.landmarks for photo in kept if photo.landmarks is not None]),
             pose=np.array([photo.pose for photo in kept], np.float32),
             photo_pixels=np.array([photo.pixels for photo in kept], np.float32),
             size=np.array(size),
         )
     temporary.replace(out)
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedSet:
-    """The aligned photos of a file that ``write_prepared`` made; crops and mattes are decoded when asked for."""
-
-    names: tuple[str, ...]
-    validation: NDArray[np.bool_]
-    landmarks: NDArray[np.float32]
-    pose: NDArray[np.float32]
-    photo_pixels: NDArray[np.float32]
-    size: int
-    _crops: tuple[bytes, ...]
-    _mattes: tuple[bytes, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def crop(self, index: int) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8 RGB."""
-        picture = cv2.imdecode(np.frombuffer(self._crops[index], np.uint8), cv2.IMREAD_COLOR)
-        return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8)[..., ::-1])
-
-    def matte(self, index: int) -> NDArray[np.uint8]:
-        """(size, size) uint8, 255 is head."""
-        raw = zlib.decompress(self._mattes[index])
-        return np.frombuffer(raw, np.uint8).reshape(self.size, self.size)
-
-
-def load_prepared(path: Path) -> PreparedSet:
-    """Read what ``write_prepared`` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        return PreparedSet(
-            names=tuple(str(name) for name in stored["name"]),
-            validation=stored["validation"],
-            landmarks=stored["landmarks"],
-            pose=stored["pose"],
-            photo_pixels=stored["photo_pixels"],
-            size=int(stored["size"]),
-            _crops=_pieces(stored["crop"], stored["crop_end"]),
-            _mattes=_pieces(stored["matte"], stored["matte_end"]),
-        )
-
-
-def _pieces(joined: NDArray[np.uint8], ends: NDArray[np.int64]) -> tuple[bytes, ...]:
-    starts = np.concatenate([[0], ends[:-1]])
-    return tuple(joined[start:end].tobytes() for start, end in zip(starts, ends, strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Cuts a turned, scaled square out of a picture without aliasing and without moving it by half a pixel.
 
-Two steps: shrink by whole factors with a box filter (whose zeros lie exactly where aliases of low frequencies come
-from), then one interpolation onto a doubled grid that a Lanczos filter halves. When the cut enlarges, only the
+Three steps: the upright part of the picture that holds the square is shrunk to twice the density wanted (Lanczos), one
+interpolation turns it onto that doubled grid, and a Lanczos filter halves it. When the cut enlarges, only the
 interpolation remains. Outside the picture it is mirrored at the edge, as FFHQ does.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.alignment.values import Array, compose_affine, invert_affine
+from core.alignment.values import Array, apply_affine, compose_affine, invert_affine
 
 Pixels = NDArray[np.uint8]
 
@@ -28,43 +28,45 @@ def cut(pixels: Pixels, to_unit: Array, size: int, *, fill: str = "mirror", shar
     Returns:
         (size, size, 3) or (size, size) uint8.
     """
-    side = 1.0 / np.sqrt(abs(np.linalg.det(to_unit[:, :2])))  # of the square, in picture pixels
-    factor = max(1, int(side / size))
+    ratio = _side(to_unit) / size  # picture pixels a crop pixel
     border = cv2.BORDER_REFLECT_101 if fill == "mirror" else cv2.BORDER_CONSTANT
-    if factor > 1:
-        pixels, to_unit = _shrunk(pixels, to_unit, factor, border)
-    oversampling = 2 if sharp and side / factor / size > 1.0 else 1
+    oversampling = 2 if sharp and ratio > 1.0 else 1
+    if ratio > oversampling:
+        pixels, to_unit = _shrunk(pixels, to_unit, ratio / oversampling, border)
     grid = size * oversampling
     # cv2 counts from pixel centres: out + 1/2 = A (in + 1/2), in unit coordinates times the grid
     affine = to_unit * grid
     affine[:, 2] += affine[:, :2] @ np.array([0.5, 0.5]) - 0.5
     flags = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
-    result = cv2.warpAffine(pixels, affine, (grid, grid), flags=flags, borderMode=border)
+    result = np.asarray(cv2.warpAffine(pixels, affine, (grid, grid), flags=flags, borderMode=border), np.uint8)
     if oversampling > 1:
         result = np.asarray(Image.fromarray(result).resize((size, size), Image.Resampling.LANCZOS))
-    return np.asarray(result, dtype=np.uint8)
+    return result
 
 
-def _shrunk(pixels: Pixels, to_unit: Array, factor: int, border: int) -> tuple[Pixels, Array]:
-    """Box-filter and decimate the part of the picture that the square needs."""
+def _side(to_unit: Array) -> float:
+    """Side of the square in picture pixels."""
+    return float(1.0 / np.sqrt(abs(np.linalg.det(to_unit[:, :2]))))
+
+
+def _shrunk(pixels: Pixels, to_unit: Array, factor: float, border: int) -> tuple[Pixels, Array]:
+    """The part of the picture that the square needs, by a factor smaller, and the square's place in it."""
     height, width = pixels.shape[:2]
-    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    inverse = invert_affine(to_unit)
-    corners = corners @ inverse[:, :2].T + inverse[:, 2]
-    margin = 4 * factor
-    low = np.floor(corners.min(axis=0)).astype(int) - margin
-    count = (np.ceil(corners.max(axis=0)).astype(int) + margin - low + factor - 1) // factor
-    high = low + count * factor
+    corners = apply_affine(invert_affine(to_unit), np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+    margin = 8 * factor  # more than the filters reach
+    low = np.floor(corners.min(axis=0) - margin).astype(int)
+    high = np.ceil(corners.max(axis=0) + margin).astype(int)
     left, top = max(0, low[0]), max(0, low[1])
     right, bottom = min(width, high[0]), min(height, high[1])
-    if right - left < 2 or bottom - top < 2:  # the square lies (nearly) outside; mirror the whole picture instead
+    if right - left < 2 or bottom - top < 2:  # the square lies outside; what it shows are mirrors of everything
         left, top, right, bottom = 0, 0, width, height
     part = pixels[top:bottom, left:right]
     pads = (max(0, top - low[1]), max(0, high[1] - bottom), max(0, left - low[0]), max(0, high[0] - right))
     if any(pads):
-        part = cv2.copyMakeBorder(part, *pads, borderType=border)
-    origin = np.array([left - pads[2], top - pads[0]], dtype=np.float64)
-    columns, rows = part.shape[1] // factor, part.shape[0] // factor
-    part = cv2.resize(part[: rows * factor, : columns * factor], (columns, rows), interpolation=cv2.INTER_AREA)
-    back = np.array([[factor, 0.0, origin[0]], [0.0, factor, origin[1]]])
-    return np.asarray(part, dtype=np.uint8), compose_affine(to_unit, back)
+        part = np.asarray(cv2.copyMakeBorder(part, *pads, borderType=border), np.uint8)
+    rows, columns = (max(1, round(extent / factor)) for extent in part.shape[:2])
+    small = np.asarray(Image.fromarray(part).resize((columns, rows), Image.Resampling.LANCZOS))
+    back = np.array(
+        [[part.shape[1] / columns, 0.0, left - pads[2]], [0.0, part.shape[0] / rows, top - pads[0]]], dtype=np.float64
+    )
+    return small, compose_affine(to_unit, back)

@@ -5,7 +5,6 @@ that the user installed, strictly, so nothing is ever fetched. This module impor
 """
 
 import os
-import pickle
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from core.alignment.resampling import Pixels
 from core.alignment.values import DetectedFace, overlap
 from core.errors import WeightsCorrupt, WeightsMissing
 from core.job import Job
+from core.models.checkpoint import read_official
 from core.weights import default_folder
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def find_weights() -> Path:
                 return place / name
     raise WeightsMissing(
         "The weights of the facexlib detector are not installed.",
-        hint=f"Put {next(iter(FILES))} from facexlib's releases into {default_folder()}, or use the mediapipe detector.",
+        hint=f"Put facexlib's {next(iter(FILES))} into {default_folder()}, or use the detector mediapipe.",
     )
 
 
@@ -91,7 +91,7 @@ class RetinaFaceDetector:
 
 
 def _face(row: NDArray[np.float64], to_photo: NDArray[np.float64]) -> DetectedFace:
-    """facexlib's row: box, score, then eyes, nose and mouth corners (left in the picture first)."""
+    """A row of facexlib: box, score, then eyes, nose and mouth corners (left in the picture first)."""
     box = (row[:4].reshape(2, 2) * to_photo).ravel()
     eye_left, eye_right, nose, mouth_left, mouth_right = row[5:15].reshape(5, 2) * to_photo
     return DetectedFace(
@@ -111,12 +111,12 @@ def _load(path: Path) -> "RetinaFace":
 
     kind = FILES.get(path.name, "mobile0.25" if path.stat().st_size < MOBILE_BYTES else "resnet50")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        stored = read_official(path)[""]
         with warnings.catch_warnings():  # facexlib asks torchvision for an empty ResNet in a way that is deprecated
             warnings.simplefilter("ignore", UserWarning)
             network = RetinaFace(kind, device="cpu")
-        network.load_state_dict({key.removeprefix("module."): value for key, value in stored.items()}, strict=True)
-    except (RuntimeError, pickle.UnpicklingError, AttributeError, EOFError, KeyError, ValueError) as error:
+        network.load_state_dict(stored, strict=True)
+    except (RuntimeError, KeyError) as error:
         raise WeightsCorrupt(
             f"{path.name} does not hold the weights of facexlib's detector.", hint="Get the file again."
         ) from error

@@ -19,7 +19,7 @@ class DetectedFace:
 
     Attributes:
         box: (4,) left, top, right, bottom of the face without hair, photo pixels.
-        eye_left: (2,) mean of the corners of the eye on the picture's left (the subject's right eye); likewise the rest.
+        eye_left: (2,) mean of the corners of the eye on the picture's left (the subject's right); likewise the rest.
         landmarks: (468, 2) in MediaPipe's order, photo pixels, or None.
         score: detector's confidence, 0 to 1.
     """

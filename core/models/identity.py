@@ -6,7 +6,6 @@ our photos different people lie near 0.8. It is differentiable, so it can be a l
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,9 @@ from torch.nn import functional
 
 INPUT_SIZE = 150  # dlib trained on 150 px chips
 MEAN = (122.782, 117.001, 104.298)  # dlib's input_rgb_image: mean of its training faces, per channel
-BOX = (0.1742, 0.1745, 0.6513)  # left, top, side of dlib's chip inside an FFHQ crop; fitted, see `chip_box`
+# Left, top, side of dlib's chip in an FFHQ crop: dlib's mean eye corners and nose base (with its padding of 0.25) laid
+# over the means of those landmarks in 471 nearly frontal aligned portraits; off by at most 0.8 % of the crop.
+BOX = (0.1506, 0.2511, 0.7078)
 
 
 class Affine(nn.Module):
@@ -102,7 +103,7 @@ class IdentityEmbedding(nn.Module):
         """Cut dlib's 150 px chips out of FFHQ-framed crops: (B, 3, S, S) -> (B, 3, 150, 150), same value range."""
         size = crops.shape[-1]
         left, top, side = (value * size for value in BOX)
-        # Antialiased resampling of an integer box; the box is rounded outwards to whole pixels of the crop.
+        # whole pixels of the crop: half a pixel of 256 moves the embedding less than anything else does
         x0, y0, extent = round(left), round(top), round(side)
         box = crops[:, :, y0 : y0 + extent, x0 : x0 + extent]
         return functional.interpolate(
