@@ -39,7 +39,8 @@ def hair_masks(mean: np.ndarray) -> dict[str, np.ndarray]:
     front = np.interp(z, [-0.6, 0.0, 0.28, 0.5, 0.62, 0.9, 1.2, 1.45], [5.95, 6.15, 6.6, 6.9, 6.95, 7.35, 7.58, 7.62])
     temples = 0.16 * np.exp(-(((x - 0.42) / 0.14) ** 2)) * ramp(z, 0.7, 1.0)
     scalp = ramp(y - front - temples, -0.12, 0.16)
-    scalp = scalp * (1 - ramp(x, 0.70, 0.74) * ramp(y, 7.3, 7.15))  # no hair on the ears
+    ear = np.maximum(ramp(x, 0.70, 0.74), ramp(x, 0.60, 0.65) * ramp(z, 0.14, 0.24) * ramp(z, 0.66, 0.58))
+    scalp = scalp * (1 - ear * ramp(y, 7.25, 7.1))
     eyes = np.exp(-(((x - 0.295) / 0.22) ** 4) - ((y - EYE_Y) / 0.13) ** 4) * ramp(z, 0.9, 1.1)
     brow = np.exp(-(((x - 0.3) / 0.22) ** 4) - ((y - EYE_Y - 0.22) / 0.08) ** 4) * ramp(z, 0.9, 1.1)
     tone = np.exp(-(((x - 0.42) / 0.15) ** 4) - ((y - 6.6) / 0.18) ** 4) * ramp(z, 0.8, 1.0)

@@ -125,6 +125,7 @@ class Renderer:
         program = self.programs[name]
         program["mode"].value = MODES[part.name]
         program["has_image"].value = int(bool(part.texture))
+        program["grain"].value = 0.0 if name == "geometry" else 1.0
         program["cover"].value = float(part.material.get("cover", 1.0))
         if part.texture:
             self.texture(part.texture).use(0)

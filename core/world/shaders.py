@@ -13,7 +13,7 @@ void main() {
 """
 
 COVER = """
-uniform int mode; uniform sampler2D image; uniform float cover; uniform int has_image;
+uniform int mode; uniform sampler2D image; uniform float cover; uniform int has_image; uniform float grain;
 float hash(vec2 x) { return fract(sin(dot(x, vec2(127.1, 311.7))) * 43758.5453); }
 float noise(vec2 x) {
   vec2 i = floor(x), f = fract(x); f = f * f * (3.0 - 2.0 * f);
@@ -27,6 +27,7 @@ float coverage(vec4 texel) {
   }
   if (mode == 5) {
     float strand = 0.5 * noise(vuv * 170.0 * vpaint.w) + 0.5 * noise(vuv * 340.0 * vpaint.w + 7.0);
+    strand = mix(0.5, strand, grain);  // geometry is the smooth surface of the hair, not its strands
     float thin = smoothstep(0.1, 0.8, vpaint.z) * cover * (1.35 - 0.95 * vpaint.y) - strand * 0.85;
     return smoothstep(0.0, 0.22, thin);
   }
@@ -71,8 +72,7 @@ void main() {
     detail = mix(detail, vec3(1.0, 0.96, 0.93) * 0.95, max(smoothstep(0.0, 0.4, vpaint.y), smoothstep(0.0, 0.8, -vpaint.w)));
     base = tone * detail;
     base = mix(base, base * vec3(1.08, 0.72, 0.72), max(vpaint.w, 0.0) * 0.4 * amounts.z);
-    float grain = 0.55 + 0.45 * noise(vuv * 500.0);
-    base = mix(base, hair, scalp * amounts.x * 0.9 * grain);
+    base = mix(base, hair, scalp * amounts.x * 0.9 * (0.55 + 0.45 * noise(vuv * 500.0)));
     base = mix(base, mix(hair, vec3(0.10, 0.10, 0.11), 0.35), vpaint.z * amounts.y * (0.35 + 0.5 * noise(vuv * 420.0)));
     wrap = vec3(0.42, 0.22, 0.16);
     gloss.x *= 1.0 - 0.8 * scalp * amounts.x;
@@ -106,8 +106,7 @@ void main() {
   }
   float edge = pow(1.0 - max(dot(N, V), 0.0), 4.0);
   if (mode == 0) glow += sky * 0.05 * edge * open;
-  if (mode == 2) glow *= 0.35 + 0.65 * smoothstep(0.45, 0.1, vpaint.y);
-  if (mode == 6) { glow *= 1.0; }
+  if (mode == 2) glow *= 1.0 - 0.65 * smoothstep(0.1, 0.45, vpaint.y);
   vec3 c = shoulder(base * shade + glow);
   float a = mode == 6 ? clamp(alpha + 0.5 * dot(glow, vec3(0.33)), 0.0, 1.0) : fade == 1 ? alpha : 1.0;
   colour = vec4(pow(clamp(c, 0.0, 1.0), vec3(1.0 / 2.2)) * a, a);
