@@ -1,8 +1,8 @@
 """The reference's own way from a rendered distance volume to a mesh, kept for parity with its published shapes.
 
-E3DGE samples distances along rays, resamples that frustum into a box with a factor that is linear in depth (the true one is
-not), and runs marching cubes on the box; a second mesh joins the pixels of the surface map. Both approximations are kept as
-they are. The meshes Cameo exports come from core.meshing, which asks the field itself.
+E3DGE samples distances along rays, resamples that frustum into a box with a factor that is linear in depth (the true
+one is not), and runs marching cubes on the box; a second mesh joins the pixels of the surface map. Both approximations
+are kept as they are. The meshes Cameo exports come from core.meshing, which asks the field itself.
 """
 
 from __future__ import annotations
@@ -28,13 +28,8 @@ def aligned_volume(sdf: Tensor) -> Tensor:
     Shape: sdf (B, rows, columns, depths, 1); returns the same shape.
     """
     batch, rows, columns, depths, _ = sdf.shape
-    options = {"device": sdf.device, "dtype": sdf.dtype}
-    row, column, depth = torch.meshgrid(
-        torch.linspace(-1, 1, rows, **options),
-        torch.linspace(-1, 1, columns, **options),
-        torch.linspace(-1, 1, depths, **options),
-        indexing="ij",
-    )
+    axes = [torch.linspace(-1, 1, n, device=sdf.device, dtype=sdf.dtype) for n in (rows, columns, depths)]
+    row, column, depth = torch.meshgrid(*axes, indexing="ij")
     ratio = FAR / NEAR
     factor = ratio + (1 - ratio) * (depth + 1) / 2
     # grid_sample wants the coordinate of the last axis first

@@ -1,7 +1,7 @@
 """Where pictures become tensors and tensors pictures, and on which device.
 
-Pixels are uint8 or floats in 0 … 1, channels last; tensors are floats in [-1, 1], channels first. No other place changes
-ranges. Randomness always has a seed and never touches the global generator.
+Pixels are uint8 or floats in 0 … 1, channels last; tensors are floats in [-1, 1], channels first. No other place
+changes ranges. Randomness always has a seed and never touches the global generator.
 """
 
 from __future__ import annotations

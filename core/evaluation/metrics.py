@@ -1,8 +1,8 @@
 """How alike two pictures are, as numbers.
 
-Pictures are in [-1, 1]. The ssim of E3DGE's evaluation is a convention of its own (and flatters); it is kept apart from the
-ordinary one. With a mask both pictures are set to the same grey outside it and means go over the mask only: a background
-pasted back would flatter a head. Refuses to know photos and models.
+Pictures are in [-1, 1]. The ssim of E3DGE's evaluation is a convention of its own (and flatters); it is kept apart
+from the ordinary one. With a mask both pictures are set to the same grey outside it and means go over the mask only: a
+background pasted back would flatter a head. Refuses to know photos and models.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """E_ADA: moves the photo's residual to where the edited or turned render needs it.
 
-The residual aligner of HFGI (Wang et al. 2022, "adaptive distortion alignment"): units without squeeze-and-excitation, three
-halvings, three doublings with skips. cameo-256 adds a flow: two more channels, in unit crop coordinates.
+The residual aligner of HFGI (Wang et al. 2022, "adaptive distortion alignment"): units without squeeze-and-excitation,
+three halvings, three doublings with skips. cameo-256 adds a flow: two more channels, in unit crop coordinates.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.models.configuration import AlignerConfig
 from core.models.encoder import input_block
-from core.models.layers import ResidualUnit
+from core.models.layers import ResidualUnit, zeroed_conv
 
 __all__ = ["ResidualAligner"]
 
@@ -43,9 +43,7 @@ class ResidualAligner(nn.Module):
         self.head = None
         if config.plain_head:
             self.dconv_layer3 = _units(middle + c1, [c1] * config.units, 1)
-            self.head = nn.Conv2d(c1, out, 3, 1, 1)
-            nn.init.zeros_(self.head.weight)
-            nn.init.zeros_(self.head.bias)
+            self.head = zeroed_conv(c1, out)
         else:
             self.dconv_layer3 = _units(middle + c1, [c1] + [out] * tail, 1)
 

@@ -1,7 +1,8 @@
 """Weights in and out: our safetensors files, the released files of StyleSDF and E3DGE, and the names of both.
 
-The only place that unpickles, always with ``weights_only``; the only place that knows how the released files are laid out.
-Strict: a missing, foreign or misshapen tensor is an error, because a network with random leftovers "works" and draws garbage.
+The only place that unpickles, always with ``weights_only``; the only place that knows the layout of the released files.
+Strict: a missing, foreign or misshapen tensor is an error, because a network with random leftovers "works" and draws
+garbage.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ StateDict = dict[str, Tensor]
 
 MODULATION = "local_feat_to_tex_modulations_linear."
 OFFICIAL_PARTS = ("encoder", "netLocal", "grid_align", "Fuse_sft_block")
-"""The entries of E3DGE's file that inference needs; ``Fuse_sft_block`` is absent from the variant with 2D alignment only."""
+"""The entries of E3DGE's file that inference needs; the variant with 2D alignment only lacks ``Fuse_sft_block``."""
 
 
 def save(
@@ -167,7 +168,9 @@ def from_official(net_local: Mapping[str, Tensor]) -> tuple[StateDict, StateDict
     """Split the released ``netLocal`` into ours: E1 and texture modulation. All other parts have the same names."""
     encoder = {key: value for key, value in net_local.items() if not key.startswith(MODULATION)}
     modulation = {
-        "linear." + key.removeprefix(MODULATION): value for key, value in net_local.items() if key.startswith(MODULATION)
+        "linear." + key.removeprefix(MODULATION): value
+        for key, value in net_local.items()
+        if key.startswith(MODULATION)
     }
     return encoder, modulation
 

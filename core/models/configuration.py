@@ -33,8 +33,8 @@ __all__ = [
 class FieldConfig:
     """FiLM-SIREN field (StyleSDF, Or-El et al. 2022, section 3.2).
 
-    The signed distance is ``sdf_scale * affine(h)``, plus ``|x| - sdf_sphere_radius`` when that radius is given: a network
-    whose output is a correction to a sphere starts as a head-sized ball instead of noise.
+    The signed distance is ``sdf_scale * affine(h)``, plus ``|x| - sdf_sphere_radius`` when that radius is given: a
+    network whose output is a correction to a sphere starts as a head-sized ball instead of noise.
     """
 
     width: int = 256
@@ -224,9 +224,7 @@ _PAPER_HEADS = _pyramid_heads(8, 10, 256, 256, 512, 512)
 PAPER_1024 = ModelConfig(
     "paper-1024",
     GeneratorConfig(),
-    EncoderConfig(
-        renderer_heads=_PAPER_HEADS[0], decoder_heads=_PAPER_HEADS[1], decoder_row_heads=tuple(range(10))
-    ),
+    EncoderConfig(renderer_heads=_PAPER_HEADS[0], decoder_heads=_PAPER_HEADS[1], decoder_row_heads=tuple(range(10))),
 )
 
 _CAMEO_HEADS = _pyramid_heads(6, 6, 96, 256, 96, 256)
@@ -257,9 +255,7 @@ CAMEO_256 = ModelConfig(
         pose_outputs=6,
         quiet_heads=True,
     ),
-    LocalConfig(
-        stem=8, entry=32, middle=32, channels=64, stacks=1, groups=8, leftovers=False, quiet_modulation=True
-    ),
+    LocalConfig(stem=8, entry=32, middle=32, channels=64, stacks=1, groups=8, leftovers=False, quiet_modulation=True),
     AlignerConfig(channels=(8, 16, 24, 32), out_channels=5, plain_head=True),
     quiet_fusion=True,
 )

@@ -1,7 +1,7 @@
 """The style decoder: feature map of the field → picture (StyleGAN2 synthesis, Karras et al. 2020).
 
-cameo-256 adds guides: projected photo colour and its confidence enter after the first styled convolution of every resolution
-through zero-initialised convolutions, and the output carries an alpha and a trust logit beside the colour.
+cameo-256 adds guides: projected photo colour and its confidence enter after the first styled convolution of every
+resolution through zero-initialised convolutions, and the output carries an alpha and a trust logit beside the colour.
 Refuses to draw random noise: maps are stored buffers, so that a frame is the same picture every time.
 """
 
@@ -154,12 +154,15 @@ class Decoder(nn.Module):
             guide: Extra channels at the picture's size.
             resolution: Stop at this resolution (a preview: not the same picture, the same weights).
 
-        Shape: features (B, W, s, s), styles (B, rows, style_dim), guide (B, Gc, S, S); returns (B, out, S, S), unclamped.
+        Shape: features (B, W, s, s), styles (B, rows, style_dim), guide (B, Gc, S, S); returns (B, out, S, S),
+        unclamped.
         """
         config = self.config
         maps: list[Tensor | None]
-        if isinstance(noise, bool):
-            maps = [*self.noises.all()] if noise else [None] * self.noises.count
+        if noise is True:
+            maps = [*self.noises.all()]
+        elif noise is False:
+            maps = [None] * self.noises.count
         else:
             maps = [*noise]
         x = self.conv1(features, styles[:, 0], maps[0])

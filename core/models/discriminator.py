@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -185,7 +186,7 @@ class VolumeDiscriminator(nn.Module):
         first = nn.Conv2d(in_channels, widths[0], 1, bias=False)
         nn.init.kaiming_normal_(first.weight, a=0.2)
         layers: list[nn.Module] = [PlainConv(first, widths[0])]
-        layers += [CoordDown(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+        layers += [CoordDown(a, b) for a, b in pairwise(widths)]
         self.convs = nn.Sequential(*layers)
         self.final_conv = PlainSkip(widths[-1], 3)
         self.final_conv.conv = nn.Conv2d(widths[-1], 3, 2)

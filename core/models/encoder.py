@@ -1,8 +1,8 @@
 """E0: photo → latents (and, for cameo-256, pose and framing).
 
-IR-SE backbone, feature pyramid, one convolutional head a latent; geometry reads the coarse map, colour and decoder the finer
-ones (E3DGE, Lan et al. 2023, section 3.2; map2style heads of pSp, Richardson et al. 2021).
-Returns offsets only: the mean latents belong to the weights, and the caller adds them.
+IR-SE backbone, feature pyramid, one convolutional head a latent; geometry reads the coarse map, colour and decoder the
+finer ones (E3DGE, Lan et al. 2023, section 3.2; map2style heads of pSp, Richardson et al. 2021). Returns offsets only:
+the mean latents belong to the weights, and the caller adds them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class IrSeBackbone(nn.Module):
         self.group_ends = tuple(ends)  # index of each group's last unit
 
     def taps(self, x: Tensor) -> list[Tensor]:
-        """The map after each group. Shape: x (B, C, H, W); returns maps of side H/2, H/4, …"""
+        """The map after each group. Shape: x (B, C, H, W); returns maps of side H/2, H/4 and so on."""
         x = self.input_layer(x)
         taps = []
         for i, unit in enumerate(self.body):
@@ -86,7 +86,8 @@ class StyleHead(nn.Module):
         for i in range(config.convs):
             conv = nn.Conv2d(inputs if i == 0 else config.width, config.width, 3, 2, 1)
             nn.init.kaiming_normal_(conv.weight, a=0.01)
-            nn.init.zeros_(conv.bias)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
             layers += [conv, nn.LeakyReLU(0.01)]
         self.convs = nn.Sequential(*layers)
         self.linear = EqualLinear(config.width, config.out, fan=config.out)
@@ -138,7 +139,10 @@ class Encoder(IrSeBackbone):
             self.pose_head = PoseHead(config.channels[3], config.pose_hidden, config.pose_outputs)
 
     def pyramid(self, x: Tensor) -> dict[int, Tensor]:
-        """Backbone and pyramid. Shape: x (B, C, S, S); returns maps by side at S = 256: 16 (backbone's), 32, 64, 128."""
+        """Backbone and pyramid.
+
+        Shape: x (B, C, S, S); returns maps by side at S = 256: 16 (backbone's), 32, 64, 128.
+        """
         c128, c64, c32, c16 = self.taps(x)
         top = c16 if self.widen is None else self.widen(c16)
         p32 = _enlarged(top, c32) + self.latlayer256(c32)

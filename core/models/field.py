@@ -1,9 +1,9 @@
 """The FiLM-SIREN field: point, latent → signed distance, colour, feature.
 
-The phase γ·(W h + b) + β is folded into one batched product, (γ·W) h + (γ·b + β), when numbers are float32; under autocast
-the product runs in the low precision and the phase in float32, because the sine of a rounded phase is noise.
-The gradient of the distance is propagated forward beside the value (three tangents), so normals need no second backward
-pass and work where gradients are off. Refuses to know rays.
+The phase γ·(W h + b) + β is folded into one batched product, (γ·W) h + (γ·b + β), when numbers are float32; under
+autocast the product runs in the low precision and the phase in float32, because the sine of a rounded phase is noise.
+The gradient of the distance is propagated forward beside the value (three tangents), so normals need no second
+backward pass and work where gradients are off. Refuses to know rays.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class FilmSine(nn.Module):
 class Field(nn.Module):
     """Signed distance, colour and feature of world points under a latent.
 
-    Styles have one row a geometry layer and a last one for colour: (B, depth + 1, style_dim). World frame: y up, the head at
-    the origin, looking along +z.
+    Styles have one row a geometry layer and a last one for colour: (B, depth + 1, style_dim). World frame: y up, the
+    head at the origin, looking along +z.
     """
 
     def __init__(self, config: FieldConfig) -> None:
@@ -183,10 +183,8 @@ class Field(nn.Module):
             with full_precision(h):
                 gamma, _ = layer.film(styles[:, i])
             slope = gamma * torch.cos(phase)  # (B, N, W)
-            if tangents is None:
-                pushed = (layer.weight / radius).T[None, None]  # (1, 1, 3, W)
-            else:
-                pushed = F.linear(tangents, layer.weight)
+            first = (layer.weight / radius).T[None, None]  # (1, 1, 3, W)
+            pushed = first if tangents is None else F.linear(tangents, layer.weight)
             tangents = slope[:, :, None] * pushed
             h = torch.sin(phase)
         assert tangents is not None
@@ -210,7 +208,8 @@ class Field(nn.Module):
             h: Last geometry activation.
             styles: Latent rows; the last one is used.
             view: Camera-frame pixel directions, normalised; zero when absent. Ignored without view directions.
-            modulation: (α, δ) of the local branch: h becomes (α + 1)·h + δ (E3DGE, equation 9). The distance never sees it.
+            modulation: (α, δ) of the local branch: h becomes (α + 1)·h + δ (E3DGE, equation 9). The distance never
+            sees it.
 
         Shape: h (B, N, W), view (B, N, 3) or broadcastable, α and δ (B, N, W); returns (B, N, W) and (B, N, 3).
         """

@@ -11,11 +11,11 @@ __all__ = ["HybridFusion"]
 
 
 def _film(channels: int, *, quiet: bool) -> nn.Sequential:
-    layers = nn.Sequential(nn.Linear(channels, channels), nn.LeakyReLU(0.2), nn.Linear(channels, channels))
+    last = nn.Linear(channels, channels)
     if quiet:
-        nn.init.zeros_(layers[2].weight)
-        nn.init.zeros_(layers[2].bias)
-    return layers
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(channels, channels), nn.LeakyReLU(0.2), last)
 
 
 class HybridFusion(nn.Module):

@@ -1,8 +1,8 @@
 """The generator: latent and camera → picture (StyleSDF, Or-El et al. 2022).
 
-Geometry and appearance are separate passes: the distance never depends on the local branch, so activations and weights of one
-pass serve every texture that is put on it. Everything is chunked by rays on request; chunks give identical numbers.
-Refuses to know photos.
+Geometry and appearance are separate passes: the distance never depends on the local branch, so activations and weights
+of one pass serve every texture that is put on it. Everything is chunked by rays on request; chunks give identical
+numbers. Refuses to know photos.
 """
 
 from __future__ import annotations
@@ -247,7 +247,8 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, VolumeOutput]:
         """Field and decoder: the whole generator.
 
-        Shape: styles (B, rows, style_dim), decoder_styles (B, rows, D), poses (B, 3, 4); returns (B, out, S, S) unclamped.
+        Shape: styles (B, rows, style_dim), decoder_styles (B, rows, D), poses (B, 3, 4); returns (B, out, S, S)
+        unclamped.
         """
         volume = self.render(styles, poses, ray_chunk=ray_chunk)
         features = volume.maps(self.config.volume.size).feature

@@ -1,8 +1,8 @@
 """The whole differentiable path with the local branch: photo and latents → picture of any view (E3DGE, section 3.4).
 
-The caller brings the samples (evenly spaced for the released networks, around the surface for cameo-256) and the camera; this
-class brings E1, E_ADA, fusion, modulation and decoder together. Inference and training share it. What only depends on the
-photo and the edit is in :class:`Reference` and is computed once for all views.
+The caller brings the samples (evenly spaced for the released networks, around the surface for cameo-256) and the
+camera; this class brings E1, E_ADA, fusion, modulation and decoder together. Inference and training share it. What
+only depends on the photo and the edit is in :class:`Reference` and is computed once for all views.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ class Reference(NamedTuple):
     """What a photo (and an edit) gives to every view.
 
     Shape:
-        styles (B, rows, style_dim), decoder_styles (B, rows_d, D): with means and edits; residual (B, 3, S, S): photo minus
-        its unedited render; aligned (B, 3, S, S): the residual as E1 saw it; features (B, C, S/4, S/4), absent with 2D
-        alignment only; projection (B, 3, 4) of the photo's camera; thumb (B, 3, s, s): render at the photo's camera, edited.
+        styles (B, rows, style_dim), decoder_styles (B, rows_d, D): with means and edits; residual (B, 3, S, S): photo
+        minus its unedited render; aligned (B, 3, S, S): the residual as E1 saw it; features (B, C, S/4, S/4), absent
+        with 2D alignment only; projection (B, 3, 4) of the photo's camera; thumb (B, 3, s, s): render at the photo's
+        camera, edited.
     """
 
     styles: Tensor
@@ -188,8 +189,8 @@ class HybridRenderer(nn.Module):
             reference: From :meth:`encode_reference`.
             geometry: From :meth:`geometry` with the reference's latents, or another state's for a quirk.
             projection: Of the view's camera.
-            visible: Which rays the photo saw; default: those whose surface point lies inside the photo's frame, which is
-                all that the released networks test.
+            visible: Which rays the photo saw; default: those whose surface point lies inside the photo's frame, which
+                is all that the released networks test.
 
         Shape: projection (B, 3, 4), visible (B, R, 1).
         """
@@ -258,7 +259,8 @@ class HybridRenderer(nn.Module):
     ) -> HybridOutput:
         """Photo, latents, two cameras → picture: what training calls.
 
-        Shape: photo (B, 3, S, S); latents (B, rows, style_dim) and (B, rows_d, D); each view: samples, projection (B, 3, 4).
+        Shape: photo (B, 3, S, S); latents (B, rows, style_dim) and (B, rows_d, D); each view: samples, projection (B,
+        3, 4).
         """
         styles, decoder_styles = latents
         seen = self.geometry(styles, reference_view[0])

@@ -1,4 +1,4 @@
-"""Layers that several networks share: equalised, modulated, squeeze-and-excitation units, fully connected residual blocks.
+"""Layers that several networks share: equalised, modulated, residual with channel attention, fully connected residual.
 
 Attribute names are those of the released files, so that their state dicts load without translation.
 Refuses to know which network a layer sits in.
@@ -24,12 +24,21 @@ __all__ = [
     "ResnetBlock",
     "SqueezeExcitation",
     "full_precision",
+    "zeroed_conv",
 ]
 
 
 def full_precision(x: Tensor) -> torch.autocast:
     """A context in which autocast is off for the tensor's device: for phases, demodulation, distances."""
     return torch.autocast(x.device.type, enabled=False)
+
+
+def zeroed_conv(inputs: int, outputs: int) -> nn.Conv2d:
+    """3×3 convolution whose output is zero at first."""
+    conv = nn.Conv2d(inputs, outputs, 3, 1, 1)
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
+    return conv
 
 
 class EqualLinear(nn.Module):

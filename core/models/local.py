@@ -6,6 +6,7 @@ encoding, and the texture modulation of E3DGE (equation 9). Refuses to know came
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -16,6 +17,8 @@ from core.models.configuration import LocalConfig
 from core.models.layers import EqualLinear, ResnetBlock
 
 __all__ = ["ENCODING_WIDTH", "LocalEncoder", "TextureModulation", "lookup", "positional_encoding"]
+
+Norm = Callable[[int], nn.Module]  # channels → normalisation layer
 
 OCTAVES = 7
 ENCODING_WIDTH = 3 * (1 + 2 * OCTAVES)
@@ -47,7 +50,7 @@ def lookup(features: Tensor, uv: Tensor) -> Tensor:
 class ReflectBlock(nn.Module):
     """Normalise, rectify, convolve, twice, plus the input."""
 
-    def __init__(self, channels: int, norm: type[nn.Module] | partial[nn.Module]) -> None:
+    def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
         self.conv = nn.Sequential(
             norm(channels),
@@ -69,7 +72,7 @@ def reflect_conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False, padding_mode="reflect")
 
 
-def stem(inputs: int, channels: int, norm: type[nn.Module] | partial[nn.Module]) -> nn.Sequential:
+def stem(inputs: int, channels: int, norm: Norm) -> nn.Sequential:
     """Convolution, residual block, 1×1 convolution."""
     return nn.Sequential(
         reflect_conv(inputs, channels), ReflectBlock(channels, norm), nn.Conv2d(channels, channels, 1, bias=False)
@@ -170,7 +173,7 @@ class HourglassFilter(nn.Module):
 class IdleConv(nn.Module):
     """A convolution of the released files that no forward pass uses."""
 
-    def __init__(self, norm: type[nn.Module] | partial[nn.Module]) -> None:
+    def __init__(self, norm: Norm) -> None:
         super().__init__()
         self.conv = nn.Conv2d(512, 64, 3)
         self.bn = norm(64)
@@ -182,9 +185,7 @@ class LocalEncoder(nn.Module):
     def __init__(self, config: LocalConfig) -> None:
         super().__init__()
         self.config = config
-        norm: type[nn.Module] | partial[nn.Module] = partial(nn.InstanceNorm2d, affine=True)
-        if config.stem_norm == "batch":
-            norm = nn.BatchNorm2d
+        norm: Norm = nn.BatchNorm2d if config.stem_norm == "batch" else partial(nn.InstanceNorm2d, affine=True)
         self.image_filter = HourglassFilter(2 * config.stem, config)
         self.depth_conv = stem(1, config.stem, norm)
         self.residual_conv = stem(3, config.stem, norm)

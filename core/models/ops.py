@@ -1,7 +1,7 @@
 """Resampling and biased activation in plain torch.
 
-StyleGAN2 has compiled extensions for these two; the plain versions here give the same numbers, run on every device and are
-differentiable any number of times. Refuses to own parameters.
+StyleGAN2 has compiled extensions for these two; the plain versions here give the same numbers, run on every device and
+are differentiable any number of times. Refuses to own parameters.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def resampling_kernel(gain: float = 1.0) -> Tensor:
 def upfirdn2d(images: Tensor, kernel: Tensor, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0)) -> Tensor:
     """Upsample by zeros, pad, convolve, keep every ``down``-th sample.
 
-    Zeros follow every sample, the last one too; the kernel is applied as a true convolution (flipped); negative padding crops
-    (Karras et al. 2020, StyleGAN2, appendix B).
+    Zeros follow every sample, the last one too; the kernel is applied as a true convolution (flipped); negative
+    padding crops (Karras et al. 2020, StyleGAN2, appendix B).
 
     Args:
         images: Pictures.

@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al. 2018, version 0.1, AlexNet): the perceptual loss and metric of E3DGE.
 
-AlexNet's weights are the user's to bring; the names are torchvision's (``features.0.weight`` …) and, for the linear layers,
-those of the released metric. The released numbers could not be compared: no golden holds them.
+AlexNet's weights are the user's to bring; the names are torchvision's (``features.0.weight`` …) and, for the linear
+layers, those of the released metric. The released numbers could not be compared: no golden holds them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rays, samples on them, and the integral along them (StyleSDF, sections 3.2 and 3.3).
 
-Ray parameter t is depth along the optical axis (ray directions are not normalised); intervals carry the length of the ray
-direction. Refuses to know the field: anything that gives a signed distance and colours can be integrated.
+Ray parameter t is depth along the optical axis (ray directions are not normalised); intervals carry the length of the
+ray direction. Refuses to know the field: anything that gives a signed distance and colours can be integrated.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def camera_rays(poses: Tensor, size: int, half_fov: float | Tensor) -> tuple[Ten
         size: Side of the picture in pixels.
         half_fov: Half of the angle of view in radians, one for all or one a camera.
 
-    Shape: poses (B, 3, 4), half_fov (B,); returns origins (B, 3), directions (B, R, 3) with optical-axis component 1, and
+    Shape: poses (B, 3, 4), half_fov (B,); returns origins (B, 3), directions (B, R, 3) with optical-axis component 1,
+    and
         unit camera-frame directions (1 or B, R, 3).
     """
     tangent = torch.as_tensor(half_fov, dtype=poses.dtype, device=poses.device).tan().reshape(-1, 1, 1)
@@ -182,8 +183,8 @@ def stratified_samples(
 def ray_weights(sdf: Tensor, deltas: Tensor, beta: Tensor, *, force_background: bool) -> tuple[Tensor, Tensor]:
     """Share of each sample in its ray's colour (StyleSDF, equations 3 and 4).
 
-    Density is ``sigmoid(-sdf/β)/β``. Transmittance is taken as the exponential of the accumulated optical depth: the same
-    numbers as the product of (1 − a), with better gradients.
+    Density is ``sigmoid(-sdf/β)/β``. Transmittance is taken as the exponential of the accumulated optical depth: the
+    same numbers as the product of (1 − a), with better gradients.
 
     Shape: sdf (B, R, S, 1), deltas (B, R, S), beta (1,); returns weights (B, R, S) and alpha (B, R).
     """
@@ -257,7 +258,8 @@ def projection_matrix(poses: Tensor, half_fov: float | Tensor) -> Tensor:
 def project(points: Tensor, projection: Tensor) -> tuple[Tensor, Tensor]:
     """Where world points appear.
 
-    Shape: points (B, N, 3), projection (B, 3, 4) from :func:`projection_matrix`; returns uv (B, N, 2), -1 … 1 from edge to
+    Shape: points (B, N, 3), projection (B, 3, 4) from :func:`projection_matrix`; returns uv (B, N, 2), -1 … 1 from
+    edge to
         edge with v down, and optical-axis depth (B, N).
     """
     with full_precision(points):

@@ -25,7 +25,7 @@ def draw(salt: str, part: str, key: str, shape: Sequence[int]) -> Array:
     seed = zlib.crc32(f"{salt}|{part}|{key}".encode())
     count = math.prod(shape)
     # The rule names this generator; a newer one would draw other numbers.
-    return np.random.RandomState(seed).standard_normal(count).reshape(shape)  # noqa: NPY002
+    return np.random.RandomState(seed).standard_normal(count).reshape(shape)
 
 
 def _field(key: str) -> float | None:

@@ -249,9 +249,7 @@ def e3dge_arrays(folder: Folder, given: Arrays) -> Iterator[tuple[str, Tensor]]:
     yield "c_w_renderer", edited[0]
     yield "c_w_decoder", edited[1]
     at_photo = network.geometry(edited[0], plain(view))
-    reference = network.encode_reference(
-        photo, styles, decoder_styles, seen, reference_projection, (*edited, at_photo)
-    )
+    reference = network.encode_reference(photo, styles, decoder_styles, seen, reference_projection, (*edited, at_photo))
     assert reference.features is not None
     yield "c_edit_thumb_ref", reference.thumb
     yield "c_ref_ADA_pool64", pooled(reference.aligned, 64)

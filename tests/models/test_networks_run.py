@@ -52,7 +52,8 @@ def run_everything(config: ModelConfig, parts: Mapping[str, nn.Module]) -> torch
     modulation = parts["modulation"](fused, points)
     assert modulation[0].abs().max() == 0, "the modulation must start at zero"
     assert aligned.abs().max() == 0, "the aligner must start at zero"
-    assert found.styles.abs().max() < 0.1 and found.decoder_styles.abs().max() < 0.1
+    assert found.styles.abs().max() < 0.1
+    assert found.decoder_styles.abs().max() < 0.1
     assert found.pose.abs().max() == 0
     sample = generator.field(points, styles, modulation=modulation)
     assert (sample.sdf - (points.norm(dim=-1, keepdim=True) - 0.1)).abs().max() < 0.02, "a ball, nearly"
@@ -95,5 +96,6 @@ def test_half_precision_autocast_changes_a_render_only_a_little() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             rough = generator.render(styles, poses, size=16)
     assert (exact.rgb - rough.rgb).abs().max() < 0.02
-    assert exact.xyz is not None and rough.xyz is not None
+    assert exact.xyz is not None
+    assert rough.xyz is not None
     assert (exact.xyz - rough.xyz).abs().max() < 0.02
