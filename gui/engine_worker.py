@@ -185,13 +185,15 @@ class EngineWorker(QObject):
         frame_last = False
         while True:
             with self._condition:
-                while not (self._stopping or self._slot or self._queue):
+                # Without an engine a wish waits for the job that opens it.
+                while not (self._stopping or self._queue or (self._slot and self._engine)):
                     self._condition.wait()
                 if self._stopping:
                     self._engine = None
                     return
                 # A frame goes first, but never twice in a row while a job waits: the job serves frames as it runs.
-                frame_first = self._slot is not None and not (frame_last and self._queue)
+                can_render = self._slot is not None and self._engine is not None
+                frame_first = can_render and not (frame_last and self._queue)
                 order = None if frame_first else self._take()
                 self._running = order
             frame_last = frame_first
@@ -233,9 +235,9 @@ class EngineWorker(QObject):
 
     def _serve_slot(self) -> None:
         with self._condition:
-            request, self._slot = self._slot, None
-            if request is None or self._engine is None or self._stopping:
+            if self._slot is None or self._engine is None or self._stopping:
                 return
+            request, self._slot = self._slot, None
         try:
             frame = self._engine.render(request)
         except CameoError as error:

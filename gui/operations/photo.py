@@ -108,8 +108,9 @@ class PhotoOperations(QObject):
     def _on_inverted(self, photo: Photo, face: int, inversion: Any) -> None:
         self._job = None
         self._view.set_flag("compare", on=False)
-        self._session.replace(photo, inversion)
+        # The camera first: the first frame of the new head is then of the right view.
         self._view.set_home(inversion.camera)
+        self._session.replace(photo, inversion)
         self.pending_changed.emit(None)
         doubts = (*photo.warnings, *inversion.warnings)
         if doubts:

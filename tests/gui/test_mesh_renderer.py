@@ -1,0 +1,40 @@
+"""The part of the mesh renderer that needs no OpenGL; the rest is looked at under Xvfb in the journeys."""
+
+import numpy as np
+import pytest
+
+from core.camera import Camera
+from core.edit import LatentEdit
+from gui.mesh_renderer import VERTEX, clip_matrix, packed
+from tests.gui.fake_engine import bust_mesh
+
+
+def test_a_packed_mesh_has_the_same_positions_colours_and_triangles() -> None:
+    mesh = bust_mesh(LatentEdit.none, 12)
+    vertices, indices = packed(mesh)
+    assert VERTEX.itemsize == 20
+    np.testing.assert_array_equal(vertices["position"], mesh.vertices)
+    np.testing.assert_array_equal(vertices["colour"][:, :3], mesh.colours)
+    np.testing.assert_array_equal(indices.reshape(-1, 3), mesh.faces)
+
+
+def test_packed_normals_keep_their_direction() -> None:
+    mesh = bust_mesh(LatentEdit.none, 12)
+    vertices, _ = packed(mesh)
+    unpacked = vertices["normal"][:, :3] / 127.0
+    np.testing.assert_allclose(unpacked, mesh.normals, atol=0.5 / 127 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side"), [(400, 400, 400), (800, 600, 600), (300, 700, 360), (50, 60, 200)]
+)
+def test_the_mesh_lies_exactly_where_the_picture_shows_it(width: int, height: int, side: int) -> None:
+    generator = np.random.default_rng(5)
+    for _ in range(20):
+        camera = Camera(generator.uniform(-3, 3), generator.uniform(-1.4, 1.4))
+        points = generator.uniform(-0.1, 0.1, (30, 3))
+        uv, _ = camera.project(points)
+        clip = np.concatenate([points, np.ones((30, 1))], axis=1) @ clip_matrix(camera, width, height, side).T
+        ndc = clip[:, :2] / clip[:, 3:]
+        np.testing.assert_allclose(ndc[:, 0] * width, uv[:, 0] * side, atol=side * 1e-5)
+        np.testing.assert_allclose(-ndc[:, 1] * height, uv[:, 1] * side, atol=side * 1e-5)
