@@ -38,6 +38,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Cameo: a portrait photo becomes an editable 3D head.",
 )
 weights_app = typer.Typer(no_args_is_help=True, help="The weights that are installed.")

@@ -12,6 +12,9 @@ from core.models.configuration import TOY
 from core.models.networks import Networks
 from core.weights import InputContract, Registry
 
+# Two threads on a busy machine wait for one another; one is enough for toys.
+torch.set_num_threads(1)
+
 NAME = "toy"
 ATTRIBUTES = ("Smile", "Beard")
 LIMITS = CameraLimits(1.2, -0.6, 0.6)

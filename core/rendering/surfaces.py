@@ -21,10 +21,13 @@ from core.models.guided import SMALLEST_STEP, STEP_SHARE
 from core.models.volume import RaySamples, VolumeMaps
 from core.visibility import extended, rays
 
-# Sides of the pictures that are traced one after the other, and the field evaluations a ray of each may cost.
-LEVELS = ((16, 14), (32, 7), (64, 5))
+# Sides of the pictures that are traced one after the other, and the field evaluations that a grazing ray of each may
+# cost; most rays are done after three or four.
+LEVELS = ((16, 24), (32, 16), (64, 20))
 # Rays that pass the surface by less than this still carry a share of its soft density (world units).
 SOFT_RIM = 0.008
+# Distance at which a ray counts as having met the surface (world units).
+TOUCHING = 1e-4
 # Samples around the crossing and their optical-axis distance: what training uses (core.models.guided).
 FINE, SPACING = 6, 0.003
 # Share of the samples' span that lies before the crossing.
@@ -32,7 +35,7 @@ BEFORE = 0.4
 # A refined depth may leave its start by this much (world units); farther means that it slid off an edge.
 REFINE_REACH = 0.012
 # A pixel whose last measured distance is below this has met the surface; others look past its silhouette.
-SURFACE_FOUND = 0.004
+SURFACE_FOUND = 0.001
 
 Sdf = Callable[[Tensor], Tensor]
 
@@ -70,29 +73,44 @@ class SurfaceMap(NamedTuple):
 def trace(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> Crossings:
     """Sphere-trace rays from given depths; once a sign change is bracketed, secant steps close in on it.
 
+    Rays that are done, because they are on the surface or leave it behind, are not asked again: only grazing rays take
+    all steps.
+
     Shape:
         origin (3,), directions (R, 3) with optical-axis component 1, start (R,).
     """
     length = directions.norm(dim=-1)
     t = start.clone()
-    outside_t, outside_d = t.clone(), torch.full_like(t, float("inf"))
-    inside_t, inside_d = torch.full_like(t, FAR), torch.full_like(t, -1.0)
-    best_t, best_d = t.clone(), torch.full_like(t, float("inf"))
+    depth, gap = t.clone(), torch.full_like(t, float("inf"))
+    # The bracket: last depth outside, first depth inside, and the distances there.
+    near_t, near_d = t.clone(), torch.full_like(t, float("inf"))
+    far_t, far_d = torch.full_like(t, FAR), torch.full_like(t, -1.0)
     crossed = torch.zeros_like(t, dtype=torch.bool)
+    live = torch.arange(len(t), device=t.device)
     for _ in range(steps):
-        d = sdf((origin + directions * t[:, None])[None])[0, :, 0].to(t.dtype)
-        inside = d < 0
-        inside_t, inside_d = torch.where(inside, t, inside_t), torch.where(inside, d, inside_d)
-        outside_t, outside_d = torch.where(inside, outside_t, t), torch.where(inside, outside_d, d)
-        crossed |= inside
-        closer = (d < best_d) & ~crossed
-        best_t, best_d = torch.where(closer, t, best_t), torch.where(closer, d, best_d)
-        share = outside_d / (outside_d - inside_d)
+        here = t[live]
+        d = sdf((origin + directions[live] * here[:, None])[None])[0, :, 0].to(t.dtype)
+        inside = d < 0.0
+        was_crossed = crossed[live]
+        crossed[live] = was_crossed | inside
+        far_t[live], far_d[live] = torch.where(inside, here, far_t[live]), torch.where(inside, d, far_d[live])
+        near_t[live], near_d[live] = torch.where(inside, near_t[live], here), torch.where(inside, near_d[live], d)
+        better = inside | (~was_crossed & (d < gap[live]))
+        depth[live] = torch.where(better | was_crossed, here, depth[live])
+        gap[live] = torch.where(better, d.clamp(min=-1.0), gap[live])
+        before, beyond = near_d[live], far_d[live]
+        secant = near_t[live] + (far_t[live] - near_t[live]) * before / (before - beyond)
         # A ray that starts inside has no bracket yet: it steps back by the distance.
-        secant = torch.where(outside_d.isinf(), t + d / length, outside_t + (inside_t - outside_t) * share)
-        onward = (t + (STEP_SHARE * d / length).clamp(min=SMALLEST_STEP)).clamp(max=FAR)
-        t = torch.where(crossed, secant, onward)
-    return Crossings(torch.where(crossed, t, best_t), torch.where(crossed, inside_d.clamp(max=0.0), best_d))
+        secant = torch.where(before.isinf(), here + d / length[live], secant)
+        # A hair beyond the distance, or a ray would creep up to the surface for ever and never bracket it.
+        onward = here + (STEP_SHARE * d.clamp(min=0.0) + SMALLEST_STEP) / length[live]
+        now_crossed = crossed[live]
+        t[live] = torch.where(now_crossed, secant, onward)
+        passed = ~now_crossed & ((d > gap[live] + SOFT_RIM) | (onward > FAR))
+        live = live[~(passed | (now_crossed & (d.abs() < TOUCHING)))]
+        if not len(live):
+            break
+    return Crossings(torch.where(crossed, t, depth), torch.where(crossed, gap.clamp(max=0.0), gap))
 
 
 def crossings(sdf: Sdf, angles: Tensor, half_fov: float = HALF_FOV) -> Crossings:
@@ -179,9 +197,9 @@ def integrate_geometry(
 
 
 def refined_surface(
-    sdf: Sdf, angles: Tensor, found: Crossings, size: int, steps: int = 2, half_fov: float = HALF_FOV
+    sdf: Sdf, angles: Tensor, found: Crossings, size: int, steps: int = 4, half_fov: float = HALF_FOV
 ) -> SurfaceMap:
-    """The surface at a higher resolution than it was traced at, by a couple of secant steps a pixel.
+    """The surface at a higher resolution than it was traced at, by secant steps; most pixels need one or two.
 
     Shape:
         angles (1, 2).
@@ -207,15 +225,27 @@ def refined_surface(
 
 
 def _secant(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Depths nearer to the zero of the distance than ``start``, and the last distance that was measured on the way."""
+    """Depths nearer to the zero of the distance than ``start``, and the last distance that was measured on the way.
+
+    Shape:
+        origin (3,), directions (R, 3), start (R,).
+    """
     length = directions.norm(dim=-1)
-    before_t, before_d = start, sdf((origin + directions * start[:, None])[None])[0, :, 0].to(start.dtype)
-    t = start + (before_d / length).clamp(-REFINE_REACH, REFINE_REACH)
-    for _ in range(steps - 1):
-        d = sdf((origin + directions * t[:, None])[None])[0, :, 0].to(start.dtype)
-        slope = (d - before_d) / torch.where((t - before_t).abs() < 1e-7, torch.full_like(t, 1e-7), t - before_t)
+    t, gap = start.clone(), torch.full_like(start, float("inf"))
+    before_t, before_d = start.clone(), torch.full_like(start, float("inf"))
+    live = torch.arange(len(t), device=t.device)
+    for _ in range(steps):
+        here = t[live]
+        d = sdf((origin + directions[live] * here[:, None])[None])[0, :, 0].to(start.dtype)
+        gap[live] = d.abs()
+        run = here - before_t[live]
+        slope = (d - before_d[live]) / torch.where(run.abs() < 1e-7, torch.full_like(run, 1e-7), run)
         # The distance falls along a ray that enters the surface; anything flatter than this is a silhouette.
-        step = (-d / slope.clamp(max=-0.15)).clamp(-REFINE_REACH, REFINE_REACH)
-        before_t, before_d, t = t, d, t + step
-    t = t.clamp(min=start - REFINE_REACH, max=start + REFINE_REACH)
-    return t, before_d.abs()
+        step = torch.where(before_d[live].isinf(), d / length[live], -d / slope.clamp(max=-0.15))
+        before_t[live], before_d[live] = here, d
+        onward = here + step.clamp(-REFINE_REACH, REFINE_REACH)
+        t[live] = torch.maximum(torch.minimum(onward, start[live] + REFINE_REACH), start[live] - REFINE_REACH)
+        live = live[d.abs() > TOUCHING]
+        if not len(live):
+            break
+    return t, gap

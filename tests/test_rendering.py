@@ -1,0 +1,172 @@
+"""Laws of pictures: guided rays equal plain ones, an empty edit is no edit, sizes and layers are what was asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.camera import Camera
+from core.edit import LatentEdit
+from core.frame import LAYERS
+from core.models.guided import surface_samples, trace_surface
+from core.models.networks import Networks
+from core.models.volume import samples_on_rays
+from core.rendering import edited, frames, surfaces
+from core.visibility import rays
+from tests.toy_head import toy_networks
+
+ANGLES = torch.tensor([[0.3, -0.1]])
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    return toy_networks()
+
+
+@pytest.fixture(scope="module")
+def source(networks: Networks) -> edited.SourceHead:
+    generator = torch.Generator().manual_seed(3)
+    photo = torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1
+    sizes = [torch.nn.functional.interpolate(photo, size=size, mode="bicubic").clamp(-1, 1) for size in (256, 512)]
+    styles = 0.3 * torch.randn(1, 3, 8, generator=generator)
+    decoder_styles = 0.3 * torch.randn(1, 4, 8, generator=generator)
+    with torch.inference_mode():
+        return edited.source_head(
+            networks, sizes[0], sizes[1], torch.ones(1, 1, 512, 512), styles, decoder_styles, ANGLES
+        )
+
+
+def ball(points: Tensor) -> Tensor:
+    """A ball with an ear, so that some rays cross twice."""
+    ear = (points - points.new_tensor((0.085, 0.0, 0.01))).norm(dim=-1, keepdim=True) - 0.012
+    return torch.minimum(points.norm(dim=-1, keepdim=True) - 0.08, ear)
+
+
+def test_tracing_coarse_to_fine_finds_what_tracing_every_ray_finds() -> None:
+    asked = 0
+
+    def counted(points: Tensor) -> Tensor:
+        nonlocal asked
+        asked += points.shape[1]
+        return ball(points)
+
+    found = surfaces.crossings(counted, ANGLES)
+    origin, directions = rays(ANGLES, 64)
+    depth, gap = trace_surface(ball, origin, directions, steps=40)
+    hit = gap[0] <= 0
+    assert (found.hit == hit).float().mean() > 0.995
+    both = found.hit & hit
+    assert (found.depth - depth[0])[both].abs().max() < 5e-4
+    assert asked < 12 * 64 * 64 * 0.6
+
+
+def test_samples_around_the_crossing_lie_where_training_puts_them(networks: Networks) -> None:
+    styles = torch.zeros(1, 3, 8)
+
+    def sdf(points: Tensor) -> Tensor:
+        return networks.generator.field.sdf(points, styles)
+
+    found = surfaces.crossings(sdf, ANGLES)
+    head = surfaces.integrate_geometry(networks.generator, styles, ANGLES, found)
+    origin, directions = rays(ANGLES, 64)
+    t, deltas = surface_samples(sdf, origin, directions, steps=30, fine=surfaces.FINE, spacing=surfaces.SPACING)
+    hits = found.hit[head.active]
+    assert (head.geometry.samples.t[0] - t[0, head.active])[hits].abs().max() < 1e-3
+    assert torch.allclose(head.geometry.samples.deltas[0], deltas[0, head.active])
+
+
+def test_guided_integrals_equal_those_of_many_plain_samples_inside_the_silhouette(networks: Networks) -> None:
+    generator, styles = networks.generator, torch.zeros(1, 3, 8)
+    found = surfaces.crossings(lambda points: generator.field.sdf(points, styles), ANGLES)
+    maps = surfaces.integrate_geometry(generator, styles, ANGLES, found).appearance(generator, styles)
+    origin, directions = rays(ANGLES, 64)
+    t = torch.linspace(0.88, 1.12, 481)[None, None, :-1]
+    samples = samples_on_rays(origin, directions, torch.zeros_like(directions), t, end=1.12, endless=False)
+    plain = generator.renderer(styles, samples, ray_chunk=512).maps(64)
+    # Not at the rim: a grazing ray's soft density is longer than six samples; training takes the same six.
+    inside = torch.nn.functional.avg_pool2d((maps.alpha > 0.95).float(), 7, 1, 3) == 1
+    assert inside.float().mean() > 0.3
+    assert (maps.alpha - plain.alpha)[inside].abs().max() < 0.03
+    assert (maps.rgb - plain.rgb)[inside.expand(-1, 3, -1, -1)].abs().mean() < 0.01
+    assert (maps.depth / maps.alpha - plain.depth / plain.alpha)[inside].abs().mean() < 2e-3
+
+
+def test_the_refined_surface_lies_on_the_surface() -> None:
+    found = surfaces.crossings(ball, ANGLES)
+    surface = surfaces.refined_surface(ball, ANGLES, found, 128)
+    on = surface.hit[0, 0] > 0
+    distance = ball(surface.points.flatten(2).transpose(1, 2)).reshape(128, 128).abs()
+    assert distance[on].quantile(0.98) < 2e-4
+    assert 0.35 < on.float().mean() < 0.55
+    assert torch.isfinite(surface.points).all()
+
+
+def test_an_empty_edit_is_the_photo_tier_bit_for_bit(networks: Networks, source: edited.SourceHead) -> None:
+    plain = edited.edited_head(networks, source, LatentEdit.none)
+    assert plain.styles is source.styles
+    assert plain.view is source.view
+    assert plain.features is source.features
+    zero = LatentEdit.none.with_strength("Smile", 1.0).with_strength("Smile", 0.0)
+    with torch.inference_mode():
+        pictures = [
+            frames.render_layer(networks, edited.edited_head(networks, source, edit), Camera(0.2), 128, "picture")[0]
+            for edit in (LatentEdit.none, zero)
+        ]
+    assert torch.equal(pictures[0], pictures[1])
+
+
+def test_an_edit_moves_latents_along_its_direction_and_changes_the_picture(
+    networks: Networks, source: edited.SourceHead
+) -> None:
+    edit = LatentEdit.none.with_strength("Smile", 1.5)
+    styles, decoder_styles = edited.edited_latents(networks, source, edit)
+    assert torch.allclose(styles - source.styles, 1.5 * networks.directions["Smile"].renderer)
+    assert torch.allclose(decoder_styles - source.decoder_styles, 1.5 * networks.directions["Smile"].decoder)
+    unknown = LatentEdit.none.with_strength("Age", 1.0)
+    assert torch.equal(edited.edited_latents(networks, source, unknown)[0], source.styles)
+    with torch.inference_mode():
+        before = edited.edited_head(networks, source, LatentEdit.none)
+        after = edited.edited_head(networks, source, edit)
+        pictures = [frames.render_layer(networks, head, Camera(), 128, "picture")[0] for head in (before, after)]
+    assert (pictures[0] - pictures[1]).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("size", [96, 200, 320])
+def test_every_layer_comes_at_the_size_asked_for(
+    networks: Networks, source: edited.SourceHead, layer: str, size: int
+) -> None:
+    with torch.inference_mode():
+        head = edited.edited_head(networks, source, LatentEdit.none)
+        colours, alpha = frames.render_layer(networks, head, Camera(0.4, 0.1), size, layer)
+    assert colours.shape == (3, size, size)
+    assert alpha.shape == (1, size, size)
+    assert torch.isfinite(colours).all()
+    assert colours.abs().max() <= 1
+    assert alpha.min() >= 0
+    assert alpha.max() <= 1
+    pixels, mask = frames.to_pixels(colours, alpha)
+    assert pixels.shape == (size, size, 3)
+    assert mask.shape == (size, size)
+
+
+def test_where_the_decoder_trusts_it_the_photo_stands_in_the_picture(
+    networks: Networks, source: edited.SourceHead
+) -> None:
+    trusting = dataclasses.replace(networks, generator=toy_networks().generator)
+    with torch.inference_mode():
+        for layer in (trusting.generator.decoder.to_rgb1, *trusting.generator.decoder.to_rgbs):
+            layer.conv.weight[:, 3:5] = 0.0
+            layer.bias[:, 3:5] = 0.0
+        trusting.generator.decoder.to_rgb1.bias[:, 3:5] = 20.0
+        head = edited.edited_head(trusting, source, LatentEdit.none)
+        camera = Camera(*(float(angle) for angle in ANGLES[0]))
+        picture, alpha = frames.render_layer(trusting, head, camera, 256, "picture")
+        centre = slice(96, 160)
+        photo = torch.nn.functional.interpolate(source.photo, size=128, mode="area")
+        photo = torch.nn.functional.interpolate(photo, size=256, mode="bilinear")[0]
+    assert (picture - photo)[:, centre, centre].abs().mean() < 0.05
+    assert alpha[0, centre, centre].min() > 0.99
