@@ -128,8 +128,9 @@ class Blur(nn.Module):
 class ModulatedConv(nn.Module):
     """Convolution whose input channels are scaled by a style, optionally demodulated (StyleGAN2, equations 1 and 3).
 
-    The kernel is never built per sample: scaling the input channels, convolving with the shared kernel and scaling the
-    output channels gives the same numbers, and one ungrouped convolution for the whole batch.
+    For a batch the kernel is never built per sample: scaling the input channels, convolving with the shared kernel and
+    scaling the output channels gives the same numbers, and one ungrouped convolution. For one sample the kernel takes
+    both scales, which spares two passes over the maps.
 
     Args:
         inputs: Input channels.
@@ -160,7 +161,13 @@ class ModulatedConv(nn.Module):
             if self.demodulate:
                 energy = kernel.square().sum(dim=(2, 3))  # (outputs, inputs)
                 norms = torch.rsqrt(F.linear(scales.square(), energy) + 1e-8)
-        x = x * scales.to(x.dtype)[:, :, None, None]
+            alone = x.shape[0] == 1
+            if alone:
+                kernel = kernel * scales[:, :, None, None]
+                if norms is not None:
+                    kernel, norms = kernel * norms[0, :, None, None, None], None
+        if not alone:
+            x = x * scales.to(x.dtype)[:, :, None, None]
         if self.blur is None:
             y = F.conv2d(x, kernel, padding=self.padding)
         else:

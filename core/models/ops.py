@@ -70,4 +70,6 @@ def biased_leaky_relu(x: Tensor, bias: Tensor | None, scale: float = math.sqrt(2
     if bias is not None:
         x = x + bias.to(x.dtype).reshape(1, -1, *([1] * (x.ndim - 2)))
     y = F.leaky_relu(x, LEAK)
-    return y if scale == 1 else y * scale
+    if scale == 1:
+        return y
+    return y * scale if y.requires_grad else y.mul_(scale)
