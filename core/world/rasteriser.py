@@ -87,12 +87,15 @@ class Renderer:
             half_fov: half its field of view in radians.
             other: another state of the same head, for `other_position`.
         """
+        with self.context:  # another renderer of this process may have been current
+            return self._render(scene, Camera(yaw=yaw, pitch=pitch, half_fov=half_fov), other)
+
+    def _render(self, scene: Scene, camera: Camera, other: Scene | None) -> Buffers:
         if self.loaded is None or self.loaded.scene is not scene or self.loaded.other is not other:
             if self.loaded is not None:
                 self.loaded.release()
             self.loaded = _Loaded(self, scene, other)
             self._cast_shadow(self.loaded)
-        camera = Camera(yaw=yaw, pitch=pitch, half_fov=half_fov)
         matrix = (camera.projection_matrix(NEAR, FAR) @ camera.view_matrix()).T.astype("f4").tobytes()
         eye = np.asarray(camera.position, "f4")
         colour = self._colour(self.loaded, matrix, eye)

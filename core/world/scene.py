@@ -328,7 +328,7 @@ def _beard(stage: _Stage) -> list[Part]:
     density = np.maximum(masks["beard"][of] * whole * (chin + (1 - chin) * cheeks), masks["moustache"][of])
     length = (0.03 + 0.15 * amount) * (0.45 + 0.55 * chin)
     comb = np.tile(np.array([[0.0, -0.9, 0.0]]), (len(of), 1))
-    return [_shell_part(stage, "beard", "beard", density, length, 9, comb, stage.hair * 0.85, 0.8 + 0.35 * amount, 1.2)]
+    return [_shell_part(stage, "beard", "beard", density, length, 9, comb, stage.hair * 0.85, 0.85 + 0.3 * amount, 2.2)]
 
 
 def _glasses(stage: _Stage) -> list[Part]:
