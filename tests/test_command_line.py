@@ -119,9 +119,9 @@ def test_a_photo_without_a_face_is_explained(weights: Path, tmp_path: Path) -> N
         (["--weights", "nothing"], "no weights called"),
         (["--mesh", "fbx"], "fbx"),
         (["--detector", "eyes"], "eyes"),
-        (["--views", "-1"], "-1"),
-        (["--mesh-resolution", "4000"], "4000"),
-        (["--frames", "0"], "0"),
+        (["--views", "-1"], "--views"),
+        (["--mesh-resolution", "4000"], "--mesh-resolution"),
+        (["--frames", "0"], "--frames"),
     ],
 )
 def test_wrong_usage_is_refused_with_a_sentence_and_nothing_is_written(
