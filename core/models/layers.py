@@ -7,6 +7,7 @@ Refuses to know which network a layer sits in.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -28,8 +29,10 @@ __all__ = [
 ]
 
 
-def full_precision(x: Tensor) -> torch.autocast:
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """A context in which autocast is off for the tensor's device: for phases, demodulation, distances."""
+    if x.is_meta:  # shapes only, and autocast does not know the device
+        return nullcontext()
     return torch.autocast(x.device.type, enabled=False)
 
 
