@@ -43,6 +43,8 @@ SAMPLE = theme.RESOURCES / "sample_portrait.png"
 WARM_UP_MS = 400
 """After the window is shown: first it paints, then the engine loads."""
 ZOOM_STEP = 1.25
+STILL_PX, FINE_PX = 256, 512
+"""Sides of the picture at rest and after a longer rest: the decoder's size, and about what a view has on the screen."""
 
 
 def open_engine() -> Any:
@@ -71,7 +73,7 @@ class Cameo(QObject):
         self.worker = EngineWorker(engine_factory, self)
         self.photos = PhotoOperations(self.session, self.view, self.worker, self)
         self.edits = EditOperations(self.session)
-        self.live = LiveView(self.session, self.view, self.worker, FrameScheduler(), parent=self)
+        self.live = LiveView(self.session, self.view, self.worker, FrameScheduler(STILL_PX, FINE_PX), parent=self)
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
         self.window = MainWindow(self.session, self.view, opengl, sample)

@@ -1,7 +1,8 @@
 """Decides which picture to render next and at what size: pure, no clock, no thread, no Qt.
 
 The newest wish wins. While the hand moves, frames are as large as the frame budget allows by the milliseconds measured
-so far; once it rests, one frame of full size follows. Times are passed in, so every rule here is tested without
+so far; once it rests, one frame of full size follows, and after a longer rest a fine one, in which the photo's own
+pixels are looked up at twice the decoder's size. Times are passed in, so every rule here is tested without
 waiting. The idea of states with a time budget is nerfstudio's render state machine, of "only the newest" StyleGAN3's
 visualiser.
 """
@@ -12,6 +13,8 @@ from core.frame import Frame, RenderRequest
 
 SETTLE_S = 0.15
 """Rest of the hand after which the full-size frame is wanted, in seconds."""
+LINGER_S = 0.6
+"""Rest after which the fine frame is wanted, in seconds: nobody who is still searching has to wait for one."""
 BUDGET_MS = 90.0
 """What a frame may cost while the hand moves: eleven pictures a second still feel connected to the hand."""
 SMALLEST = 128
@@ -29,14 +32,16 @@ class FrameScheduler:
 
     Args:
         still_size: pixels a side at rest.
+        fine_size: pixels a side after a longer rest; none by default.
         budget_ms: what a frame may cost while the hand moves.
     """
 
-    def __init__(self, still_size: int = 256, budget_ms: float = BUDGET_MS) -> None:
+    def __init__(self, still_size: int = 256, fine_size: int | None = None, budget_ms: float = BUDGET_MS) -> None:
         self._still_size = still_size
+        self._fine_size = fine_size or still_size
         self._budget_ms = budget_ms
         self._wanted: RenderRequest | None = None
-        self._moved_at: float | None = None
+        self._rested_at = 0.0
         self._issued: RenderRequest | None = None
         self._measured: dict[int, float] = {}
         self._moving_size = min(SMALLEST, still_size)
@@ -45,6 +50,11 @@ class FrameScheduler:
     def still_size(self) -> int:
         """Pixels a side at rest."""
         return self._still_size
+
+    @property
+    def fine_size(self) -> int:
+        """Pixels a side after a longer rest."""
+        return self._fine_size
 
     @property
     def moving_size(self) -> int:
@@ -60,12 +70,11 @@ class FrameScheduler:
             moving: whether a hand is at it, so that speed matters more than size.
         """
         self._wanted = request
-        self._moved_at = now if moving else None
+        self._rested_at = now if moving else now - SETTLE_S
 
     def clear(self) -> None:
         """Forget every wish, as when the photo is gone; frames under way will not be shown."""
         self._wanted = None
-        self._moved_at = None
         self._issued = None
 
     def next(self, now: float) -> RenderRequest | None:
@@ -78,12 +87,16 @@ class FrameScheduler:
 
     def due_in(self, now: float) -> float | None:
         """Seconds until ``next`` may have an answer again without a new wish; None when it will not."""
-        if self._wanted is None or self._moved_at is None:
+        if self._wanted is None:
             return None
-        rest = self._moved_at + SETTLE_S - now
-        if rest > 0.0:
-            return rest
-        return 0.0 if self._due(now) != self._issued else None
+        if self._due(now) != self._issued:
+            return 0.0
+        rest = now - self._rested_at
+        if rest < SETTLE_S:
+            return SETTLE_S - rest
+        if rest < LINGER_S and self._fine_size != self._still_size:
+            return LINGER_S - rest
+        return None
 
     def done(self, frame: Frame) -> bool:
         """Take in a finished frame: learn its cost and say whether it should be shown.
@@ -101,8 +114,9 @@ class FrameScheduler:
     def _due(self, now: float) -> RenderRequest | None:
         if self._wanted is None:
             return None
-        moving = self._moved_at is not None and now - self._moved_at < SETTLE_S
-        return replace(self._wanted, size=self._moving_size if moving else self._still_size)
+        rest = now - self._rested_at
+        size = self._moving_size if rest < SETTLE_S else self._still_size if rest < LINGER_S else self._fine_size
+        return replace(self._wanted, size=size)
 
     def _learn(self, size: int, milliseconds: float) -> None:
         before = self._measured.get(size, milliseconds)

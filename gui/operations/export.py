@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,15 +46,15 @@ class ExportOperations(QObject):
 
         Args:
             spec: what and where.
-            request: what the view shows: size of a turntable, content of a picture.
+            request: what the view shows: the content of a picture.
 
         Returns:
             The job.
         """
         works = {
             "mesh": partial(_mesh, spec, request.inversion, self._session.edit),
-            "turntable": partial(_turntable, spec, request.inversion, self._session.edit, request.size),
-            "picture": partial(_picture, spec, request),
+            "turntable": partial(_turntable, spec, request.inversion, self._session.edit),
+            "picture": partial(_picture, spec, replace(request, size=spec.size)),
         }
         logger.info("export %s to %s", spec.kind, spec.path)
         return self._worker.submit(
@@ -83,9 +84,9 @@ def _mesh(spec: ExportSpec, inversion: Any, edit: LatentEdit, engine: Any, job: 
     return spec.path.stat().st_size
 
 
-def _turntable(spec: ExportSpec, inversion: Any, edit: LatentEdit, size: int, engine: Any, job: Job) -> int:
+def _turntable(spec: ExportSpec, inversion: Any, edit: LatentEdit, engine: Any, job: Job) -> int:
     path = turntable_path(spec.frames, engine.limits)
-    _writers().write_turntable(engine.turntable(inversion, edit, path, size, job), spec.path, spec.fps)
+    _writers().write_turntable(engine.turntable(inversion, edit, path, spec.size, job), spec.path, spec.fps)
     return spec.path.stat().st_size
 
 

@@ -112,9 +112,7 @@ class PhotoOperations(QObject):
         self._view.set_home(inversion.camera)
         self._session.replace(photo, inversion)
         self.pending_changed.emit(None)
-        doubts = (*photo.warnings, *inversion.warnings)
-        if doubts:
-            self.said.emit(Message("warning", doubts[0], " ".join(doubts[1:])))
+        self._say_doubts(inversion)
         if inversion.aligned.faces_found > 1:
             self._detection = self._worker.submit(
                 "Finding all faces",
@@ -125,6 +123,14 @@ class PhotoOperations(QObject):
             )
         else:
             self.faces_found.emit((), face)
+
+    def _say_doubts(self, inversion: Any) -> None:
+        doubts = list(inversion.warnings)
+        if not doubts:
+            return
+        if inversion.aligned.faces_found > 1:
+            doubts.append("Click another face in the photo to use it.")
+        self.said.emit(Message("warning", doubts[0], " ".join(doubts[1:])))
 
     def _on_detected(self, photo: Photo, face: int, faces: tuple[Any, ...]) -> None:
         self._detection = None

@@ -42,6 +42,8 @@ FORMATS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Suffix and description by kind."""
 RESOLUTIONS = ((96, "Draft (96)"), (128, "Standard (128)"), (192, "Fine (192)"), (256, "Finest (256)"))
+SIDES = (256, 512, 1024)
+"""Pixels a side; beyond the decoder's 256 the photo's own pixels make the difference."""
 _TITLES = {"mesh": ("Mesh", "mesh"), "turntable": ("Turntable", "film"), "picture": ("Picture", "picture")}
 DEFAULT_FPS = 25
 
@@ -60,6 +62,8 @@ class ExportSpec:
     """Pictures in a turntable."""
     fps: int = DEFAULT_FPS
     """Pictures a second."""
+    size: int = 512
+    """Pixels a side of a picture or turntable."""
     transparent: bool = True
     """Whether a picture keeps its alpha where the format has one."""
 
@@ -82,6 +86,7 @@ class ExportDialog(QDialog):
         self.setFixedWidth(540)
         self._stem = stem
         self._suffixes: dict[str, QComboBox] = {}
+        self._sizes: dict[str, QComboBox] = {}
         self.destination = QLineEdit()
         self.destination.textChanged.connect(self._judge)
         self.pages = QStackedWidget()
@@ -114,6 +119,7 @@ class ExportDialog(QDialog):
             mesh_resolution=int(self.resolution.currentData()),
             frames=self.frames.value(),
             fps=self.fps.value(),
+            size=int(self._sizes[self.kind].currentData()) if self.kind in self._sizes else 512,
             transparent=self.transparent.isChecked(),
         )
 
@@ -200,9 +206,13 @@ class ExportDialog(QDialog):
             self.fps.setSuffix(" per second")
             for spin in (self.frames, self.fps):
                 spin.valueChanged.connect(self._judge)
+            self._sizes[kind] = _size_box(256)
+            form.addRow(_label("Size"), self._sizes[kind])
             form.addRow(_label("Pictures"), self.frames)
             form.addRow(_label("Speed"), self.fps)
         else:
+            self._sizes[kind] = _size_box(512)
+            form.addRow(_label("Size"), self._sizes[kind])
             self.transparent.setChecked(True)
             form.addRow(_label(""), self.transparent)
         return page
@@ -247,6 +257,14 @@ class ExportDialog(QDialog):
             words = f"{self.frames.value() / self.fps.value():.1f} seconds, as a loop."
         self.note.setText(words)
         self.export_button.setEnabled(usable)
+
+
+def _size_box(usual: int) -> QComboBox:
+    box = QComboBox()
+    for side in SIDES:
+        box.addItem(f"{side} × {side}", side)
+    box.setCurrentIndex(SIDES.index(usual))
+    return box
 
 
 def _label(text: str) -> QLabel:

@@ -68,7 +68,7 @@ class JobBar(QWidget):
 
     def _show(self, fraction: float, stage: str) -> None:
         label = self.job.label if self.job else ""
-        self.label.setText(f"{label} · {stage}" if stage else label)
+        self.label.setText(f"{label} · {stage[:1].upper()}{stage[1:]}" if stage else label)
         self.progress.setValue(round(fraction * STEPS))
         self.percent.setText(f"{fraction:.0%}")
 

@@ -1,5 +1,6 @@
 """The photo that is open: the picture with its faces, the aligned crop, what is known about it and what is doubtful."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -251,7 +252,7 @@ class PhotoPanel(QFrame):
         self.faces.setText("")
         self.faces.hide()
         self._show_likeness(inversion.metrics)
-        self._show_notes((*photo.warnings, *inversion.warnings))
+        self._show_notes(tuple(inversion.warnings))
 
     def set_faces(self, faces: tuple[Any, ...], chosen: int) -> None:
         """Frame the faces that were found.
@@ -266,7 +267,7 @@ class PhotoPanel(QFrame):
         self.faces.setText(f"{len(faces)} faces found. Click another to use it." if several else "")
         self.faces.setVisible(several)
 
-    def _show_likeness(self, metrics: dict[str, float]) -> None:
+    def _show_likeness(self, metrics: Mapping[str, float]) -> None:
         words = []
         distance = metrics.get("identity_distance")
         if distance is not None:

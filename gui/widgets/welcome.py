@@ -222,7 +222,7 @@ class _WorkingPage(QWidget):
 
     def report(self, job: Job, fraction: float, stage: str) -> None:
         if job is self.job and not job.cancelled:
-            self.stage.setText(stage)
+            self.stage.setText(stage[:1].upper() + stage[1:])
             self.progress.setValue(round(fraction * STEPS))
 
     def _cancel(self) -> None:

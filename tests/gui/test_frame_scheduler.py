@@ -8,7 +8,7 @@ import pytest
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.frame import Frame, RenderRequest
-from gui.frame_scheduler import BUDGET_MS, SETTLE_S, SMALLEST, FrameScheduler
+from gui.frame_scheduler import BUDGET_MS, LINGER_S, SETTLE_S, SMALLEST, FrameScheduler
 
 HEAD, OTHER_HEAD = object(), object()
 
@@ -60,6 +60,32 @@ def test_a_moving_hand_gets_small_frames_and_a_full_one_when_it_rests() -> None:
     still = scheduler.next(1.0 + SETTLE_S + 0.001)
     assert still == replace(moving, size=256)
     assert scheduler.due_in(1.0 + SETTLE_S + 0.001) is None
+
+
+def test_after_a_longer_rest_a_fine_frame_follows() -> None:
+    scheduler = FrameScheduler(still_size=256, fine_size=512)
+    scheduler.want(wish(), 1.0, moving=True)
+    sizes, now = [], 1.0
+    while True:
+        request = scheduler.next(now)
+        if request is not None:
+            sizes.append(request.size)
+        wait = scheduler.due_in(now)
+        if wait is None:
+            break
+        now += wait + 1e-6
+    assert sizes == [SMALLEST, 256, 512]
+    assert now == pytest.approx(1.0 + LINGER_S, abs=1e-4)
+
+
+def test_at_rest_the_full_frame_comes_before_the_fine_one() -> None:
+    scheduler = FrameScheduler(still_size=256, fine_size=512)
+    scheduler.want(wish(), 1.0, moving=False)
+    request = scheduler.next(1.0)
+    assert request is not None
+    assert request.size == 256
+    wait = scheduler.due_in(1.0)
+    assert wait == pytest.approx(LINGER_S - SETTLE_S)
 
 
 def test_moving_on_puts_the_full_frame_off() -> None:

@@ -163,7 +163,7 @@ def test_one_drag_of_a_slider_is_live_and_one_undo_step(
     QTest.mouseRelease(slider, LEFT, pos=start + QPoint(50, 0))
     assert cameo.session.undo_label == "Smile"
     qtbot.waitUntil(lambda: view.frame.request.edit == cameo.session.edit, timeout=WAIT)
-    qtbot.waitUntil(lambda: view.frame.request.size == 256, timeout=WAIT)
+    qtbot.waitUntil(lambda: view.frame.request.size == 512, timeout=WAIT)
     cameo.window.actions_table["undo"].trigger()
     assert cameo.session.edit.is_empty
     assert slider.value == 0.0
