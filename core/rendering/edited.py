@@ -8,7 +8,9 @@ steps: it *is* the photo tier, bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,10 +21,11 @@ from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
-from core.visibility import GUIDE_SIZE, SourceView, source_view
+from core.rendering.surfaces import SurfaceMap
+from core.visibility import GUIDE_SIZE, SourceView, extended, source_view
 
-# Side of the source surface that colours are tested against.
-SOURCE_SURFACE = 256
+# Side of the source surface that colours are tested against: that of training's surface maps.
+SOURCE_SURFACE = 128
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
 # above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
 CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
@@ -34,8 +37,8 @@ class SourceHead:
 
     Shape:
         photo (1, 3, 256, 256) and photo_large (1, 3, S, S) in [-1, 1]; matte (1, 1, S, S); styles (1, rows, style_dim);
-        decoder_styles (1, rows_d, D); angles (1, 2); thumb (1, 3, 64, 64) and depth (1, 1, 64, 64) as integrated;
-        residual (1, 3, 256, 256); features (1, C, 64, 64) of E1, or None.
+        decoder_styles (1, rows_d, D); angles (1, 2); maps at 64 px as integrated;
+        residual (1, 3, 256, 256).
     """
 
     photo: Tensor
@@ -45,23 +48,35 @@ class SourceHead:
     decoder_styles: Tensor
     angles: Tensor
     maps: VolumeMaps
+    surface: SurfaceMap
     view: SourceView
-    view_large: SourceView
     residual: Tensor
-    features: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
 class EditedHead:
-    """Edit tier: latents and source views of a head in the state that an edit asks for."""
+    """Edit tier: latents and source views of a head in the state that an edit asks for.
+
+    What small pictures do without (the large photo, E1's features) is only made when it is asked for.
+    """
 
     source: SourceHead
     edit: LatentEdit
     styles: Tensor
     decoder_styles: Tensor
     view: SourceView
-    view_large: SourceView
-    features: Tensor | None
+    _make_large: Callable[[], SourceView]
+    _make_features: Callable[[], Tensor | None]
+
+    @cached_property
+    def view_large(self) -> SourceView:
+        """The source view with the photo at full resolution."""
+        return self._make_large()
+
+    @cached_property
+    def features(self) -> Tensor | None:
+        """E1's features of the photo's view (1, C, 64, 64), or None without a local branch."""
+        return self._make_features()
 
     def view_for(self, size: int) -> SourceView:
         """The source view whose photo is fine enough for a picture of this side."""
@@ -83,11 +98,8 @@ def source_head(
         As in :class:`SourceHead`.
     """
     maps, surface = _source_render(networks, styles, angles)
-    view = source_view(photo, surface.depth, surface.hit, matte, angles)
-    large = source_view(photo_large, surface.depth, surface.hit, matte, angles)
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
-    residual = photo * small_matte - enlarged(maps.rgb)
     return SourceHead(
         photo,
         photo_large,
@@ -96,14 +108,13 @@ def source_head(
         decoder_styles,
         angles,
         maps,
-        view,
-        large,
-        residual,
-        reference_features(networks, residual, local_depth(maps)),
+        surface,
+        source_view(photo, surface.depth, surface.hit, matte, angles),
+        photo * small_matte - enlarged(maps.rgb),
     )
 
 
-def _source_render(networks: Networks, styles: Tensor, angles: Tensor) -> tuple[VolumeMaps, surfaces.SurfaceMap]:
+def _source_render(networks: Networks, styles: Tensor, angles: Tensor) -> tuple[VolumeMaps, SurfaceMap]:
     """Thumbnail and fine surface from the source camera."""
 
     def sdf(points: Tensor) -> Tensor:
@@ -132,8 +143,15 @@ def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> 
 def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> EditedHead:
     """The head under an edit, ready for any camera."""
     if edit.is_empty:
+        whole = source.surface
         return EditedHead(
-            source, edit, source.styles, source.decoder_styles, source.view, source.view_large, source.features
+            source,
+            edit,
+            source.styles,
+            source.decoder_styles,
+            source.view,
+            lambda: source_view(source.photo_large, whole.depth, whole.hit, source.matte, source.angles),
+            lambda: reference_features(networks, source.residual, local_depth(source.maps)),
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
     maps, surface = _source_render(networks, styles, source.angles)
@@ -144,21 +162,24 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
     # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
     matte = torch.maximum(matte, share * _grown(maps.alpha, GUIDE_SIZE))
 
+    # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
+    known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=source.photo.shape[-2:], mode="area")
+
     def view(photo: Tensor) -> SourceView:
         size = photo.shape[-1]
-        moved = _moved(photo, None if flow is None else _grown(flow, size))
+        inner = functional.interpolate(known, size=size, mode="bilinear", align_corners=False)
+        moved = _moved(extended(photo, inner), None if flow is None else _grown(flow, size))
         edited = (moved + _grown(change * share, size)).clamp(-1.0, 1.0)
         return source_view(edited, surface.depth, surface.hit, matte, source.angles)
 
-    # The views' photos carry colours past the matte's edge already: the flow may pull those in, never the background.
     return EditedHead(
         source,
         edit,
         styles,
         decoder_styles,
-        view(source.view.photo),
-        view(source.view_large.photo),
-        reference_features(networks, residual, local_depth(maps)),
+        view(source.photo),
+        lambda: view(source.photo_large),
+        lambda: reference_features(networks, residual, local_depth(maps)),
     )
 
 

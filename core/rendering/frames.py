@@ -48,7 +48,7 @@ def render_layer(networks: Networks, head: EditedHead, camera: Camera, size: int
         return _geometry_layer(networks, head, angles, camera, found, size, layer)
     geometry = surfaces.integrate_geometry(networks.generator, head.styles, angles, found, camera.half_fov)
     maps = geometry.appearance(networks.generator, head.styles)
-    if head.features is not None and size > PREVIEW:
+    if size > PREVIEW and head.features is not None:
         modulate = hybrid_modulation(
             networks, head.features, head.source.angles, head.source.residual, maps, angles, camera.half_fov
         )

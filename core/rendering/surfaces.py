@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from core.camera import FAR, HALF_FOV, NEAR
-from core.models.generator import Generator, Modulate
+from core.models.generator import Generator, GeometryPass, Modulate
 from core.models.guided import SMALLEST_STEP, STEP_SHARE
 from core.models.volume import RaySamples, VolumeMaps
 from core.visibility import extended, rays
@@ -160,7 +160,7 @@ def integrate_head(
 class HeadPass(NamedTuple):
     """The geometry half of a rendered picture; any number of appearances can be put on it."""
 
-    geometry: object
+    geometry: GeometryPass
     active: Tensor
     size: int
 
