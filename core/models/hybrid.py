@@ -138,9 +138,7 @@ class HybridRenderer(nn.Module):
 
     def depth_map(self, geometry: GeometryPass) -> Tensor:
         """Depth picture; what no sample hits lies at the far plane. Shape: returns (B, 1, s, s)."""
-        depth, volume = geometry.depth, self.generator.config.volume
-        if not volume.force_background:
-            depth = depth + (1 - geometry.alpha) * volume.far
+        depth = geometry.depth + (1 - geometry.alpha) * self.generator.config.volume.far
         return _square(depth[..., None])
 
     def encode_reference(

@@ -50,8 +50,8 @@ class VolumeOutput(NamedTuple):
 
     Shape:
         rgb (B, R, 3) in [-1, 1], 0 (mid-grey) where nothing is hit; feature (B, R, W); weights (B, R, S);
-        depth (B, R) optical-axis (Σ w t, not divided by alpha); xyz (B, R, 3) Σ w x, or None; alpha (B, R) in [0, 1],
-        for a forced background what was there before forcing.
+        depth (B, R) optical-axis (Σ w t, not divided by alpha); xyz (B, R, 3) Σ w x, or None; alpha (B, R) Σ w: 1
+        everywhere under a forced background, where E3DGE takes depth < 1.08 for the head.
     """
 
     rgb: Tensor
@@ -195,8 +195,8 @@ def ray_weights(sdf: Tensor, deltas: Tensor, beta: Tensor, *, force_background: 
     if not force_background:
         return weights, weights.sum(dim=-1)
     front = weights[..., :-1]
-    alpha = front.sum(dim=-1)
-    return torch.cat([front, (1 - alpha)[..., None]], dim=-1), alpha
+    rest = 1 - front.sum(dim=-1, keepdim=True)
+    return torch.cat([front, rest], dim=-1), torch.ones_like(rest[..., 0])
 
 
 def composite(weights: Tensor, values: Tensor) -> Tensor:

@@ -156,3 +156,10 @@ def test_without_view_directions_the_field_ignores_them_and_with_them_absent_mea
     field = Field(FieldConfig(width=8, depth=2, style_dim=8))
     points, styles = 0.1 * torch.randn(1, 4, 3), torch.randn(1, 3, 8)
     torch.testing.assert_close(field(points, styles).feature, field(points, styles, torch.zeros(1, 4, 3)).feature)
+
+
+def test_a_forced_background_leaves_nothing_transparent() -> None:
+    sdf, deltas = torch.full((1, 2, 5, 1), 0.1), torch.full((1, 2, 5), 0.01)
+    weights, alpha = ray_weights(sdf, deltas, torch.tensor([0.01]), force_background=True)
+    assert (alpha == 1).all()
+    torch.testing.assert_close(weights[..., -1], torch.ones(1, 2), atol=1e-3, rtol=0)
