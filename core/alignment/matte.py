@@ -23,14 +23,19 @@ FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
+NOSE_BRIDGE = 168
 CHIN, JAW_LEFT, JAW_RIGHT = 152, 172, 397
 PERSON, DOUBT, NOBODY, SURE = 0.5, 0.5, 0.25, 0.9  # of the person mask
 SKULL_CENTRE, SKULL_RADII = (0.0, 0.012, -0.005), (0.066, 0.085, 0.085)  # of an average head, world units
 NECK_TOP, NECK_BOTTOM, NECK_RADIUS, NECK_DEPTH, NECK_LEAN = -0.07, -0.16, 0.045, -0.012, 0.25
 FAR_HAIR, TOO_FAR = 55, 80  # pixels beyond skull, face and neck: hair must prove itself there, or cannot be
+SHOULDER = 25  # below the jaw, what lies further out and has no hair's colour, is no head
 NOT_SKIN, NEVER_SKIN = 9.0, 25.0  # squared distances from the face's own skin colour
-SKIN_SPREAD = (25.0, 4.0, 4.0)  # least standard deviations of skin in L, a, b: a neck lies in the shade
-LIKE_HAIR, HAIR_SPREAD = 9.0, (15.0, 4.0, 4.0)  # the same for hair
+# Least and most standard deviations in L, a, b: a neck lies in the shade, hair shines, and neither may mean everything.
+SKIN_SPREAD = np.array([[25.0, 4.0, 4.0], [60.0, 12.0, 12.0]])
+LIKE_HAIR, HAIR_SPREAD = 9.0, np.array([[15.0, 4.0, 4.0], [30.0, 10.0, 10.0]])
+FEWEST = 16  # pixels from which a colour can be learnt
+STRAND = 7  # pixels; thinner dark bridges are shadows that lead to a suit
 ROUNDS = 3  # of the graph cut; more change nothing one can see
 BRIDGE = 9  # pixels; what hangs on the head by less is not part of it
 FILTER_RADIUS, FILTER_EPSILON = 6, 2e-4  # at WORK pixels; colours in 0..1
@@ -107,11 +112,15 @@ def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, fram
     beside = (neck == 0) & (face == 0)
     lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB).astype(np.float32)
     eyes = points[[33, 263], 1].mean()
-    hair = _hanging_hair(lab, (person > SURE) & (face == 0), (person > DOUBT) & (face == 0), eyes)
-    collar, shirt = _clothes(lab, face)
+    cheeks = cv2.erode(face, np.ones((25, 25), np.uint8)) > 0
+    skin = _colour_distance(lab, cheeks, SKIN_SPREAD)
+    outside = (person > DOUBT) & beside
+    hair = _hanging_hair(lab, skin, (person > SURE) & (face == 0), outside, eyes, points[NOSE_BRIDGE, 0])
+    collar, shirt = _clothes(lab, cheeks, skin)
     label[(rows > jaw) & (beside | (collar & (face == 0))) & ~(hair & (rows < chin))] = cv2.GC_PR_BGD
     label[(rows > jaw) & shirt & (face == 0) & ~hair] = cv2.GC_BGD
-    label[(rows > (chin + WORK) / 2) & beside & ~hair] = cv2.GC_BGD
+    shoulder = (rows > (chin + WORK) / 2) | ((rows > jaw) & (distance > SHOULDER))
+    label[shoulder & beside & ~hair] = cv2.GC_BGD
     label[(person <= NOBODY) | (distance > TOO_FAR)] = cv2.GC_BGD
     label[(person > SURE) & (skull > 0) & (rows < jaw - 20)] = cv2.GC_FGD
     label[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
@@ -122,37 +131,56 @@ def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, fram
     return _connected(mask, face).astype(np.float32)
 
 
-def _colour_distance(lab: Mask, sample: NDArray[np.bool_], least_spread: tuple[float, ...]) -> Mask:
-    """Squared distance of each colour (S, S, C) from a sample's median, in the sample's own robust deviations."""
+def _colour_distance(lab: Mask, sample: NDArray[np.bool_], spread_range: Array) -> Mask:
+    """Squared distance of each colour (S, S, C) from a sample's median, in the sample's own robust deviations.
+
+    Args:
+        lab: the picture.
+        sample: (S, S), which pixels to learn from.
+        spread_range: (2, C), least and most that a deviation may be.
+    """
     colours = lab[sample]
-    if len(colours) < 16:
+    if len(colours) < FEWEST:
         return np.full(lab.shape[:2], np.inf, np.float32)
     middle = np.median(colours, axis=0)
-    spread = np.maximum(1.5 * 1.4826 * np.median(np.abs(colours - middle), axis=0), least_spread)
+    spread = np.clip(1.5 * 1.4826 * np.median(np.abs(colours - middle), axis=0), *spread_range)
     return np.asarray((((lab - middle) / spread) ** 2).sum(axis=2), dtype=np.float32)
 
 
-def _clothes(lab: Mask, face: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _clothes(lab: Mask, cheeks: NDArray[np.bool_], skin: Mask) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Where the colour is hardly (first) or certainly not (second) this face's skin: collars, ties and shirts."""
-    cheeks = cv2.erode(face, np.ones((25, 25), np.uint8)) > 0
-    if not cheeks.any():
-        return np.zeros(face.shape, bool), np.zeros(face.shape, bool)
-    distance = _colour_distance(lab, cheeks, SKIN_SPREAD)
-    hue_distance = _colour_distance(lab[..., 1:], cheeks, SKIN_SPREAD[1:])
+    if np.count_nonzero(cheeks) < FEWEST:
+        return np.zeros(cheeks.shape, bool), np.zeros(cheeks.shape, bool)
+    hue = _colour_distance(lab[..., 1:], cheeks, SKIN_SPREAD[:, 1:])
     light = lab[..., 0] / np.median(lab[cheeks][:, 0])
     # in deep shade nothing is certain: neither brightness nor hue is the skin's
-    certain = (light > 1.0) | ((light > 0.5) & (hue_distance > NEVER_SKIN))
-    return distance > NOT_SKIN, (distance > NEVER_SKIN) & certain
+    certain = (light > 1.0) | ((light > 0.5) & (hue > NEVER_SKIN))
+    return skin > NOT_SKIN, (skin > NEVER_SKIN) & certain
 
 
-def _hanging_hair(lab: Mask, sure: NDArray[np.bool_], possible: NDArray[np.bool_], eyes: float) -> NDArray[np.bool_]:
-    """What has the colour of the hair above the eyes and hangs down from it without a gap."""
+def _hanging_hair(
+    lab: Mask, skin: Mask, sure: NDArray[np.bool_], possible: NDArray[np.bool_], eyes: float, middle: float
+) -> NDArray[np.bool_]:
+    """What has the colour of the hair above the row ``eyes`` and hangs from it without a gap, on each side of a column.
+
+    Short hair ends at the ear: what is dark again below is a suit.
+    """
     above = np.arange(WORK)[:, None] < eyes
-    alike = possible & (_colour_distance(lab, sure & above, HAIR_SPREAD) < LIKE_HAIR)
-    opened = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    sample = sure & above
+    unlike_skin = sample & (skin > NOT_SKIN / 2)
+    if np.count_nonzero(unlike_skin) > np.count_nonzero(sample) / 4:  # not so for fair hair
+        sample = unlike_skin
+    distance = _colour_distance(lab, sample, HAIR_SPREAD)
+    alike = possible & (distance < LIKE_HAIR)
+    opened = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((STRAND, STRAND), np.uint8))
     _, labels = cv2.connectedComponents(opened)
     rooted = np.setdiff1d(np.unique(labels[above & (opened > 0)]), [0])
-    return np.isin(labels, rooted)
+    hair = np.isin(labels, rooted)
+    for side in (np.s_[:, : round(middle)], np.s_[:, round(middle) :]):
+        gaps = np.flatnonzero((hair[side].sum(axis=1) < STRAND) & ~above[:, 0])
+        if len(gaps):
+            hair[side][gaps[0] :] = False
+    return hair
 
 
 def _connected(mask: NDArray[np.uint8], face: NDArray[np.uint8]) -> NDArray[np.uint8]:
