@@ -50,10 +50,16 @@ class SurfaceOperations(QObject):
         self._worker = worker
         self._job: Job | None = None
         self._stale = False
+        self._mesh: SurfaceMesh | None = None
         self._idle = QTimer(self)
         self._idle.setSingleShot(True)
         self._idle.setInterval(IDLE_MS)
         self._idle.timeout.connect(self._rebuild_fine)
+
+    @property
+    def mesh(self) -> SurfaceMesh | None:
+        """The mesh shown."""
+        return self._mesh
 
     @property
     def is_stale(self) -> bool:
@@ -65,7 +71,7 @@ class SurfaceOperations(QObject):
         if changes & Changes.INVERSION:
             self._give_up()
             self._set_stale(stale=False)
-            self.mesh_built.emit(None)
+            self._show(None)
             if self._session.inversion is not None:
                 self._rebuild(COARSE)
         elif changes & Changes.EDIT:
@@ -109,7 +115,7 @@ class SurfaceOperations(QObject):
         self._job = None
         self.progressed.emit(1.0)
         self._set_stale(stale=False)
-        self.mesh_built.emit(mesh)
+        self._show(mesh)
         if resolution < FINE:
             self._idle.start()
 
@@ -119,6 +125,10 @@ class SurfaceOperations(QObject):
         self._job = None
         self.progressed.emit(1.0)
         self.said.emit(Message("error", error.message, error.hint))
+
+    def _show(self, mesh: SurfaceMesh | None) -> None:
+        self._mesh = mesh
+        self.mesh_built.emit(mesh)
 
     def _set_stale(self, *, stale: bool) -> None:
         if stale != self._stale:
