@@ -139,7 +139,7 @@ def expression_actions(z: np.ndarray, smile: float, teeth: float, jaw: float, op
     both("cheekSquint", 0.4 * smile)
     both("eyeSquint", 0.15 * smile + positive(0.25 * float(z[8]) - 0.15, 0.6))
     both("mouthUpperUp", 0.85 * teeth)
-    both("mouthLowerDown", 0.55 * teeth)
+    both("mouthLowerDown", 0.42 * teeth)
     both("mouthDimple", positive(0.25 * float(z[9])) * smile)
     both("mouthStretch", 0.25 * teeth)
     actions["jawOpen"] = positive(jaw + 0.11 * teeth)

@@ -31,10 +31,10 @@ def hair_masks(mean: np.ndarray) -> dict[str, np.ndarray]:
     line = np.interp(x, [0.0, 0.22, 0.38, 0.55, 0.68, 0.75], [6.42, 6.42, 6.28, 6.36, 6.7, 6.95])
     cheek = ramp(line - y, -0.06, 0.07)
     neck = ramp(y, 5.58, 5.78) * ramp(z, 0.42, 0.6)
-    lips = np.exp(-((x / 0.27) ** 4) - ((y - MOUTH_Y) / 0.085) ** 4)
+    lips = np.exp(-((x / 0.27) ** 4) - ((y - MOUTH_Y) / 0.095) ** 4)
     below_nose = ramp(NOSE_BASE_Y - y, 0.0, 0.05)
     beard = cheek * neck * (1 - lips) * np.where(x < 0.3, below_nose, 1.0)
-    moustache = ramp(0.33 - x, 0.0, 0.08) * below_nose * ramp(y, MOUTH_Y + 0.02, MOUTH_Y + 0.08) * ramp(z, 1.0, 1.15)
+    moustache = ramp(0.33 - x, 0.0, 0.08) * below_nose * ramp(y, MOUTH_Y + 0.05, MOUTH_Y + 0.11) * ramp(z, 1.0, 1.15)
     # hairline: forehead, temple, in front of the ear, behind it down to the nape
     front = np.interp(z, [-0.6, 0.0, 0.28, 0.5, 0.62, 0.9, 1.2, 1.45], [5.95, 6.15, 6.6, 6.9, 6.95, 7.35, 7.58, 7.62])
     temples = 0.16 * np.exp(-(((x - 0.42) / 0.14) ** 2)) * ramp(z, 0.7, 1.0)

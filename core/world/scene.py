@@ -326,8 +326,10 @@ def _beard(stage: _Stage) -> list[Part]:
     chin = np.exp(-((at[:, 0] / 0.3) ** 4))  # of the skin's own vertices
     cheeks = float(1 / (1 + np.exp(-3 * (style[1] + 0.5))))
     density = np.maximum(masks["beard"][of] * whole * (chin + (1 - chin) * cheeks), masks["moustache"][of])
-    length = (0.03 + 0.15 * amount) * (0.45 + 0.55 * chin)
-    comb = np.tile(np.array([[0.0, -0.9, 0.0]]), (len(of), 1))
+    above = ramp(at[:, 1], 6.24, 6.30) * ramp(np.abs(at[:, 0]), 0.40, 0.30)
+    lip = np.maximum(masks["moustache"][of], above)  # kept short and forward, so that it does not hang over the teeth
+    length = (0.03 + 0.15 * amount) * (0.45 + 0.55 * chin) * (1 - 0.55 * lip)
+    comb = np.array([[0.0, -0.9, 0.0]]) * (1 - 0.8 * lip[:, None])
     return [_shell_part(stage, "beard", "beard", density, length, 9, comb, stage.hair * 0.85, 0.85 + 0.3 * amount, 2.2)]
 
 

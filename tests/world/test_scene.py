@@ -1,4 +1,6 @@
-import math
+import importlib.util
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from core.world import head
 from core.world.assets import Pack
 from core.world.identity import AGE, SMILE, Z_SIZE, scene_parameters
 from core.world.scene import Scene, build, landmark_table, local_changes
+from tests.world.conftest import PACK
 
 CORNERS = {"outer_left": 263, "inner_left": 362, "outer_right": 33, "inner_right": 133, "left": 291, "right": 61}
 
@@ -106,22 +109,34 @@ def test_age_changes_the_face_and_keeps_the_eyes_in_place(pack: Pack):
     assert np.abs(young.landmarks[eye].mean(0) - old.landmarks[eye].mean(0)).max() < 0.012
 
 
-@pytest.mark.slow
-def test_the_pack_says_what_anny_says(pack: Pack):
-    pytest.importorskip("anny")
-    from core.world import packing
+COMPARISON = """
+import sys
+import numpy as np
+from core.world import assets, head, packing
 
-    model = packing.load_anny()
-    random = np.random.default_rng(4)
-    for _ in range(4):
-        races = random.dirichlet([1, 1, 1])
-        phenotypes = {
-            "gender": random.uniform(), "age": random.uniform(1 / 3, 1), "weight": random.uniform(),
-            "african": races[0], "asian": races[1], "caucasian": races[2],
-        }  # fmt: skip
-        changes = {name: float(random.uniform(-1, 1)) for name in pack.local_labels}
-        actions = {name: float(random.uniform(0, 1)) for name in pack.action_labels}
-        truth = packing.rest_vertices(model, phenotypes, changes, actions)[pack.arrays["index"]]
-        ours = head.evaluate(pack, phenotypes, changes, actions)
-        assert np.abs(truth - ours).max() < 0.005  # decimetres: half a millimetre on a 23 cm head, by half floats
-        assert math.isclose(float(np.abs(truth - ours).mean()), 0.0, abs_tol=5e-4)
+pack, model, random = assets.load_pack(sys.argv[1]), packing.load_anny(), np.random.default_rng(4)
+for _ in range(4):
+    races = random.dirichlet([1, 1, 1])
+    phenotypes = {"gender": random.uniform(), "age": random.uniform(1 / 3, 1), "weight": random.uniform(),
+                  "african": races[0], "asian": races[1], "caucasian": races[2]}
+    changes = {name: float(random.uniform(-1, 1)) for name in pack.local_labels}
+    actions = {name: float(random.uniform(0, 1)) for name in pack.action_labels}
+    truth = packing.rest_vertices(model, phenotypes, changes, actions)[pack.arrays["index"]]
+    ours = head.evaluate(pack, phenotypes, changes, actions)
+    sys.stdout.write(f"{np.abs(truth - ours).max()}\\n")
+"""
+
+
+@pytest.mark.long
+def test_the_pack_says_what_anny_says(pack: Pack):
+    # in a process of its own: anny brings a compiler that cannot share one with the OpenGL driver's
+    if importlib.util.find_spec("anny") is None:
+        pytest.skip("anny is not installed (the training extra)")
+    del pack  # only to be skipped without one
+    run = subprocess.run(
+        [sys.executable, "-c", COMPARISON, str(PACK)], check=True, capture_output=True, text=True,
+        cwd=PACK.parents[2],
+    )  # fmt: skip
+    worst = [float(line) for line in run.stdout.splitlines() if line.replace(".", "").replace("e-", "").isdigit()]
+    assert len(worst) == 4
+    assert max(worst) < 0.005  # decimetres: half a millimetre on a 23 cm head, from half floats
