@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from core.camera import Camera
 from core.edit import LatentEdit
 
+BACKDROP = (56, 56, 58)
+"""What is painted behind the head: a dark neutral grey, in sRGB bytes."""
 LAYERS = ("picture", "normals", "depth", "generator")
 """What can be rendered: the head in the photo's own colours, normals, depth, the generator's colours alone."""
 
@@ -42,7 +44,7 @@ class Frame:
     """A rendered picture.
 
     Shape:
-        pixels (size, size, 3) uint8 sRGB, straight (not premultiplied); alpha (size, size) uint8, 255 = head.
+        pixels (size, size, 3) uint8 sRGB, the head over ``BACKDROP``; alpha (size, size) uint8, 255 = head.
     """
 
     pixels: NDArray[np.uint8]
@@ -52,3 +54,11 @@ class Frame:
     """How long rendering took."""
     clamped: bool
     """Whether the camera asked for lay outside what the model was trained for and was moved back."""
+
+    def cutout(self) -> NDArray[np.uint8]:
+        """The head without its backdrop, (size, size, 4) uint8 sRGB and straight alpha."""
+        share = self.alpha[..., None].astype(np.float32) / 255.0
+        backdrop = np.array(BACKDROP, dtype=np.float32)
+        colours = (self.pixels - backdrop * (1.0 - share)) / np.maximum(share, 1.0 / 255.0)
+        straight = np.rint(np.clip(colours, 0.0, 255.0)).astype(np.uint8)
+        return np.concatenate([straight, self.alpha[..., None]], axis=-1)

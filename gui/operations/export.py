@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from core.camera import turntable_path
@@ -94,16 +93,10 @@ def _picture(spec: ExportSpec, request: RenderRequest, engine: Any, job: Job) ->
     job.report(0.1, "Rendering")
     frame = engine.render(request)
     keeps_alpha = spec.transparent and spec.path.suffix.lower() not in (".jpg", ".jpeg")
-    pixels = np.concatenate([frame.pixels, frame.alpha[..., None]], axis=-1) if keeps_alpha else _on_grey(frame)
+    pixels = frame.cutout() if keeps_alpha else frame.pixels
     job.report(0.9, "Writing the file")
     _writers().write_picture(pixels, spec.path)
     return spec.path.stat().st_size
-
-
-def _on_grey(frame: Any) -> Any:
-    """Pixels over the neutral grey of the networks."""
-    share = frame.alpha[..., None].astype(np.float32) / 255.0
-    return np.rint(frame.pixels * share + 128.0 * (1.0 - share)).astype(np.uint8)
 
 
 def _readable(size: int) -> str:

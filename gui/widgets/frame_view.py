@@ -57,7 +57,7 @@ class FrameView(QWidget):
     def show_frame(self, frame: Frame | None) -> None:
         """Show a frame, or nothing."""
         self.frame = frame
-        self._image = None if frame is None else image_from(frame.pixels, frame.alpha)
+        self._image = None if frame is None else image_from(frame.cutout())
         self.update()
 
     def set_photo(self, photo: QImage | None) -> None:

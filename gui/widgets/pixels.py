@@ -6,18 +6,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QPixmap
 
 
-def image_from(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> QImage:
+def image_from(pixels: NDArray[np.uint8]) -> QImage:
     """A QImage of its own memory.
 
     Args:
-        pixels: ``(H, W, 3)`` uint8 sRGB, straight.
-        alpha: ``(H, W)`` uint8, or None for opaque.
+        pixels: ``(H, W, 3)`` uint8 sRGB, or ``(H, W, 4)`` with straight alpha.
     """
     height, width = pixels.shape[:2]
-    if alpha is None:
-        rows = np.ascontiguousarray(pixels)
+    rows = np.ascontiguousarray(pixels)
+    if pixels.shape[2] == 3:
         return QImage(rows.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-    rows = np.concatenate([pixels, alpha[..., None]], axis=-1)
     straight = QImage(rows.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
     # Premultiplied scales without dark or bright fringes at the border of the head.
     return straight.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)

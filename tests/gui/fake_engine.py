@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.camera import Camera, CameraLimits
 from core.edit import ATTRIBUTES, LatentEdit
 from core.errors import NoFaceFound
-from core.frame import Frame, RenderRequest
+from core.frame import BACKDROP, Frame, RenderRequest
 from core.job import Job
 from core.photo import Photo
 from core.surface import SurfaceMesh
@@ -226,5 +226,5 @@ def _traced(camera: Camera, edit: LatentEdit, size: int, layer: str) -> tuple[ND
     else:
         light = 0.35 + 0.65 * np.clip(normals @ (camera.rotation @ np.array([-0.4, 0.5, 0.77])), 0, 1)
         shown = colours * light[..., None]
-    shown = np.where(seen[..., None], shown, 0)
+    shown = np.where(seen[..., None], shown, BACKDROP)
     return np.clip(np.rint(shown), 0, 255).astype(np.uint8), (seen * 255).astype(np.uint8)
