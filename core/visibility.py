@@ -13,7 +13,7 @@ along the optical axis. Pictures are in [-1, 1], confidences, mattes and alphas 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -46,8 +46,11 @@ GUIDE_SIZE = 256
 DEPTH_TOLERANCE = 0.004
 # ... and from here on it is hidden; between the two the confidence falls smoothly.
 DEPTH_HIDDEN = 0.008
-# Cosine between normal and source ray below which a pixel says nothing, and above which it says all.
+# The photo may see a patch of surface foreshortened against the target view: ratio of the cosines between normal and
+# rays at which it says nothing, and from where on it says all. From the photo's own camera nothing is stretched.
 GRAZING_NONE, GRAZING_FULL = 0.15, 0.40
+# A target view sees no patch flatter than this: bounds the ratio at its own silhouette.
+FLATTEST = 0.05
 # Share of the picture's width: what is cut off at silhouettes and matte edges, then the length of the fade.
 EDGE_CUT, EDGE_FADE = 0.006, 0.018
 # Depth step between neighbouring pixels of a 128 px map that is a contour and not a slope (world units).
@@ -64,24 +67,20 @@ class SourceView:
         photo: (B, C, H, W), colours carried past the matte's edge so that no background can bleed in.
         depth: (B, 1, h, w) optical-axis depth of the surface, carried past its silhouette.
         weight: (B, 1, h, w) how far each source pixel may be believed, 0..1, feathered.
+        normals: (B, 3, h, w) outward unit normals of the surface, world frame.
         angles: (B, 2) yaw and pitch of the source camera [rad].
     """
 
     photo: Tensor
     depth: Tensor
     weight: Tensor
+    normals: Tensor
     angles: Tensor
     half_fov: float = HALF_FOV
 
     def with_photo(self, photo: Tensor) -> SourceView:
         """The same surface under another picture of it (another resolution, or another state of colours)."""
-        return SourceView(photo, self.depth, self.weight, self.angles, self.half_fov)
-
-    def to(self, device: torch.device) -> SourceView:
-        """The same view with its tensors on a device."""
-        return SourceView(
-            self.photo.to(device), self.depth.to(device), self.weight.to(device), self.angles.to(device), self.half_fov
-        )
+        return replace(self, photo=photo)
 
 
 # ---------------------------------------------------------------------------------------------------------- cameras
@@ -91,7 +90,7 @@ def camera_frame(angles: Tensor) -> tuple[Tensor, Tensor]:
     """Position and axes of cameras on the unit sphere: the torch twin of ``core.camera`` (StyleSDF, specification §2).
 
     Shape:
-        angles: (B, 2) yaw, pitch [rad]; returns position (B, 3) and camera-to-world rotation (B, 3, 3), columns x, y, z.
+        angles: (B, 2) yaw, pitch [rad]; returns position (B, 3) and rotation (B, 3, 3): camera to world, columns x, y, z.
     """
     yaw, pitch = angles[:, 0], angles[:, 1]
     z_axis = torch.stack((pitch.cos() * yaw.sin(), pitch.sin(), pitch.cos() * yaw.cos()), dim=-1)
@@ -220,7 +219,7 @@ def source_view(
     """Prepare a photo and the surface found in it for look-ups; once a photo or edit, not once a frame.
 
     Source pixels count less where the photo and the surface may disagree: near the matte's edge, near the rendered
-    silhouette, at depth contours (a nose before a cheek), and where the surface is seen at a grazing angle.
+    silhouette and at depth contours (a nose before a cheek). Grazing angles are judged in the look-up.
 
     Shape:
         photo: (B, C, H, W) in [-1, 1]; depth, alpha: (B, 1, h, w) rendered from the source camera, depth along the
@@ -228,27 +227,33 @@ def source_view(
     """
     size = depth.shape[-1]
     cut, fade = max(1, round(EDGE_CUT * size)), max(1, round(EDGE_FADE * size / 2))
-    matte = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+    whole = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
     seen = (alpha > 0.5).to(depth.dtype)
     depth = extended(depth, seen)
     low, high = -functional.max_pool2d(-depth, 3, 1, 1), functional.max_pool2d(depth, 3, 1, 1)
-    flat = ((high - low) * (size / 128.0) < 2.0 * DEPTH_STEP).to(depth.dtype)
-    inside = _eroded(seen * (matte > 0.5).to(depth.dtype) * flat, cut)
+    # Contours within the head (lips before teeth, nose before cheek) lose little: the depth test tells the sides apart.
+    flat = _box(((high - low) * (size / 128.0) < 2.0 * DEPTH_STEP).to(depth.dtype), 1)
+    inside = _eroded(seen * (whole > 0.5).to(depth.dtype), cut)
     # Blur, then keep the inner half of the ramp: the fade never reaches over the eroded edge.
-    feather = (2.0 * _box(_box(inside, fade), fade) - 1.0).clamp(min=0.0)
-    points = unproject(depth, angles, half_fov)
-    position, _ = camera_frame(angles)
-    towards = functional.normalize(position[:, :, None, None] - points, dim=1)
-    facing = (_box(normals_of(points), 1) * towards).sum(dim=1, keepdim=True)
-    weight = feather * _smoothstep(GRAZING_NONE, GRAZING_FULL, facing)
-    known = functional.interpolate(
-        _eroded((matte > 0.5).to(depth.dtype), cut), size=photo.shape[-2:], mode="bilinear", align_corners=False
-    )
-    return SourceView(extended(photo, known), depth, weight, angles, half_fov)
+    feather = (2.0 * _box(inside, fade) - 1.0).clamp(min=0.0) * flat
+    normals = _box(normals_of(unproject(depth, angles, half_fov)), 1)
+    return SourceView(_carried_out(photo, matte), depth, feather, normals, angles, half_fov)
+
+
+def _carried_out(photo: Tensor, matte: Tensor) -> Tensor:
+    """The photo with its colours just inside the matte's edge carried outwards, so that no background can bleed in."""
+    size = photo.shape[-1]
+    matte = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+    return extended(photo, _eroded((matte > 0.5).to(photo.dtype), max(1, round(EDGE_CUT * size))))
 
 
 def look_up(
-    view: SourceView, points: Tensor, normals: Tensor | None = None, *, mirrored: bool = False
+    view: SourceView,
+    points: Tensor,
+    normals: Tensor | None = None,
+    *,
+    target: Tensor | None = None,
+    mirrored: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The photo's colour at surface points, and how far it may be believed.
 
@@ -256,49 +261,61 @@ def look_up(
         view: Photo, surface and camera, as ``source_view`` prepares them.
         points: Surface points of any view.
         normals: Unit outward normals there, or None; they keep a thin part's back from taking its front's colour.
+        target: Yaw and pitch of the camera that looks at the points; None: each patch is seen head-on (textures).
         mirrored: Ask for the mirror image of the points about the head's symmetry plane x = 0 instead.
 
     Shape:
-        points, normals: (B, N, 3); returns colour (B, N, C) and confidence (B, N) in [0, 1].
+        points, normals: (B, N, 3); target: (B, 2); returns colour (B, N, C) and confidence (B, N) in [0, 1].
     """
-    if mirrored:
-        flip = points.new_tensor((-1.0, 1.0, 1.0))
-        points = points * flip
-        normals = None if normals is None else normals * flip
+    flip = points.new_tensor((-1.0, 1.0, 1.0) if mirrored else (1.0, 1.0, 1.0))
+    points = points * flip
     uv, depth = project(points, view.angles, view.half_fov)
     grid = uv[:, :, None]
     colour = functional.grid_sample(view.photo, grid, padding_mode="border", align_corners=False)[..., 0]
-    surface = functional.grid_sample(
-        torch.cat((view.depth, view.weight), dim=1), grid, padding_mode="border", align_corners=False
-    )[..., 0]
-    miss = (depth - surface[:, 0]).abs()
-    confidence = surface[:, 1] * (1.0 - _smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
+    known = torch.cat((view.depth, view.weight, view.normals), dim=1)
+    surface = functional.grid_sample(known, grid, padding_mode="border", align_corners=False)[..., 0].transpose(1, 2)
+    miss = (depth - surface[..., 0]).abs()
+    confidence = surface[..., 1] * (1.0 - _smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
     confidence = confidence * (uv.abs().amax(dim=-1) < 1.0).to(depth.dtype)
+    source_position, _ = camera_frame(view.angles)
+    towards_source = functional.normalize(source_position[:, None] - points, dim=-1)
+    stretch = (surface[..., 2:] * towards_source).sum(dim=-1)
+    if target is not None:
+        target_position, _ = camera_frame(target)
+        towards_target = functional.normalize((target_position * flip)[:, None] - points, dim=-1)
+        stretch = stretch / (surface[..., 2:] * towards_target).sum(dim=-1).clamp(min=FLATTEST)
+    confidence = confidence * _smoothstep(GRAZING_NONE, GRAZING_FULL, stretch)
     if normals is not None:
-        position, _ = camera_frame(view.angles)
-        towards = functional.normalize(position[:, None] - points, dim=-1)
-        confidence = confidence * _smoothstep(-0.1, GRAZING_NONE, (normals * towards).sum(dim=-1))
+        confidence = confidence * _smoothstep(-0.1, GRAZING_NONE, (normals * flip * towards_source).sum(dim=-1))
     return colour.transpose(1, 2), confidence
 
 
-def merged(view: SourceView, points: Tensor, normals: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def merged(
+    view: SourceView, points: Tensor, normals: Tensor | None = None, target: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Direct look-up over mirrored look-up: colour x confidence, and the two confidences.
 
     With c and m the direct and mirrored confidence the colour is ``direct·c + mirrored·(1 − c)·m``; its confidence is
-    therefore ``c + (1 − c)·m``.
+    therefore ``c + (1 − c)·m``. Arguments as in ``look_up``.
 
     Shape:
         points, normals: (B, N, 3); returns premultiplied colour (B, N, C), direct (B, N), mirrored (B, N).
     """
-    colour, direct = look_up(view, points, normals)
-    other, mirror = look_up(view, points, normals, mirrored=True)
+    colour, direct = look_up(view, points, normals, target=target)
+    other, mirror = look_up(view, points, normals, target=target, mirrored=True)
     mirror = mirror * MIRROR_TRUST
     premultiplied = colour * direct[..., None] + other * ((1.0 - direct) * mirror)[..., None]
     return premultiplied, direct, mirror
 
 
 def guide(
-    view: SourceView, points: Tensor, alpha: Tensor, normals: Tensor | None = None, size: int = GUIDE_SIZE
+    view: SourceView,
+    points: Tensor,
+    alpha: Tensor,
+    normals: Tensor | None = None,
+    size: int = GUIDE_SIZE,
+    *,
+    target: Tensor | None = None,
 ) -> Tensor:
     """The decoder's guide for a target view: what the photo knows of each of its pixels.
 
@@ -307,7 +324,8 @@ def guide(
 
     Shape:
         points: (B, 3, h, h) world points of the target view's pixels, valid where alpha > 0.5;
-        alpha: (B, 1, any, any); normals: (B, 3, h, h) or None; returns (B, 6, size, size).
+        alpha: (B, 1, any, any); normals: (B, 3, h, h) or None; target: (B, 2) yaw and pitch of the target view (give it
+        whenever it is known: near the photo's own view it keeps grazing cheeks and jaws); returns (B, 6, size, size).
     """
     batch = len(points)
     coverage = functional.interpolate(alpha, size=points.shape[-2:], mode="bilinear", align_corners=False)
@@ -316,7 +334,7 @@ def guide(
     if normals is not None:
         resized = functional.interpolate(normals, size=(size, size), mode="bilinear", align_corners=False)
         flat_normals = functional.normalize(resized, dim=1, eps=1e-12).flatten(2).transpose(1, 2)
-    colour, direct, mirror = merged(view, dense.flatten(2).transpose(1, 2), flat_normals)
+    colour, direct, mirror = merged(view, dense.flatten(2).transpose(1, 2), flat_normals, target)
     alpha = functional.interpolate(alpha, size=(size, size), mode="bilinear", align_corners=False).clamp(0.0, 1.0)
     on_head = (alpha > 0.02).to(alpha.dtype)
     channels = torch.cat((colour, direct[..., None], mirror[..., None]), dim=-1).transpose(1, 2)

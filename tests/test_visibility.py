@@ -34,11 +34,11 @@ def colour_of(points: torch.Tensor) -> torch.Tensor:
     return torch.stack((points[..., 0], points[..., 1], points[..., 0] * 0.5 + points[..., 1]), dim=-1) / 0.12
 
 
-def sphere_view(angles: torch.Tensor, photo_size: int = 128) -> visibility.SourceView:
+def sphere_view(angles: torch.Tensor, photo_size: int = 128, size: int = SIZE) -> visibility.SourceView:
     depth, alpha = sphere_surface(angles, photo_size)
     points = visibility.unproject(depth, angles)
     photo = colour_of(points.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) * alpha
-    depth, alpha = sphere_surface(angles)
+    depth, alpha = sphere_surface(angles, size)
     return visibility.source_view(photo, depth, alpha, torch.ones(len(angles), 1, 32, 32), angles)
 
 
@@ -203,3 +203,14 @@ def test_a_batch_is_its_members() -> None:
         alone = sphere_view(angles[i : i + 1])
         points = visibility.unproject(depth[i : i + 1], target[i : i + 1])
         assert (visibility.guide(alone, points, alpha[i : i + 1], size=32) - together[i]).abs().max() < 1e-5
+
+
+def test_from_the_photos_own_camera_grazing_patches_are_believed_and_from_the_side_they_are_not() -> None:
+    view = sphere_view(torch.tensor([[0.0, 0.0]]), 256, 128)
+    cosine = 0.38
+    points = torch.tensor([[[math.sqrt(1 - cosine**2), 0.0, cosine]]]) * RADIUS
+    angles = [torch.tensor([[yaw, 0.0]]) for yaw in (0.0, 1.3)]
+    own, side = (visibility.look_up(view, points, target=target)[1].item() for target in angles)
+    assert own > 0.95
+    assert side < 0.97 * own
+    assert visibility.look_up(view, points)[1].item() < own

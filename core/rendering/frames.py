@@ -14,14 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import FAR, NEAR, Camera
+from core.frame import BACKDROP
 from core.models.networks import Networks
 from core.rendering import surfaces
 from core.rendering.edited import EditedHead
 from core.rendering.hybrid import hybrid_modulation
 from core.visibility import blend, camera_frame, guide
 
-# What is painted behind the head: a dark neutral grey, in sRGB bytes.
-BACKDROP = (56, 56, 58)
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160
 
@@ -57,7 +56,7 @@ def render_layer(networks: Networks, head: EditedHead, camera: Camera, size: int
     if layer == "picture":
         side = max(min(size, resolution) // 2, geometry.size)
         surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
-        hints = guide(head.view_for(resolution), surface.points, maps.alpha, size=resolution)
+        hints = guide(head.view_for(resolution), surface.points, maps.alpha, size=resolution, target=angles)
     else:
         surface = None
         hints = maps.rgb.new_zeros(1, 6, resolution, resolution)
@@ -71,7 +70,7 @@ def render_layer(networks: Networks, head: EditedHead, camera: Camera, size: int
         if surface is None:
             hints = functional.interpolate(hints, size=size, mode="bilinear", align_corners=False)
         else:
-            hints = guide(head.view_for(size), surface.points, maps.alpha, size=size)
+            hints = guide(head.view_for(size), surface.points, maps.alpha, size=size, target=angles)
     picture, alpha = blend(hints, decoded)
     if size < picture.shape[-1]:
         premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
