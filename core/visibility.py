@@ -90,7 +90,8 @@ def camera_frame(angles: Tensor) -> tuple[Tensor, Tensor]:
     """Position and axes of cameras on the unit sphere: the torch twin of ``core.camera`` (StyleSDF, specification §2).
 
     Shape:
-        angles: (B, 2) yaw, pitch [rad]; returns position (B, 3) and rotation (B, 3, 3): camera to world, columns x, y, z.
+        angles: (B, 2) yaw, pitch [rad]; returns position (B, 3) and camera-to-world rotation (B, 3, 3), its columns the
+        camera's x, y and z.
     """
     yaw, pitch = angles[:, 0], angles[:, 1]
     z_axis = torch.stack((pitch.cos() * yaw.sin(), pitch.sin(), pitch.cos() * yaw.cos()), dim=-1)
