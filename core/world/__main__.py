@@ -1,4 +1,4 @@
-"""`python -m core.world pack|generate|page`: the world without the rest of Cameo, for machines without torch."""
+"""`python -m core.world pack|generate|page|portrait`: the world alone, for machines without torch."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     page.add_argument("--yaw", type=float, default=None)
     page.add_argument("--layer", default="colour", choices=("colour", "normal", "part"))
     page.add_argument("--pack", type=Path, default=DEFAULT_PACK)
+    portrait = commands.add_parser("portrait", help="one head as a photograph, for the first start")
+    portrait.add_argument("out", type=Path)
+    portrait.add_argument("--seed", type=int, default=35)
+    portrait.add_argument("--pack", type=Path, default=DEFAULT_PACK)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if options.command == "pack":
@@ -41,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         from core.world.dataset import generate as run
 
         run(options.out, options.first, options.count, options.workers, options.pack)
+    elif options.command == "portrait":
+        from core.world.portrait import save_portrait
+
+        save_portrait(options.pack, options.out, seed=options.seed)
     else:
         from core.world.page import save_page
 

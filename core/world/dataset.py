@@ -87,20 +87,23 @@ def render_shard(renderer: Renderer, first: int, count: int) -> Iterator[tuple[i
                 buffers.append(renderer.render(scenes[1], yaw, pitch, half_fov, other=scenes[0]))
             else:
                 buffers.append(renderer.render(scenes[0], yaw, pitch, half_fov))
-        yield done + 1, {
-            "z": head.z,
-            "z_edit": head.z_edit,
-            "labels": np.array([labels(before)[name] for name in LABELS], np.float32),
-            "labels_edit": np.array([labels(after)[name] for name in LABELS], np.float32),
-            "camera": head.cameras,
-            "colour": np.stack([b.colour for b in buffers]),
-            "depth": np.stack([b.depth for b in buffers]),
-            "normal": np.stack([b.normal for b in buffers]),
-            "part": np.stack([b.part for b in buffers]),
-            "other": np.stack([buffers[view].other_position for view in FLOW_VIEWS]),
-            "landmarks": scenes[0].landmarks,
-            "landmarks_edit": scenes[1].landmarks,
-        }
+        yield (
+            done + 1,
+            {
+                "z": head.z,
+                "z_edit": head.z_edit,
+                "labels": np.array([labels(before)[name] for name in LABELS], np.float32),
+                "labels_edit": np.array([labels(after)[name] for name in LABELS], np.float32),
+                "camera": head.cameras,
+                "colour": np.stack([b.colour for b in buffers]),
+                "depth": np.stack([b.depth for b in buffers]),
+                "normal": np.stack([b.normal for b in buffers]),
+                "part": np.stack([b.part for b in buffers]),
+                "other": np.stack([buffers[view].other_position for view in FLOW_VIEWS]),
+                "landmarks": scenes[0].landmarks,
+                "landmarks_edit": scenes[1].landmarks,
+            },
+        )
 
 
 def shard_path(out: Path, first: int) -> Path:
@@ -161,10 +164,14 @@ def generate(
     """
     out = Path(out_folder)
     out.mkdir(parents=True, exist_ok=True)
-    job = job or Job("Rendering heads", on_report=lambda fraction, stage: logger.info("%3.0f%% %s", 100 * fraction, stage))
+    job = job or Job(
+        "Rendering heads", on_report=lambda fraction, stage: logger.info("%3.0f%% %s", 100 * fraction, stage)
+    )
     starts = range(first, first + count, SHARD_HEADS)
     tasks = [
-        (str(out), start, min(SHARD_HEADS, first + count - start)) for start in starts if not shard_path(out, start).exists()
+        (str(out), start, min(SHARD_HEADS, first + count - start))
+        for start in starts
+        if not shard_path(out, start).exists()
     ]
     total, done, began = sum(task[2] for task in tasks), 0, time.monotonic()
 

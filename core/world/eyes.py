@@ -1,4 +1,4 @@
-"""Eyeballs: spheres that turn with the gaze, with a cornea and an iris drawn by the shader from the angle to the axis."""
+"""Eyeballs: spheres that turn with the gaze, with an iris that the shader draws from the angle to the axis."""
 
 from __future__ import annotations
 

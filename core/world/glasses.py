@@ -47,7 +47,10 @@ def build(
     turn = np.arange(40) / 40 * 2 * np.pi
     cos, sin = np.cos(turn), np.sin(turn)
     outline = np.stack(
-        [np.sign(cos) * np.abs(cos) ** (2 / power) * half_width, np.sign(sin) * np.abs(sin) ** (2 / power) * half_height],
+        [
+            np.sign(cos) * np.abs(cos) ** (2 / power) * half_width,
+            np.sign(sin) * np.abs(sin) ** (2 / power) * half_height,
+        ],
         1,
     )
     frame, lens = [], []
@@ -69,7 +72,11 @@ def build(
     inner = apart / 2 + 0.015 * apart - half_width
     arc = np.linspace(-1, 1, 9)
     across = np.stack(
-        [arc * inner, bridge[1] + 0 * arc + 0.02 * apart * (1 - arc**2), np.full(9, front) + 0.03 * apart * (1 - arc**2)],
+        [
+            arc * inner,
+            bridge[1] + 0 * arc + 0.02 * apart * (1 - arc**2),
+            np.full(9, front) + 0.03 * apart * (1 - arc**2),
+        ],
         1,
     )
     across[:, 1] = eyes[:, 1].mean() + 0.06 * apart + 0.05 * apart * (1 - arc**2)

@@ -14,8 +14,8 @@ from core.world.assets import AGE_ANCHORS, RACES, Pack
 
 HALF_FOV = 6.0 * np.pi / 180.0
 EYE_DEPTH = 0.058  # z of the eye corners in the world: centres the head with its hair on the origin
-# MakeHuman base mesh vertices under the aligner's eye and mouth corners (MediaPipe 263, 362, 33, 133, 291, 61), found by
-# running the detector on renders and made symmetric; the head's left first, outer before inner
+# MakeHuman base mesh vertices under the aligner's eye and mouth corners (MediaPipe 263, 362, 33, 133, 291, 61), found
+# by running the detector on renders and made symmetric; the head's left first, outer before inner
 EYE_CORNERS = ((6806, 6853), (22, 69))
 MOUTH_CORNERS = (10404, 3736)
 
@@ -73,9 +73,7 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     corner = vertices[triangles]
     face = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     flat = triangles.reshape(-1)
-    total = np.stack(
-        [np.bincount(flat, np.repeat(face[:, axis], 3), len(vertices)) for axis in range(3)], 1
-    )
+    total = np.stack([np.bincount(flat, np.repeat(face[:, axis], 3), len(vertices)) for axis in range(3)], 1)
     return (total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-12)).astype(np.float32)
 
 

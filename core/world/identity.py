@@ -79,7 +79,7 @@ def logistic(x: float) -> float:
 
 
 def positive(x: float, limit: float = 1.0) -> float:
-    """x clipped to 0..limit."""
+    """Clip x to 0..limit."""
     return min(max(x, 0.0), limit)
 
 
@@ -148,7 +148,7 @@ def expression_actions(z: np.ndarray, smile: float, teeth: float, jaw: float, op
     actions["mouthPucker"] = positive(0.5 * float(z[1]) - 0.6, 0.7) * calm
     both("mouthFrown", positive(0.35 * float(z[2]) - 0.2, 0.6) * calm * (1 - jaw))
     actions["mouthFunnel"] = positive(0.5 * float(z[10]) - 0.7, 0.6) * calm
-    actions["browInnerUp"] = positive(0.35 * float(z[3]) - 0.1, 0.9)
+    actions["browInnerUp"] = positive(0.33 * float(z[3]) + 0.1, 0.9)
     both("browOuterUp", positive(0.35 * float(z[3]) - 0.15, 0.8))
     both("browDown", positive(0.25 * float(z[4]) - 0.2, 0.6))
     both("noseSneer", positive(0.25 * float(z[5]) - 0.3, 0.4))
@@ -213,14 +213,14 @@ def scene_parameters(z: np.ndarray) -> SceneParameters:
     style_scores = block["hair_style"][: len(styles)] + np.array(
         [
             -1.5 * (1 - gender) * (name in MASCULINE_STYLES) - 1.5 * gender * (name in FEMININE_STYLES)
-            + (4.0 * african - 3.0) * (name == "afro") + 0.4 * (name == "crop") - 1.0 * (name == "bob01")
+            + (5.0 * african - 4.2) * (name == "afro") + 0.4 * (name == "crop") - 1.0 * (name == "bob01")
             for name in styles
         ]
     )  # fmt: skip
     style = styles[int(np.argmax(style_scores))]
     tone = phi(value[SKIN_TONE] * 0.85 + 1.15 * (african - 0.33) * 1.4 - 0.25)
     melanin = phi(0.9 * value[HAIR_COLOUR] + 1.6 * african + 1.2 * asian + 1.2 * (tone - 0.35) - 0.3)
-    grey = logistic(9.0 * (age_share - 0.84 + 0.12 * float(block["hair_look"][1])))
+    grey = logistic(9.0 * (age_share - 0.88 + 0.12 * float(block["hair_look"][1])))
 
     beard = positive(0.5 * (value[BEARD] - 0.1)) * logistic(14.0 * (gender - 0.55))
     return SceneParameters(

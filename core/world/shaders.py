@@ -23,7 +23,8 @@ float coverage(vec4 texel) {
   if (mode == 7) return has_image == 1 ? clamp(texel.a * cover, 0.0, 1.0) : 1.0;
   if (mode == 1) {
     float a = has_image == 1 ? clamp(texel.a * cover, 0.0, 1.0) : 1.0;
-    return a * (1.0 - smoothstep(0.4, 0.6, vpaint.y + 0.35 * (noise(vuv * vec2(420.0, 60.0)) - 0.5) + 0.35 * (noise(vuv * vec2(60.0, 420.0)) - 0.5)));
+    return a * (1.0 - smoothstep(0.4, 0.6, vpaint.y
+      + 0.35 * (noise(vuv * vec2(420.0, 60.0)) - 0.5) + 0.35 * (noise(vuv * vec2(60.0, 420.0)) - 0.5)));
   }
   if (mode == 5) {
     float strand = 0.5 * noise(vuv * 170.0 * vpaint.w) + 0.5 * noise(vuv * 340.0 * vpaint.w + 7.0);
@@ -73,7 +74,8 @@ void main() {
     base = tone * detail;
     base = mix(base, base * vec3(1.08, 0.72, 0.72), max(vpaint.w, 0.0) * 0.4 * amounts.z);
     base = mix(base, hair, scalp * amounts.x * 0.9 * (0.55 + 0.45 * noise(vuv * 500.0)));
-    base = mix(base, mix(hair, vec3(0.10, 0.10, 0.11), 0.35), vpaint.z * amounts.y * (0.35 + 0.5 * noise(vuv * 420.0)));
+    base = mix(base, mix(hair, vec3(0.10, 0.10, 0.11), 0.35),
+      vpaint.z * amounts.y * (0.35 + 0.5 * noise(vuv * 420.0)));
     wrap = vec3(0.42, 0.22, 0.16);
     gloss.x *= 1.0 - 0.8 * scalp * amounts.x;
   } else if (mode == 1 || mode == 5 || mode == 7) {
@@ -99,7 +101,8 @@ void main() {
     float see = k == 0 ? (mode == 4 ? 0.75 : lit(vp, 1.0 - max(c, 0.0))) : mix(1.0, open, 0.7);
     vec3 d = max((vec3(c) + wrap) / (1.0 + wrap), 0.0);
     if (stray > 0.5) d = mix(d, vec3(0.5), 0.35);
-    shade += power[k] * d * (k == 0 ? mix(vec3(see), vec3(1.0), vec3(0.10, 0.03, 0.02)) : vec3(see)) * mix(0.6, 1.0, open);
+    shade += power[k] * d
+      * (k == 0 ? mix(vec3(see), vec3(1.0), vec3(0.10, 0.03, 0.02)) : vec3(see)) * mix(0.6, 1.0, open);
     vec3 H = normalize(toward[k] + V); float f = 0.04 + 0.96 * pow(1.0 - max(dot(H, V), 0.0), 5.0);
     float lobe = pow(max(dot(N, H), 0.0), gloss.y) * (gloss.y + 8.0) / 25.0;
     glow += power[k] * gloss.x * lobe * see * (c > 0.0 ? 1.0 : 0.0) * (0.6 + 6.0 * f) * open;
