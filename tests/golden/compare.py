@@ -14,7 +14,7 @@ from tests.golden.inputs import Arrays
 
 EXACT = r"trajectory_|depth_mesh_nv_nf|depth_mesh_faces|E1_feat_shape"
 TIGHT = (  # mapping, cameras, E0, pose, ops, discriminators, ArcFace, metrics
-    r"w_|mean_w|cam_|locations?$|E0_|vd_|a_pred|[ac]_w_|image_|ops_|modconv_|D\d+_|arcface|id_loss|metric_|.*_in_img_frac"
+    r"w_|mean_w|cam_|locations?$|E0_|vd_|a_pred|[ac]_w_|image_|ops_|modconv_|D\d+_|arcface|id_loss|metric_"
 )
 FLIPPED = 3  # pixels of a mask
 
@@ -39,6 +39,9 @@ def complaint(name: str, computed: NDArray[np.generic], stored: NDArray[np.gener
     if "_mask" in name:
         flipped = int((computed != stored).sum())
         return f"{name}: {flipped} pixels flipped" if flipped > FLIPPED else None
+    if name.startswith("id_loss"):
+        # One minus a cosine near one: stored in float32 it has too few digits for 1e-5, the cosine itself has enough.
+        computed, stored = 1 - computed.astype(np.float64), 1 - stored.astype(np.float64)
     found = error(computed, stored)
     allowed = tolerance(name)
     return None if found <= allowed else f"{name}: error {found:.2e}, allowed {allowed:.0e}"
