@@ -136,7 +136,7 @@ TABLE: tuple[ActionSpec, ...] = (
         True,
     ),
     ActionSpec(
-        "before", "Show before (hold)", "View", (), "eye", "Hold to see the head without edits (hold \\)", _with_head
+        "before", "Show before (hold)", "View", (), "eye", "Hold to see the head without edits (hold B)", _with_head
     ),
     ActionSpec(
         "home", "Photo's view", "View", ("R", "Home"), "home", "Look from where the photo was taken", _with_head

@@ -16,6 +16,7 @@ from PySide6.QtCore import QCoreApplication, QObject, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
 from core.errors import CameoError
+from core.job import Job
 from core.photo import Photo
 from core.session import Changes
 from core.settings import Settings
@@ -28,7 +29,7 @@ from gui.operations.dialogs import Dialogs
 from gui.operations.edit import EditOperations
 from gui.operations.export import ExportOperations
 from gui.operations.live import LiveView
-from gui.operations.photo import PhotoOperations
+from gui.operations.photo import WARMING, PhotoOperations
 from gui.operations.surface import SurfaceOperations
 from gui.session_model import SessionModel
 from gui.view_state import Layout, ViewState
@@ -42,6 +43,7 @@ SAMPLE = theme.RESOURCES / "sample_portrait.png"
 """A portrait rendered by our own world."""
 WARM_UP_MS = 400
 """After the window is shown: first it paints, then the engine loads."""
+LOADING = "Loading the model…"
 ZOOM_STEP = 1.25
 STILL_PX, FINE_PX = 256, 512
 """Sides of the picture at rest and after a longer rest: the decoder's size, and about what a view has on the screen."""
@@ -116,8 +118,8 @@ class Cameo(QObject):
             worker.job_reported.connect(listener.report)
             worker.job_ended.connect(listener.end)
         worker.job_reported.connect(self.surfaces.on_job_reported)
-        worker.job_began.connect(self._on_jobs_changed)
-        worker.job_ended.connect(self._on_jobs_changed)
+        worker.job_began.connect(self._on_job_began)
+        worker.job_ended.connect(self._on_job_ended)
 
     def _connect_models(self) -> None:
         self.session.changed.connect(self._on_session_changed)
@@ -205,7 +207,14 @@ class Cameo(QObject):
             self.window.stage.set_photo(image_from(self.session.inversion.aligned.crop1024))
         self._refresh()
 
-    def _on_jobs_changed(self) -> None:
+    def _on_job_began(self, job: Job, background: bool) -> None:
+        if job.label == WARMING:
+            self.window.facts.setText(LOADING)
+        self._refresh()
+
+    def _on_job_ended(self, job: Job) -> None:
+        if job.label == WARMING and self.window.facts.text() == LOADING:
+            self.window.facts.clear()
         self._refresh()
 
     def _on_pending_changed(self, photo: Photo | None) -> None:
@@ -242,9 +251,9 @@ class Cameo(QObject):
         else:
             self.window.showFullScreen()
 
-    def _cancel_job(self, job: Any) -> None:
+    def _cancel_job(self, job: Job) -> None:
         job.cancel()
-        self.photos.cancel()
+        self.photos.cancel(job)
 
     def _cancel_or_dismiss(self) -> None:
         job = self.window.job_bar.job or self.window.welcome.working.job
@@ -266,7 +275,7 @@ class Cameo(QObject):
         window.status.setVisible(not window.job_bar.isVisible())
         name = session.photo.path.name if session.photo is not None and session.photo.path is not None else ""
         window.setWindowTitle(f"{name} – Cameo" if name else "Cameo")
-        window.status.setText(str(session.edit).capitalize() if has_head and not session.edit.is_empty else "")
+        window.status.setText(str(session.edit) if has_head and not session.edit.is_empty else "")
         window.before_button.setEnabled(has_head)
         window.export_button.setEnabled(has_head)
         window.layer_button.setEnabled(has_head)

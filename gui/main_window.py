@@ -42,6 +42,8 @@ RIGHT_PX = 300
 BANNER_PX = 720
 TOP_BAR_PX = 52
 STATUS_BAR_PX = 34
+BEFORE_KEYS = (Qt.Key.Key_Backslash, Qt.Key.Key_B)
+"""Held to see the head without edits: the habit of photo editors, and a key that every keyboard has."""
 
 
 class MainWindow(QMainWindow):
@@ -118,14 +120,14 @@ class MainWindow(QMainWindow):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """The key for "before" works as long as it is held."""
-        if event.key() == Qt.Key.Key_Backslash and not event.isAutoRepeat():
+        if event.key() in BEFORE_KEYS and not event.isAutoRepeat():
             self.before_held.emit(True)
         else:
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         """The key for "before" was let go."""
-        if event.key() == Qt.Key.Key_Backslash and not event.isAutoRepeat():
+        if event.key() in BEFORE_KEYS and not event.isAutoRepeat():
             self.before_held.emit(False)
         else:
             super().keyReleaseEvent(event)
@@ -227,6 +229,7 @@ class MainWindow(QMainWindow):
         button = QToolButton()
         button.setDefaultAction(self.actions_table[name])
         button.setIconSize(QSize(20, 20))
+        button.setMinimumSize(32, 30)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         return button
 
@@ -248,6 +251,7 @@ class MainWindow(QMainWindow):
         button = QToolButton()
         button.setIcon(theme.icon("layers", "muted"))
         button.setIconSize(QSize(20, 20))
+        button.setMinimumSize(32, 30)
         button.setToolTip("What is shown: picture, normals, depth")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QImage, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication, QSizePolicy, QStyleFactory
+from PySide6.QtWidgets import QApplication, QSizePolicy, QStyleFactory, QWidget
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
@@ -186,3 +186,10 @@ def _drawn(name: str, hexadecimal: str, side: int, opacity: float = 1.0) -> QPix
 def expanding() -> QSizePolicy:
     """The policy of buttons that share a row evenly."""
     return QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+def keep_room(widget: QWidget) -> None:
+    """Let a hidden widget keep its place, so that nothing jumps when it appears."""
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    widget.setSizePolicy(policy)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QSettings, QStandardPaths, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from gui.engine_worker import EngineFacts
 from gui.operations.export import ExportOperations
 from gui.operations.live import LiveView
 from gui.operations.photo import PhotoOperations
 from gui.session_model import SessionModel
+from gui.widgets.about_dialog import AboutDialog
 from gui.widgets.banner import Message
 from gui.widgets.drop_area import photo_in
 from gui.widgets.export_dialog import ExportDialog
@@ -123,11 +124,7 @@ class Dialogs(QObject):
     def show_about(self) -> None:
         """What this is."""
         model = f"{self._facts.weights_name} on {self._facts.device_name}" if self._facts else "not loaded yet"
-        box = QMessageBox(self._window)
-        box.setWindowTitle("About Cameo")
-        box.setText("<b>Cameo</b><br>One portrait photo becomes a 3D head you can turn, edit and export.")
-        box.setInformativeText(f"Model: {model}.\nYour photos never leave this computer.\nLicence: Apache-2.0.")
-        box.open()
+        AboutDialog(model, self._window).open()
 
 
 def _place(name: str) -> str:

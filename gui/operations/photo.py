@@ -83,9 +83,9 @@ class PhotoOperations(QObject):
             self._give_up()
             self._invert(photo, f"Reconstructing face {number + 1}", number)
 
-    def cancel(self) -> None:
-        """Give up the photo that is on its way; the open one stays."""
-        if self._job is not None:
+    def cancel(self, job: Job) -> None:
+        """Give up the photo that is on its way, if this is its job; the open one stays."""
+        if job is self._job:
             self._give_up()
             self.pending_changed.emit(None)
 
@@ -130,7 +130,8 @@ class PhotoOperations(QObject):
             return
         if inversion.aligned.faces_found > 1:
             doubts.append("Click another face in the photo to use it.")
-        self.said.emit(Message("warning", doubts[0], " ".join(doubts[1:])))
+        first, stop, more = doubts[0].partition(". ")
+        self.said.emit(Message("warning", first + stop.strip(), " ".join([more, *doubts[1:]]).strip()))
 
     def _on_detected(self, photo: Photo, face: int, faces: tuple[Any, ...]) -> None:
         self._detection = None

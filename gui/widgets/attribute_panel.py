@@ -2,8 +2,17 @@
 
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.edit import Attribute, LatentEdit
 from core.session import Changes
@@ -39,6 +48,15 @@ class AttributeRow(QWidget):
         self.number.setFixedWidth(58)
         self.number.setFont(theme.font(12, figures=True))
         self.slider = StrengthSlider(attribute.low, attribute.high)
+        self.zero_button = QToolButton()
+        self.zero_button.setIcon(theme.icon("reset", "muted"))
+        self.zero_button.setIconSize(QSize(14, 14))
+        self.zero_button.setFixedSize(22, 22)
+        self.zero_button.setToolTip("Back to zero")
+        self.zero_button.setAccessibleName(f"{attribute.label} back to zero")
+        self.zero_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        theme.keep_room(self.zero_button)
+        self.zero_button.clicked.connect(self._on_zeroed)
         tip = f"<b>{attribute.label}</b><br>{attribute.description}<br>Double-click: back to zero."
         for widget in (self.label, self.number, self.slider):
             widget.setToolTip(tip)
@@ -48,8 +66,11 @@ class AttributeRow(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(1)
         grid.addWidget(self.label, 0, 0)
-        grid.addWidget(self.number, 0, 1, Qt.AlignmentFlag.AlignRight)
-        grid.addWidget(self.slider, 1, 0, 1, 2)
+        grid.addWidget(self.zero_button, 0, 1)
+        grid.addWidget(self.number, 0, 2)
+        grid.setHorizontalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        grid.addWidget(self.slider, 1, 0, 1, 3)
         self.slider.moved.connect(self._on_slid)
         self.slider.settled.connect(self.settled)
         self.slider.zeroed.connect(self._on_zeroed)
@@ -64,6 +85,7 @@ class AttributeRow(QWidget):
         self.number.blockSignals(True)
         self.number.setValue(strength)
         self.number.blockSignals(False)
+        self.zero_button.setVisible(strength != 0.0)
         self.label.setProperty("role", "strong" if strength else "")
         self.label.style().unpolish(self.label)
         self.label.style().polish(self.label)
@@ -73,7 +95,7 @@ class AttributeRow(QWidget):
         self.moved.emit(strength)
 
     def _on_zeroed(self) -> None:
-        self._show_number(0.0)
+        self.set_strength(0.0)
         self.moved.emit(0.0)
         self.settled.emit()
 
@@ -110,9 +132,7 @@ class AttributePanel(QWidget):
         self.reset_button.setProperty("role", "quiet")
         self.reset_button.setToolTip("Back to the reconstruction (Ctrl+Backspace)")
         self.reset_button.clicked.connect(self.reset_requested)
-        policy = self.reset_button.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.reset_button.setSizePolicy(policy)
+        theme.keep_room(self.reset_button)
         top = QHBoxLayout()
         top.addWidget(heading)
         top.addStretch(1)

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from gui import theme
 
-GOOD_NEWS_MS = 9000
-"""Good news leaves by itself; trouble stays until it is read."""
+LEAVES_MS = {"good": 9_000, "notice": 9_000, "warning": 20_000}
+"""News leaves by itself, doubts later (the photo's panel keeps them); trouble stays until it is read."""
 
 _ICONS = {"error": "error", "warning": "warning", "good": "check", "notice": "notice"}
 
@@ -101,8 +101,8 @@ class Banner(QFrame):
         self.style().polish(self)
         self.show()
         self._leave.stop()
-        if message.tone == "good":
-            self._leave.start(GOOD_NEWS_MS)
+        if message.tone in LEAVES_MS:
+            self._leave.start(LEAVES_MS[message.tone])
 
     def height_for(self, width: int) -> int:
         """How tall it has to be at a width."""

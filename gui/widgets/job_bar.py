@@ -1,4 +1,4 @@
-"""What is being worked on: stage, progress, Cancel. One job at a time, the newest that a person is waiting for."""
+"""What is being worked on: stage, progress, Cancel. Shows the newest job that a person is waiting for."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
@@ -22,7 +22,7 @@ class JobBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.job: Job | None = None
+        self._jobs: list[Job] = []
         self.label = QLabel()
         self.label.setProperty("role", "muted")
         self.progress = QProgressBar()
@@ -46,11 +46,16 @@ class JobBar(QWidget):
         row.addWidget(self.cancel_button)
         self.hide()
 
+    @property
+    def job(self) -> Job | None:
+        """The job shown."""
+        return self._jobs[-1] if self._jobs else None
+
     def begin(self, job: Job, background: bool) -> None:
         """A job was queued."""
         if background:
             return
-        self.job = job
+        self._jobs.append(job)
         self._show(0.0, "")
         self.cancel_button.setEnabled(True)
         self.show()
@@ -62,9 +67,14 @@ class JobBar(QWidget):
 
     def end(self, job: Job) -> None:
         """A job is over."""
-        if job is self.job:
-            self.job = None
+        if job not in self._jobs:
+            return
+        self._jobs.remove(job)
+        if self.job is None:
             self.hide()
+        else:
+            self._show(self.job.fraction, self.job.stage)
+            self.cancel_button.setEnabled(not self.job.cancelled)
 
     def _show(self, fraction: float, stage: str) -> None:
         label = self.job.label if self.job else ""

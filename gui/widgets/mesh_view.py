@@ -96,6 +96,11 @@ class MeshView(QOpenGLWidget):
         self.setAccessibleName("Mesh of the head")
 
     @property
+    def renderer(self) -> MeshRenderer | None:
+        """What draws, while there is a context."""
+        return self._renderer
+
+    @property
     def mesh(self) -> SurfaceMesh | None:
         """The mesh shown."""
         return self._mesh

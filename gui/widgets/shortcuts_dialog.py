@@ -10,7 +10,7 @@ HANDS = (
     ("Wheel over a view", "Zoom"),
     ("Double-click a view", "Photo's view"),
     ("Double-click a slider", "Back to zero"),
-    ("Hold \\", "Show the head without edits"),
+    ("Hold B or \\", "Show the head without edits"),
 )
 """What is done with the mouse, or by holding a key, and therefore is no action."""
 _ROWS = 13

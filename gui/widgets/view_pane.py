@@ -7,6 +7,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolBut
 from gui import theme
 
 HEADER_PX = 40
+FIGURES_PX = 320
+"""Narrower panes do without figures in their header."""
 
 
 class Chip(QLabel):
@@ -92,6 +94,7 @@ class ViewPane(QFrame):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the chips in the middle."""
         super().resizeEvent(event)
+        self.figures.setVisible(self.width() >= FIGURES_PX)
         self._place_chips()
 
     def _place_chips(self) -> None:

@@ -18,7 +18,7 @@ from core.photo import Photo
 from gui.session_model import SessionModel
 from gui.view_state import ViewState
 from gui.widgets.attribute_panel import AttributePanel
-from gui.widgets.banner import GOOD_NEWS_MS, Banner, Message
+from gui.widgets.banner import LEAVES_MS, Banner, Message
 from gui.widgets.camera_panel import CameraPanel
 from gui.widgets.drop_area import photo_in
 from gui.widgets.export_dialog import FORMATS, ExportDialog
@@ -202,7 +202,7 @@ def test_good_news_leaves_by_itself_and_its_button_tells_which(qtbot: QtBot) -> 
     message = Message("good", "Saved head.glb", "", "Show in folder", Path("head.glb"))
     banner.show_message(message)
     assert banner._leave.isActive()
-    assert banner._leave.interval() == GOOD_NEWS_MS
+    assert banner._leave.interval() == LEAVES_MS["good"]
     with qtbot.waitSignal(banner.acted) as acted:
         banner._button.click()
     assert acted.args == [message]

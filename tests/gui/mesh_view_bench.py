@@ -1,0 +1,106 @@
+"""Measures the mesh view: ``xvfb-run -a env QT_QPA_PLATFORM=xcb python -m tests.gui.mesh_view_bench``.
+
+200,000 triangles at 800 x 600, turned for five seconds: frames a second, and the longest upload. Prints one JSON line.
+"""
+
+import json
+import math
+import resource
+import statistics
+import sys
+import time
+
+from OpenGL import GL
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+
+from core.camera import Camera
+from core.edit import LatentEdit
+from gui import theme
+from gui.mesh_renderer import packed
+from gui.widgets.mesh_view import MeshView, opengl_facts
+from tests.gui.fake_engine import bust_mesh
+
+RINGS = 112
+"""Gives 200,704 triangles."""
+SECONDS = 5.0
+UPLOADS = 7
+
+
+def wait(milliseconds: int) -> None:
+    """Let Qt work."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def processor_seconds() -> float:
+    """Of all threads of this process."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Turning:
+    """Turns the camera whenever a picture has reached the screen.
+
+    Args:
+        view: whose camera.
+    """
+
+    def __init__(self, view: MeshView) -> None:
+        self._view = view
+        self.count = 0
+
+    def step(self) -> None:
+        """One picture on."""
+        self.count += 1
+        self._view.set_camera(Camera(0.8 * math.sin(self.count / 20), 0.1))
+
+
+def main() -> int:
+    """Measure.
+
+    Returns:
+        0, or 1 without OpenGL.
+    """
+    application = QApplication(sys.argv[:1])
+    theme.apply(application)
+    facts = opengl_facts()
+    if facts is None:
+        return 1
+    view = MeshView(facts)
+    view.resize(800, 600)
+    view.show()
+    wait(300)
+    mesh = bust_mesh(LatentEdit.none, RINGS)
+    view.makeCurrent()
+    uploads = []
+    for _ in range(UPLOADS):
+        started = time.perf_counter()
+        view.renderer.upload(*packed(mesh))
+        GL.glFinish()
+        uploads.append(1000 * (time.perf_counter() - started))
+    view.doneCurrent()
+    view.set_mesh(mesh)
+    wait(500)
+    turning = Turning(view)
+    view.frameSwapped.connect(turning.step)
+    spent, started = processor_seconds(), time.perf_counter()
+    turning.step()
+    wait(round(SECONDS * 1000))
+    elapsed = time.perf_counter() - started
+    figures = {
+        "renderer": facts.renderer,
+        "triangles": len(mesh.faces),
+        "frames_per_s": round(turning.count / elapsed, 1),
+        "processor_ms_a_frame": round(1000 * (processor_seconds() - spent) / turning.count, 1),
+        "upload_ms_median": round(statistics.median(uploads), 1),
+        "upload_ms_longest": round(max(uploads), 1),
+    }
+    sys.stdout.write(json.dumps(figures) + "\n")
+    view.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
