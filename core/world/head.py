@@ -82,7 +82,7 @@ def _pack_index(pack: Pack) -> dict[int, int]:
     return {int(base): k for k, base in enumerate(pack.arrays["index"])}
 
 
-def pack_vertices(pack: Pack, base: np.ndarray | list[int] | tuple[int, ...]) -> np.ndarray:
+def pack_vertices(pack: Pack, base: np.ndarray | range | list[int] | tuple[int, ...]) -> np.ndarray:
     """MakeHuman base mesh indices -> the pack's own indices."""
     index = _pack_index(pack)
     return np.array([index[int(b)] for b in np.ravel(base)])
@@ -117,6 +117,6 @@ def framing(pack: Pack, vertices: np.ndarray) -> tuple[float, np.ndarray]:
         half = max(2.0 * np.linalg.norm(left - right), 1.8 * np.linalg.norm(m - e))
         centre = e + 0.1 * (m - e)
         origin = origin + np.array([centre[0], centre[1], 0.0]) * tan(HALF_FOV) / scale
-        scale = scale / half
+        scale = float(scale / half)
         origin[2] = eyes[2] - EYE_DEPTH / scale
     return float(scale), origin

@@ -352,7 +352,7 @@ def build(makehuman: Path, out_path: Path) -> Path:
         arrays.update({f"{key}/{field}": value for field, value in proxy.items()})
     out_path.parent.mkdir(parents=True, exist_ok=True)
     temporary = out_path.with_name(f".{out_path.name}.part.npz")
-    np.savez_compressed(temporary, **arrays)
+    np.savez_compressed(temporary, allow_pickle=False, **arrays)
     temporary.replace(out_path)
     logger.info("wrote %s: %d vertices, %.1f MB", out_path, len(index), out_path.stat().st_size / 1e6)
     return out_path

@@ -9,7 +9,8 @@ from PIL import Image
 
 from core.world import assets
 from core.world.identity import Z_SIZE, scene_parameters
-from core.world.rasteriser import PARTS, Buffers, Renderer
+from core.world.parts import PARTS
+from core.world.rasteriser import Buffers, Renderer
 from core.world.scene import build
 
 BACKGROUND = np.array([172, 178, 184], np.float32)

@@ -34,6 +34,7 @@ def calm_z(seed: int) -> np.ndarray:
     for block, factor in (("shape", 0.55), ("expression", 0.2), ("gaze", 0.1), ("light", 0.5), ("asymmetry", 0.3)):
         z[IDENTITY_BLOCKS[block]] *= factor
     z[IDENTITY_BLOCKS["gaze"].start] = 1.6  # into the camera, which stands a little to the side
+    z[IDENTITY_BLOCKS["light"].start + 11] = 0.8  # well exposed
     fixed = {SMILE: 0.75, MOUTH_OPEN: -0.5, EYES_OPEN: 0.5, EYEGLASSES: -1.0, BANGS: 0.2}
     for index, value in fixed.items():
         z[index] = value

@@ -14,7 +14,8 @@ import numpy as np
 from core.camera import Camera
 from core.world import shaders
 from core.world.assets import Pack
-from core.world.scene import PARTS, Part, Scene
+from core.world.parts import PARTS, Part
+from core.world.scene import Scene
 
 MODES = {
     "skin": 0, "eyes": 2, "teeth": 4, "mouth": 3, "hair": 1, "brows": 7, "lashes": 7, "beard": 5, "glasses": 3,
@@ -127,7 +128,7 @@ class Renderer:
         program["mode"].value = MODES[part.name]
         program["has_image"].value = int(bool(part.texture))
         program["grain"].value = 0.0 if name == "geometry" else 1.0
-        program["cover"].value = float(part.material.get("cover", 1.0))
+        program["cover"].value = part.material.cover
         if part.texture:
             self.texture(part.texture).use(0)
         return program
@@ -188,10 +189,10 @@ class Renderer:
         part = loaded.scene.parts[k]
         program = self._common("material", part)
         material = part.material
-        program["tone"].value = tuple(float(x) for x in material.get("tone", (1.0, 1.0, 1.0)))
-        program["hair"].value = tuple(float(x) for x in material.get("hair", (0.0, 0.0, 0.0)))
-        program["amounts"].value = tuple(float(x) for x in material.get("amounts", (0.3, 0.0, 0.0, 1.0)))
-        program["shine"].value = tuple(float(x) for x in material.get("shine", (0.0, 1.0)))
+        program["tone"].value = material.tone
+        program["hair"].value = material.hair
+        program["amounts"].value = material.amounts
+        program["shine"].value = material.shine
         program["band"].value = band
         program["fade"].value = int(fade)
         loaded.draw("material", k)

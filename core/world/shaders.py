@@ -70,7 +70,8 @@ void main() {
     vec3 detail = 2.0 * pow(texel.rgb, vec3(2.2));
     detail = pow(max(detail, 0.02), vec3(amounts.w));
     float scalp = smoothstep(0.2, 0.8, vpaint.y + 0.25 * (noise(vuv * 180.0) - 0.5));
-    detail = mix(detail, vec3(1.0, 0.96, 0.93) * 0.95, max(smoothstep(0.0, 0.4, vpaint.y), smoothstep(0.0, 0.8, -vpaint.w)));
+    detail = mix(detail, vec3(1.0, 0.96, 0.93) * 0.95,
+      max(smoothstep(0.0, 0.4, vpaint.y), smoothstep(0.0, 0.8, -vpaint.w)));
     base = tone * detail;
     base = mix(base, base * vec3(1.08, 0.72, 0.72), max(vpaint.w, 0.0) * 0.4 * amounts.z);
     base = mix(base, hair, scalp * amounts.x * 0.9 * (0.55 + 0.45 * noise(vuv * 500.0)));
@@ -79,7 +80,8 @@ void main() {
     wrap = vec3(0.42, 0.22, 0.16);
     gloss.x *= 1.0 - 0.8 * scalp * amounts.x;
   } else if (mode == 1 || mode == 5 || mode == 7) {
-    float grey = has_image == 1 ? pow(texel.r, 2.2) / 0.4 : 0.6 + 0.5 * noise(vuv * vec2(220.0, 9.0)) + 0.3 * noise(vuv * vec2(500.0, 16.0));
+    float grey = has_image == 1 ? pow(texel.r, 2.2) / 0.4
+      : 0.6 + 0.5 * noise(vuv * vec2(220.0, 9.0)) + 0.3 * noise(vuv * vec2(500.0, 16.0));
     base = tone * grey; wrap = vec3(0.35); stray = 1.0;
     if (mode == 5) { open = mix(0.55, 1.0, vpaint.y) * vpaint.x; base *= 0.55 + 0.9 * noise(vuv * 190.0 * vpaint.w); }
   } else if (mode == 2) {

@@ -4,7 +4,8 @@ import pytest
 from core.camera import Camera
 from core.world.assets import Pack
 from core.world.identity import BEARD, EYEGLASSES, SMILE, Z_SIZE, scene_parameters
-from core.world.rasteriser import PARTS, Renderer
+from core.world.parts import PARTS
+from core.world.rasteriser import Renderer
 from core.world.scene import Scene, build
 
 
@@ -57,8 +58,15 @@ def test_vertex_ids_lie_where_their_pixels_are(renderer: Renderer, scene: Scene)
 
 
 def test_glasses_beard_and_teeth_appear_when_asked(renderer: Renderer, pack: Pack):
-    on = build(pack, scene_parameters(draw(5, **{f"c{EYEGLASSES}": 2.0, f"c{BEARD}": 2.5, "c3": 1.5, f"c{SMILE}": 1.5})))
-    off = build(pack, scene_parameters(draw(5, **{f"c{EYEGLASSES}": -2.0, f"c{BEARD}": -2.5, "c3": 1.5, f"c{SMILE}": -2.0, "c1": -2.0})))
+    on = build(
+        pack, scene_parameters(draw(5, **{f"c{EYEGLASSES}": 2.0, f"c{BEARD}": 2.5, "c3": 1.5, f"c{SMILE}": 1.5}))
+    )
+    off = build(
+        pack,
+        scene_parameters(
+            draw(5, **{f"c{EYEGLASSES}": -2.0, f"c{BEARD}": -2.5, "c3": 1.5, f"c{SMILE}": -2.0, "c1": -2.0})
+        ),
+    )
     for name, count in (("glasses", 10), ("beard", 50), ("teeth", 5)):
         number = PARTS.index(name)
         assert (renderer.render(on, 0.0, 0.0).part == number).sum() >= count
