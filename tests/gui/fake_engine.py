@@ -64,6 +64,7 @@ class FakeEngine:
 
     Args:
         faces: how many faces every photo holds; 0 finds none.
+        steps: how often a reconstruction reports, five milliseconds apart: time for a hand to act midway.
     """
 
     weights_name = "fake-256"
@@ -71,8 +72,9 @@ class FakeEngine:
     limits = CameraLimits(yaw=1.6, pitch_low=-0.5, pitch_high=0.5)
     attributes = ATTRIBUTES
 
-    def __init__(self, faces: int = 1) -> None:
+    def __init__(self, faces: int = 1, steps: int = 0) -> None:
         self.faces = faces
+        self.steps = steps
         self.thread: int | None = None
         self.invert_gate: Gate | None = None
         self.mesh_gate: Gate | None = None
@@ -103,6 +105,10 @@ class FakeEngine:
             raise NoFaceFound("No face was found in this photo.", hint="Choose a photo with a clearly visible face.")
         if self.invert_gate is not None:
             self.invert_gate.wait_for(job, 0.4, "Encoding")
+        pause = threading.Event()
+        for step in range(self.steps):
+            job.report(0.1 + 0.5 * step / self.steps, "Encoding")
+            pause.wait(0.005)
         job.report(0.6, "Encoding")
         height, width = photo.pixels.shape[:2]
         side = min(height, width)

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _dressed(qapp: QApplication) -> None:
 def engine_factory(request: pytest.FixtureRequest) -> Callable[[], Any]:
     """Makes the engine: the fake one, or the real one when its weights are there."""
     if request.param == "fake":
-        return FakeEngine
+        return partial(FakeEngine, steps=80)
     if not (ROOT / "weights" / "cameo-256").is_dir():
         pytest.skip("weights/cameo-256 is not there")
 
@@ -118,6 +119,6 @@ def person(engine_factory: Callable[[], Any], opengl: OpenGLFacts | None, qtbot:
     qtbot.addWidget(cameo.window)
     cameo.window.show()
     qtbot.waitExposed(cameo.window)
-    yield Person(cameo, qtbot, FAKE_WAIT if engine_factory is FakeEngine else REAL_WAIT)
+    yield Person(cameo, qtbot, FAKE_WAIT if isinstance(engine_factory, partial) else REAL_WAIT)
     cameo.stop()
     assert not cameo.worker.is_running
