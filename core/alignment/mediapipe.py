@@ -21,6 +21,8 @@ SMALLEST = 20  # pixels of a face in a tile that the detector still finds
 SMALLEST_FACE = 44  # photo pixels; smaller than what is usable (64), so that a small face is named as such
 BYSTANDER = 6.0  # a face this many times smaller than the largest is not looked for
 MIN_SCORE = 0.5
+CERTAIN = 0.8  # a score above which the photo is upright beyond doubt
+CLEARLY = 0.1  # by how much a turned photo must score better to be believed
 MIN_PRESENCE = 0.5  # of the mesh network's own verdict
 SAME = 0.3  # overlap from which two candidates are one face
 
@@ -41,17 +43,19 @@ class MediaPipeDetector:
     def detect(self, pixels: Pixels, job: Job) -> tuple[DetectedFace, ...]:
         """Find all faces of an upright picture (H, W, 3), largest first."""
         faces = self._faces(pixels, job.part(0.0, 0.8), levels=None)
-        if faces:
+        best = max((face.score for face in faces), default=0.0)
+        if best > CERTAIN:
             return faces
-        # A sideways photo without an orientation tag: look at coarse scale only.
+        # A photo on its side or its head, without an orientation tag: look at coarse scale only.
         height, width = pixels.shape[:2]
         for turns in (1, 3, 2):
             job.report(0.8 + 0.05 * turns, "looking for turned faces")
             turned = self._faces(np.ascontiguousarray(np.rot90(pixels, turns)), None, levels=3)
-            if turned:
+            score = max((face.score for face in turned), default=0.0)
+            if score > best + CLEARLY:
                 back = _unturn(turns, width, height)
-                return tuple(_moved(face, back) for face in turned)
-        return ()
+                faces, best = tuple(_moved(face, back) for face in turned), score
+        return faces
 
     def _faces(self, pixels: Pixels, job: Job | None, levels: int | None) -> tuple[DetectedFace, ...]:
         candidates = self._candidates(pixels, job, levels)

@@ -32,7 +32,7 @@ def cut(pixels: Pixels, to_unit: Array, size: int, *, fill: str = "mirror", shar
     border = cv2.BORDER_REFLECT_101 if fill == "mirror" else cv2.BORDER_CONSTANT
     oversampling = 2 if sharp and ratio > 1.0 else 1
     if ratio > oversampling:
-        pixels, to_unit = _shrunk(pixels, to_unit, ratio / oversampling, border)
+        pixels, to_unit = _shrunk(pixels, to_unit, ratio / oversampling, border, sharp)
     grid = size * oversampling
     # cv2 counts from pixel centres: out + 1/2 = A (in + 1/2), in unit coordinates times the grid
     affine = to_unit * grid
@@ -49,7 +49,7 @@ def _side(to_unit: Array) -> float:
     return float(1.0 / np.sqrt(abs(np.linalg.det(to_unit[:, :2]))))
 
 
-def _shrunk(pixels: Pixels, to_unit: Array, factor: float, border: int) -> tuple[Pixels, Array]:
+def _shrunk(pixels: Pixels, to_unit: Array, factor: float, border: int, sharp: bool) -> tuple[Pixels, Array]:
     """The part of the picture that the square needs, by a factor smaller, and the square's place in it."""
     height, width = pixels.shape[:2]
     corners = apply_affine(invert_affine(to_unit), np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
@@ -60,12 +60,15 @@ def _shrunk(pixels: Pixels, to_unit: Array, factor: float, border: int) -> tuple
     right, bottom = min(width, high[0]), min(height, high[1])
     if right - left < 2 or bottom - top < 2:  # the square lies outside; what it shows are mirrors of everything
         left, top, right, bottom = 0, 0, width, height
-    part = pixels[top:bottom, left:right]
+    part = np.ascontiguousarray(pixels[top:bottom, left:right])
     pads = (max(0, top - low[1]), max(0, high[1] - bottom), max(0, left - low[0]), max(0, high[0] - right))
     if any(pads):
         part = np.asarray(cv2.copyMakeBorder(part, *pads, borderType=border), np.uint8)
     rows, columns = (max(1, round(extent / factor)) for extent in part.shape[:2])
-    small = np.asarray(Image.fromarray(part).resize((columns, rows), Image.Resampling.LANCZOS))
+    if sharp:
+        small = np.asarray(Image.fromarray(part).resize((columns, rows), Image.Resampling.LANCZOS))
+    else:
+        small = np.asarray(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
     back = np.array(
         [[part.shape[1] / columns, 0.0, left - pads[2]], [0.0, part.shape[0] / rows, top - pads[0]]], dtype=np.float64
     )
