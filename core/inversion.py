@@ -29,6 +29,8 @@ from core.tensors import alpha_tensor, picture_tensor
 
 # How often E0's framing is followed before the final crop: the second pass moves by about a pixel, a third by nothing.
 FRAMINGS = 2
+# Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
+FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
 # dlib's own threshold: faces nearer than this are the same person.
 SAME_PERSON = 0.6
 # Mean absolute difference (in [-1, 1], over the head) above which a reconstruction does not show this photo.
@@ -115,7 +117,8 @@ def found_framing(networks: Networks, aligned: AlignedFace) -> Framing:
         _, _, pose = networks.encode(encoder_input(both[:, :3], both[:, 3:], networks.config.encoder.in_channels))
         if pose is None:
             return Framing()
-        total = compose(total, Framing(*(float(number) for number in pose[0, 2:])))
+        numbers = np.clip(pose[0, 2:].double().cpu().numpy(), -FRAMING_REACH, FRAMING_REACH)
+        total = compose(total, Framing(*(float(number) for number in numbers)))
     return total
 
 

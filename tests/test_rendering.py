@@ -133,6 +133,17 @@ def test_an_edit_moves_latents_along_its_direction_and_changes_the_picture(
     assert (pictures[0] - pictures[1]).abs().max() > 0.05
 
 
+def test_the_smaller_the_edit_the_smaller_the_change(networks: Networks, source: edited.SourceHead) -> None:
+    differences = []
+    with torch.inference_mode():
+        rest = edited.edited_head(networks, source, LatentEdit.none).view
+        for strength in (1e-4, 1.0):
+            view = edited.edited_head(networks, source, LatentEdit.none.with_strength("Smile", strength)).view
+            differences.append(((view.photo - rest.photo).abs() * rest.weight.amax()).mean().item())
+    assert differences[0] < 1e-3
+    assert differences[1] > 10 * differences[0]
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("size", [96, 200, 320])
 def test_every_layer_comes_at_the_size_asked_for(

@@ -38,7 +38,8 @@ class SourceHead:
     Shape:
         photo (1, 3, 256, 256) and photo_large (1, 3, S, S) in [-1, 1]; matte (1, 1, S, S); styles (1, rows, style_dim);
         decoder_styles (1, rows_d, D); angles (1, 2); maps at 64 px as integrated;
-        residual (1, 3, 256, 256).
+        residual (1, 3, 256, 256); resting_flow (1, 2, 256, 256): what E_ADA sees move when nothing is edited, which is
+        its error.
     """
 
     photo: Tensor
@@ -51,6 +52,7 @@ class SourceHead:
     surface: SurfaceMap
     view: SourceView
     residual: Tensor
+    resting_flow: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,7 @@ def source_head(
     maps, surface = _source_render(networks, styles, angles)
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
+    residual = photo * small_matte - enlarged(maps.rgb)
     return SourceHead(
         photo,
         photo_large,
@@ -110,7 +113,8 @@ def source_head(
         maps,
         surface,
         source_view(photo, surface.depth, surface.hit, matte, angles),
-        photo * small_matte - enlarged(maps.rgb),
+        residual,
+        aligned_residual(networks, residual, maps.rgb)[1],
     )
 
 
@@ -156,6 +160,9 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
     styles, decoder_styles = edited_latents(networks, source, edit)
     maps, surface = _source_render(networks, styles, source.angles)
     residual, flow = aligned_residual(networks, source.residual, maps.rgb)
+    if flow is not None and source.resting_flow is not None:
+        # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
+        flow = flow - source.resting_flow
     change = _grown(maps.rgb, GUIDE_SIZE) - _moved(enlarged(source.maps.rgb), flow)
     share = _significance(change)
     matte = _moved(functional.interpolate(source.matte, size=(GUIDE_SIZE, GUIDE_SIZE), mode="area"), flow)
