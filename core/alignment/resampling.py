@@ -40,7 +40,7 @@ def cut(pixels: Pixels, to_unit: Array, size: int, *, fill: str = "mirror", shar
     flags = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
     result = np.asarray(cv2.warpAffine(pixels, affine, (grid, grid), flags=flags, borderMode=border), np.uint8)
     if oversampling > 1:
-        result = np.asarray(Image.fromarray(result).resize((size, size), Image.Resampling.LANCZOS))
+        result = np.array(Image.fromarray(result).resize((size, size), Image.Resampling.LANCZOS))
     return result
 
 
