@@ -101,6 +101,7 @@ class Cameo(QObject):
         """End all work; safe to call twice."""
         if self.window.isVisible() or self.window.geometry().isValid():
             QSettings().setValue("geometry", self.window.saveGeometry())
+        self.view.stop()
         self.live.stop()
         self.surfaces.stop()
         self.worker.stop()
@@ -149,12 +150,12 @@ class Cameo(QObject):
         window.attribute_panel.moved.connect(self._on_slider_moved)
         window.attribute_panel.settled.connect(self._on_slider_settled)
         window.attribute_panel.reset_requested.connect(self.edits.reset)
-        window.camera_panel.look_requested.connect(self.view.look_from)
-        window.camera_panel.home_requested.connect(self.view.go_home)
+        window.camera_panel.look_requested.connect(self.view.glide_to)
+        window.camera_panel.home_requested.connect(self.view.glide_home)
         window.stage.orbited.connect(self.view.orbit)
         window.stage.released.connect(self.view.settle)
         window.stage.zoomed.connect(self.view.zoom_by)
-        window.stage.home_requested.connect(self.view.go_home)
+        window.stage.home_requested.connect(self.view.glide_home)
         window.before_button.pressed.connect(partial(self.view.set_flag, "before", on=True))
         window.before_button.released.connect(partial(self.view.set_flag, "before", on=False))
         window.before_held.connect(self._on_before_held)
@@ -175,7 +176,7 @@ class Cameo(QObject):
             "redo": self.session.redo,
             "reset_edit": self.edits.reset,
             "cancel": self._cancel_or_dismiss,
-            "home": self.view.go_home,
+            "home": self.view.glide_home,
             "zoom_in": partial(self.view.zoom_by, ZOOM_STEP),
             "zoom_out": partial(self.view.zoom_by, 1 / ZOOM_STEP),
             "shortcuts": self.dialogs.show_shortcuts,

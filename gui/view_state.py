@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 from enum import Enum
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QEasingCurve, QObject, QVariantAnimation, Signal
 
 from core.camera import Camera, CameraLimits
 from core.frame import LAYERS
@@ -16,6 +16,8 @@ from core.frame import LAYERS
 ZOOM_LOW, ZOOM_HIGH = 0.6, 4.0
 """How far the picture may shrink and grow; below the first a face is a stamp, above the second it is all pores."""
 DEFAULT_ZOOM = 1.0
+GLIDE_MS = 240
+"""How long the camera takes to a direction that was clicked: long enough to be followed, too short to wait for."""
 BEFORE_ANY_MODEL = CameraLimits(yaw=math.radians(90), pitch_low=math.radians(-25), pitch_high=math.radians(25))
 """Limits until an engine tells its own."""
 
@@ -56,6 +58,13 @@ class ViewState(QObject):
         self._zoom = DEFAULT_ZOOM
         self._layer = LAYERS[0]
         self._layout = Layout.BOTH
+        self._glide = QVariantAnimation(self)
+        self._glide.setDuration(GLIDE_MS)
+        self._glide.setStartValue(0.0)
+        self._glide.setEndValue(1.0)
+        self._glide.setEasingCurve(QEasingCurve.Type.OutCubic)
+        self._glide.valueChanged.connect(self._glide_on)
+        self._glide_path = (self._camera, self._camera)
         self._flags = {"wireframe": False, "normals": False, "compare": False, "before": False}
 
     @property
@@ -125,20 +134,35 @@ class ViewState(QObject):
 
     def go_home(self) -> None:
         """Look from where the photo was taken, at the zoom that shows all of it."""
+        self._glide.stop()
         self.set_zoom(DEFAULT_ZOOM)
         self.look_from(self._home)
 
+    def glide_home(self) -> None:
+        """``go_home``, but so that the eye can follow."""
+        self.set_zoom(DEFAULT_ZOOM)
+        self.glide_to(self._home)
+
+    def glide_to(self, camera: Camera) -> None:
+        """``look_from``, but so that the eye can follow; a hand on the view stops it."""
+        self._glide.stop()
+        target = camera.clamped(self._limits)
+        if target == self._camera:
+            return
+        self._end_comparison(target)
+        self._glide_path = (self._camera, target)
+        self._glide.start()
+
     def orbit(self, dyaw: float, dpitch: float, *, moving: bool = True) -> None:
         """Move the camera around the head by two angles in radians, as far as the limits allow."""
+        self._glide.stop()
         # Wrapping is the camera's own law; a drag across the back must not jump to the other border.
         yaw = self._camera.yaw + dyaw
         if abs(yaw) > math.pi and self._limits.yaw < math.pi:
             yaw = math.copysign(math.pi, yaw)
         pitch = min(max(self._camera.pitch + dpitch, -math.pi / 2), math.pi / 2)
         self.look_from(replace(self._camera, yaw=math.remainder(yaw, math.tau), pitch=pitch), moving=moving)
-        if self._camera.yaw == self._home.yaw and self._camera.pitch == self._home.pitch:
-            return
-        self.set_flag("compare", on=False)
+        self._end_comparison(self._camera)
 
     def look_from(self, camera: Camera, *, moving: bool = False) -> None:
         """Look from a camera, clamped to the limits."""
@@ -199,3 +223,20 @@ class ViewState(QObject):
             # The photo can only be laid over the picture where it was taken from.
             self.go_home()
         self.options_changed.emit()
+
+    def stop(self) -> None:
+        """Stand still, as when the window closes."""
+        self._glide.stop()
+
+    def _glide_on(self, share: float) -> None:
+        start, end = self._glide_path
+        if share >= 1.0:
+            self.look_from(end)
+            return
+        yaw = start.yaw + share * (end.yaw - start.yaw)
+        pitch = start.pitch + share * (end.pitch - start.pitch)
+        self.look_from(replace(end, yaw=yaw, pitch=pitch), moving=True)
+
+    def _end_comparison(self, camera: Camera) -> None:
+        if (camera.yaw, camera.pitch) != (self._home.yaw, self._home.pitch):
+            self.set_flag("compare", on=False)

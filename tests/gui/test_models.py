@@ -124,6 +124,30 @@ def test_comparing_goes_home_and_turning_away_ends_it(view: ViewState) -> None:
     assert not view.compare
 
 
+def test_a_glide_moves_in_small_steps_and_ends_exactly_there(view: ViewState, qtbot: QtBot) -> None:
+    steps: list[tuple[float, bool]] = []
+    view.camera_changed.connect(lambda camera, moving: steps.append((camera.yaw, moving)))
+    view.glide_to(Camera(0.8, 0.1))
+    qtbot.waitUntil(lambda: view.camera == Camera(0.8, 0.1), timeout=3000)
+    yaws = [yaw for yaw, _ in steps]
+    assert yaws == sorted(yaws)
+    assert len(yaws) > 2
+    assert [moving for _, moving in steps] == [True] * (len(steps) - 1) + [False]
+
+
+def test_a_hand_on_the_view_stops_a_glide(view: ViewState, qtbot: QtBot) -> None:
+    view.glide_to(Camera(0.8, 0.1))
+    view.orbit(-0.1, 0.0)
+    here = view.camera
+    qtbot.wait(350)
+    assert view.camera == here
+
+
+def test_a_glide_beyond_the_limits_ends_at_them(view: ViewState, qtbot: QtBot) -> None:
+    view.glide_to(Camera(2.0, 0.0))
+    qtbot.waitUntil(lambda: view.camera.yaw == LIMITS.yaw, timeout=3000)
+
+
 def test_zoom_stays_in_its_range(view: ViewState) -> None:
     view.zoom_by(1000.0)
     assert view.zoom == ZOOM_HIGH

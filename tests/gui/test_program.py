@@ -250,7 +250,7 @@ def test_dragging_the_view_moves_the_one_camera_and_the_picture_follows(
     assert cameo.view.camera != before
     qtbot.waitUntil(lambda: view.frame.request.camera == cameo.view.camera, timeout=WAIT)
     cameo.window.actions_table["home"].trigger()
-    assert cameo.view.camera == cameo.view.home
+    qtbot.waitUntil(lambda: cameo.view.camera == cameo.view.home, timeout=WAIT)
 
 
 def test_another_face_of_the_photo_can_be_chosen(

@@ -74,7 +74,7 @@ def test_orbiting_moves_both_views_and_reset_brings_both_back(person: Person) ->
         assert difference(turned, pixels_of(stage.mesh_view.picture())) > 0.3
         person.wait_until(person.settled)
     QTest.mouseDClick(stage.frame_view, LEFT, pos=QPoint(100, 100))
-    assert person.cameo.view.camera == home
+    person.wait_until(lambda: person.cameo.view.camera == home)
     person.wait_until(person.settled)
     assert difference(before, person.frame.pixels) < 0.05
 
