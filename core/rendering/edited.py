@@ -21,6 +21,7 @@ from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
+from core.rendering.precision import distance
 from core.rendering.surfaces import SurfaceMap
 from core.visibility import GUIDE_SIZE, SourceView, extended, source_view
 
@@ -120,13 +121,10 @@ def source_head(
 
 def _source_render(networks: Networks, styles: Tensor, angles: Tensor) -> tuple[VolumeMaps, SurfaceMap]:
     """Thumbnail and fine surface from the source camera."""
-
-    def sdf(points: Tensor) -> Tensor:
-        return networks.generator.field.sdf(points, styles)
-
-    found = surfaces.crossings(sdf, angles)
+    field = networks.generator.field
+    found = surfaces.crossings(distance(field, styles), angles)
     maps = surfaces.integrate_geometry(networks.generator, styles, angles, found).appearance(networks.generator, styles)
-    return maps, surfaces.refined_surface(sdf, angles, found, SOURCE_SURFACE)
+    return maps, surfaces.refined_surface(distance(field, styles), angles, found, SOURCE_SURFACE)
 
 
 def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> tuple[Tensor, Tensor]:

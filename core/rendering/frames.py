@@ -19,6 +19,7 @@ from core.models.networks import Networks
 from core.rendering import surfaces
 from core.rendering.edited import EditedHead
 from core.rendering.hybrid import hybrid_modulation
+from core.rendering.precision import distance, low_precision
 from core.visibility import blend, camera_frame, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
@@ -38,11 +39,7 @@ def render_layer(networks: Networks, head: EditedHead, camera: Camera, size: int
     """
     field = networks.generator.field
     angles = angles_of(camera, networks.device)
-
-    def sdf(points: Tensor) -> Tensor:
-        return field.sdf(points, head.styles)
-
-    found = surfaces.crossings(sdf, angles, camera.half_fov)
+    found = surfaces.crossings(distance(field, head.styles), angles, camera.half_fov)
     if layer in ("normals", "depth"):
         return _geometry_layer(networks, head, angles, camera, found, size, layer)
     geometry = surfaces.integrate_geometry(networks.generator, head.styles, angles, found, camera.half_fov)
@@ -55,13 +52,14 @@ def render_layer(networks: Networks, head: EditedHead, camera: Camera, size: int
     resolution = _decoded_size(networks, size)
     if layer == "picture":
         side = max(min(size, resolution) // 2, geometry.size)
-        surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
+        exact = distance(field, head.styles)
+        surface = surfaces.refined_surface(exact, angles, found, side, half_fov=camera.half_fov)
         hints = guide(head.view_for(resolution), surface.points, maps.alpha, size=resolution, target=angles)
     else:
         surface = None
         hints = maps.rgb.new_zeros(1, 6, resolution, resolution)
         hints[:, 4:5] = functional.interpolate(maps.alpha, size=resolution, mode="bilinear", align_corners=False)
-    with torch.autocast(networks.device.type, torch.bfloat16, enabled=_fast_bfloat16(networks.device)):
+    with low_precision(networks.device):
         decoded = networks.generator.decoder(maps.feature, head.decoder_styles, guide=hints, resolution=resolution)
     decoded = decoded.float()
     if size > resolution:
@@ -87,14 +85,6 @@ def _decoded_size(networks: Networks, size: int) -> int:
     return next((side for side in sides if side >= min(size, 128)), sides[-1])
 
 
-def _fast_bfloat16(device: torch.device) -> bool:
-    """Whether the decoder runs faster in bfloat16 here (its error, below 0.01 in [-1, 1], is not seen)."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and supported is not None and bool(supported())
-
-
 def _geometry_layer(
     networks: Networks,
     head: EditedHead,
@@ -106,12 +96,9 @@ def _geometry_layer(
 ) -> tuple[Tensor, Tensor]:
     """Normals (camera frame, x right, y up, z towards the viewer, as colours) or depth (near is bright)."""
     field = networks.generator.field
-
-    def sdf(points: Tensor) -> Tensor:
-        return field.sdf(points, head.styles)
-
     side = min(size, 256)
-    surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
+    exact = distance(field, head.styles)
+    surface = surfaces.refined_surface(exact, angles, found, side, half_fov=camera.half_fov)
     if layer == "depth":
         colours = ((FAR - surface.depth) / (FAR - NEAR) * 2.0 - 1.0).expand(-1, 3, -1, -1)
     else:

@@ -9,7 +9,6 @@ gradients; refuses to know photos.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.models.generator import Generator, GeometryPass, Modulate
 from core.models.guided import SMALLEST_STEP, STEP_SHARE
 from core.models.volume import RaySamples, VolumeMaps
+from core.rendering.precision import Sdf
 from core.visibility import extended, rays
 
 # Sides of the pictures that are traced one after the other, and the field evaluations that a grazing ray of each may
@@ -27,7 +27,7 @@ LEVELS = ((16, 24), (32, 16), (64, 20))
 # Rays that pass the surface by less than this still carry a share of its soft density (world units).
 SOFT_RIM = 0.008
 # Distance at which a ray counts as having met the surface (world units).
-TOUCHING = 1e-4
+TOUCHING = 2e-4
 # Samples around the crossing and their optical-axis distance: what training uses (core.models.guided).
 FINE, SPACING = 6, 0.003
 # Share of the samples' span that lies before the crossing.
@@ -36,8 +36,6 @@ BEFORE = 0.4
 REFINE_REACH = 0.012
 # A pixel whose last measured distance is below this has met the surface; others look past its silhouette.
 SURFACE_FOUND = 0.001
-
-Sdf = Callable[[Tensor], Tensor]
 
 
 class Crossings(NamedTuple):

