@@ -1,21 +1,21 @@
 """A first guess at the camera: where must it stand so that an average head's landmarks fall where the face's are?
 
 Solves for exactly what the encoder's pose head predicts, six numbers: yaw and pitch of the camera, and the framing of
-its picture in the FFHQ crop. The average head is MediaPipe's canonical face, scaled so that its own frontal FFHQ crop
-is the canonical camera's picture. Expression bends lips and jaw, so they count less.
+its picture in the FFHQ crop. The average head is the synthetic world's, as the detector sees it (see
+weights/helpers/average_head.py); its frontal FFHQ crop is the canonical camera's picture. Expression bends lips and
+jaw, so they count less.
 """
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from core.alignment.framing import frame_points
-from core.alignment.interpreter import WEIGHTS
 from core.alignment.values import Array, Framing, apply_affine
 from core.camera import PITCH_SPREAD, Camera
 from core.weights import Registry
 
-HEAD_CENTRE = -3.5  # z of the head's middle in the canonical face's centimetres: between and a little behind the ears
-LOWER_FACE = -3.0  # y below which lips and jaw move
+AVERAGE = "average-head"
+LOWER_FACE = 0.8  # lips and jaw, which move, begin this far below the nose tip, in units of eyes to nose tip
 LOWER_FACE_WEIGHT = 0.25
 EYE_LEFT, EYE_RIGHT, MOUTH, NOSE = (33, 133), (362, 263), (61, 291), 4
 ROBUST = 0.015  # residuals beyond this, in crop units, count less than squared
@@ -24,12 +24,10 @@ FEW_POINTS_NOISE = 0.04  # crop units; how far expression and identity move five
 
 
 def average_head() -> Array:
-    """The canonical face's 468 points (468, 3) in the world frame: its frontal FFHQ crop is the camera's picture."""
-    points = np.load(Registry().locate(WEIGHTS)["canonical"]).astype(np.float64)
-    points[:, 2] -= HEAD_CENTRE
-    points *= 0.0083  # centimetres to world units, nearly; the loop makes it exact under perspective
+    """The average head's 468 points (468, 3) in the world frame: its frontal FFHQ crop is the camera's picture."""
+    points = np.load(Registry().locate(AVERAGE)["points"]).astype(np.float64)
     front = Camera()
-    for _ in range(12):
+    for _ in range(12):  # it is so but for a percent already; under perspective that is made exact round by round
         uv = (front.project(points)[0] + 1.0) / 2.0
         square = frame_points(*five_points(uv)[[0, 1, 3, 4]])
         size = np.sqrt(np.linalg.det(square[:, :2]))
@@ -80,10 +78,9 @@ def first_pose(landmarks: Array) -> tuple[Camera, Framing]:
 
 
 def _lower_face(head: Array) -> float:
-    """World y of the line below which the face moves, from the nose tip (y = -0.463 cm) and eyes (2.62 cm)."""
+    """World y of the line below which the face moves."""
     eyes, nose = float(head[[33, 263], 1].mean()), float(head[NOSE, 1])
-    per_centimetre = (eyes - nose) / (2.664 + 0.463)
-    return nose + (LOWER_FACE + 0.463) * per_centimetre
+    return nose - LOWER_FACE * (eyes - nose)
 
 
 def _weak_perspective(head: Array, landmarks: Array, weights: Array) -> Array:
