@@ -8,9 +8,11 @@ the networks are in ``core.models``, the pictures in ``core.rendering``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,15 +21,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.alignment import AlignedFace, Framing
-from core.alignment.values import Array
+from core.alignment.values import Array, apply_affine, invert_affine
 from core.camera import Camera, CameraLimits
 from core.job import Job
 from core.models.networks import Networks
 from core.photo import Photo
+from core.refinement.landmarks import polish
 from core.rendering.edited import SourceHead, source_head
 from core.tensors import alpha_tensor, picture_tensor
 
-# How often E0's framing is followed before the final crop: the second pass moves by about a pixel, a third by nothing.
+logger = logging.getLogger(__name__)
+
+# How often E0 reads the face in the frame that it asked for; a second time moves by about a pixel, a third by nothing.
 FRAMINGS = 2
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
@@ -105,21 +110,56 @@ def compose(outer: Framing, inner: Framing) -> Framing:
     )
 
 
+class Reading(NamedTuple):
+    """What the encoder, and the landmarks after it, say about a crop.
+
+    Shape:
+        styles (rows, style_dim), decoder_styles (rows_d, D); framing: where the canonical camera's picture lies in it.
+    """
+
+    styles: Tensor
+    decoder_styles: Tensor
+    framing: Framing
+    camera: Camera
+
+
 @torch.inference_mode()
-def found_framing(networks: Networks, aligned: AlignedFace) -> Framing:
-    """Where the canonical camera's picture lies in a face's crop, as E0 sees it (the identity if E0 does not say)."""
-    device = networks.device
-    picture = picture_tensor(aligned.crop256, device)
-    matte = alpha_tensor(aligned.matte256, device)
-    total = Framing()
-    for _ in range(FRAMINGS):
-        both = reframed(torch.cat((picture, matte), dim=1), total.matrix())
-        _, _, pose = networks.encode(encoder_input(both[:, :3], both[:, 3:], networks.config.encoder.in_channels))
+def read_face(networks: Networks, aligned: AlignedFace) -> Reading:
+    """Latents, framing and camera of a face in its FFHQ crop: E0 on ever better crops, then the landmark polish."""
+    device, channels = networks.device, networks.config.encoder.in_channels
+    both = torch.cat((picture_tensor(aligned.crop256, device), alpha_tensor(aligned.matte256, device)), dim=1)
+    framing = Framing()
+    for _ in range(FRAMINGS + 1):
+        canonical = reframed(both, framing.matrix())
+        read = networks.encode(encoder_input(canonical[:, :3], canonical[:, 3:], channels))
+        styles, decoder_styles, pose = read
         if pose is None:
-            return Framing()
-        numbers = np.clip(pose[0, 2:].double().cpu().numpy(), -FRAMING_REACH, FRAMING_REACH)
-        total = compose(total, Framing(*(float(number) for number in numbers)))
-    return total
+            return Reading(styles[0], decoder_styles[0], framing, aligned.camera)
+        last, framing = framing, compose(framing, _sane(pose[0, 2:]))
+    assert pose is not None
+    found = pose[0]
+    landmarks = _landmarks_in(networks, aligned, last)
+    if networks.landmarks is not None and landmarks is not None:
+        polished = polish(networks.landmarks, styles, found, landmarks)
+        logger.debug("landmarks: %.4f before, %.4f after the polish", polished.before, polished.after)
+        styles = styles.clone()
+        styles[:, :-1] += polished.step
+        found, framing = polished.pose, compose(last, _sane(polished.pose[2:]))
+    return Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
+
+
+def _sane(framing: Tensor) -> Framing:
+    """A framing from E0's numbers, kept within what FFHQ crops can be off."""
+    numbers = np.clip(framing.double().cpu().numpy(), -FRAMING_REACH, FRAMING_REACH)
+    return Framing(*(float(number) for number in numbers))
+
+
+def _landmarks_in(networks: Networks, aligned: AlignedFace, framing: Framing) -> Tensor | None:
+    """The detector's landmarks (L, 2), in the model's order, in the crop that a framing cuts out; None if unknown."""
+    if aligned.landmarks is None or networks.landmark_indices is None:
+        return None
+    points = apply_affine(invert_affine(framing.matrix()), aligned.landmarks)
+    return torch.from_numpy(points).to(networks.device, torch.float32)[networks.landmark_indices]
 
 
 def invert(
@@ -136,22 +176,15 @@ def invert(
         job: Where to report.
     """
     job.report(0.0, "reading the face")
-    framing = found_framing(networks, aligned)
-    job.report(0.4, "cutting out the head")
-    aligned = aligned.reframed(photo, framing)
-    job.report(0.7, "reading the face")
-    with torch.inference_mode():
-        picture = picture_tensor(aligned.crop256, networks.device)
-        matte = alpha_tensor(aligned.matte256, networks.device)
-        channels = networks.config.encoder.in_channels
-        styles, decoder_styles, pose = networks.encode(encoder_input(picture, matte, channels))
-    camera = aligned.camera if pose is None else Camera(float(pose[0, 0]), float(pose[0, 1]))
+    reading = read_face(networks, aligned)
+    job.report(0.6, "cutting out the head")
+    aligned = aligned.reframed(photo, reading.framing)
     job.report(1.0, "face read")
     return Inversion(
         aligned,
-        camera.clamped(limits),
-        styles[0].float().cpu().numpy().copy(),
-        decoder_styles[0].float().cpu().numpy().copy(),
+        reading.camera.clamped(limits),
+        reading.styles.float().cpu().numpy().copy(),
+        reading.decoder_styles.float().cpu().numpy().copy(),
         weights,
     )
 
@@ -191,4 +224,4 @@ def stranger_warnings(metrics: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-__all__ = ["SAME_PERSON", "SAME_PICTURE", "Inversion", "found_framing", "invert", "photo_tier", "stranger_warnings"]
+__all__ = ["SAME_PERSON", "SAME_PICTURE", "Inversion", "invert", "photo_tier", "read_face", "stranger_warnings"]

@@ -20,6 +20,7 @@ from core.models.configuration import CAMEO_256, OFFICIAL_1024, TOY, ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
 from core.models.generator import Generator
+from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
 from core.models.networks import Direction, Networks
 
@@ -27,6 +28,7 @@ __all__ = ["CONFIGURATIONS", "read_networks", "write_networks"]
 
 CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY)}
 MODEL_NOTE = "model"
+INDICES = "indices"
 LATENTS = ("renderer_mean", "renderer_scale", "decoder_mean", "decoder_scale")
 
 
@@ -39,6 +41,8 @@ def write_networks(networks: Networks, path: Path, *, dtype: torch.dtype = torch
         dtype: Type of the stored numbers; half precision is enough for inference and halves the download.
     """
     parts: dict[str, nn.Module | dict[str, Tensor]] = dict(networks.modules)
+    if networks.landmarks is not None and networks.landmark_indices is not None:
+        parts["landmarks"] = {**networks.landmarks.state_dict(), INDICES: networks.landmark_indices}
     parts["latents"] = {name: getattr(networks, name) for name in LATENTS}
     parts["directions"] = {
         f"{name}.{space}": getattr(direction, space)
@@ -78,6 +82,7 @@ def read_networks(paths: Iterable[Path]) -> Networks:
         modules.get("fusion"),  # type: ignore[arg-type]
         modules.get("aligner"),  # type: ignore[arg-type]
         _directions(parts.get("directions", {})),
+        *_landmarks(config, parts.get("landmarks")),
     )
 
 
@@ -97,6 +102,19 @@ def _filled(part: str, config: ModelConfig, state: dict[str, Tensor]) -> nn.Modu
         module: nn.Module = _BUILDERS[part](config)
     checkpoint.load_into(module, state, part)
     return module
+
+
+def _landmarks(config: ModelConfig, state: dict[str, Tensor] | None) -> tuple[LandmarkRegressor | None, Tensor | None]:
+    if state is None:
+        return None, None
+    indices = state.pop(INDICES, None)
+    if indices is None:
+        raise WeightsCorrupt("The weights do not say which landmarks theirs are.", hint="Get the weights again.")
+    width = state["layers.0.weight"].shape[0] if "layers.0.weight" in state else 1
+    with torch.random.fork_rng(devices=[]):
+        regressor = LandmarkRegressor(config.generator.field.style_dim, len(indices), width)
+    checkpoint.load_into(regressor, state, "landmarks")
+    return regressor, indices.long()
 
 
 def _latents(state: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

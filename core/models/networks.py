@@ -17,6 +17,7 @@ from core.models.configuration import ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
 from core.models.generator import Generator
+from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
 
 __all__ = ["Direction", "Networks"]
@@ -41,7 +42,8 @@ class Networks:
     Shape:
         renderer_mean (rows, style_dim), decoder_mean (rows_d, D): what E0's offsets are added to; renderer_scale
         (rows or 1, style_dim), decoder_scale (rows_d or 1, D): what they are multiplied by before (1 for the released
-        networks, the latents' standard deviations for cameo-256).
+        networks, the latents' standard deviations for cameo-256); landmark_indices (L,) int64, MediaPipe's number of
+        each landmark.
     """
 
     config: ModelConfig
@@ -56,6 +58,8 @@ class Networks:
     fusion: HybridFusion | None = None
     aligner: ResidualAligner | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    landmarks: LandmarkRegressor | None = None
+    landmark_indices: Tensor | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -67,6 +71,7 @@ class Networks:
             "modulation": self.modulation,
             "fusion": self.fusion,
             "aligner": self.aligner,
+            "landmarks": self.landmarks,
         }
         return {name: module for name, module in named.items() if module is not None}
 
