@@ -23,7 +23,7 @@ BYSTANDER = 6.0  # a face this many times smaller than the largest is not looked
 MIN_SCORE = 0.5
 CERTAIN = 0.8  # a score above which the photo is upright beyond doubt
 CLEARLY = 0.1  # by how much a turned photo must score better to be believed
-MIN_PRESENCE = 0.5  # of the mesh network's own verdict
+MIN_PRESENCE = 0.8  # of the mesh network's own verdict; true faces get 1.0, what merely looks like one about 0.5
 SAME = 0.3  # overlap from which two candidates are one face
 
 EYE_LEFT, EYE_RIGHT = (33, 133), (362, 263)  # eye corners in the mesh
