@@ -53,8 +53,8 @@ STILL_PX, FINE_PX = 256, 512
 def open_engine() -> Any:
     """Load the model; called in the worker's thread, where the import of torch disturbs nobody."""
     settings = Settings.load()
-    # Networks share the processor with the window and, without a graphics card, with OpenGL. By default OpenMP's threads
-    # spin while they wait for one another: on two busy cores that made a frame 4 to 20 times slower than asleep.
+    # Networks share the processor with the window and, without a graphics card, with OpenGL. By default the threads of
+    # OpenMP spin while they wait for one another: on two busy cores that made a frame 4 to 20 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     engine = importlib.import_module("core.engine").Engine
     return engine.open(settings.weights, settings.device, settings.threads or None)

@@ -145,6 +145,50 @@ def clip_matrix(camera: Camera, width: float, height: float, side: float) -> NDA
     return (fit @ camera.projection_matrix(NEAR, FAR) @ camera.view_matrix()).astype(np.float32)
 
 
+class _Buffers:
+    """One mesh on the graphics card."""
+
+    def __init__(self) -> None:
+        self._vertices, self._indices = (int(name) for name in GL.glGenBuffers(2))
+        self.count = 0
+
+    def fill(self, mesh: SurfaceMesh | None) -> None:
+        self.count = 0
+        if mesh is None:
+            return
+        vertices, indices = packed(mesh)
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
+        GL.glBufferData(GL.GL_ARRAY_BUFFER, vertices.nbytes, vertices, GL.GL_STATIC_DRAW)
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)
+        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
+        GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, indices.nbytes, indices, GL.GL_STATIC_DRAW)
+        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
+        self.count = len(indices)
+
+    def bind(self) -> None:
+        stride = VERTEX.itemsize
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
+        for place in range(3):
+            GL.glEnableVertexAttribArray(place)
+        GL.glVertexAttribPointer(0, 3, GL.GL_FLOAT, False, stride, ctypes.c_void_p(0))
+        GL.glVertexAttribPointer(1, 3, GL.GL_BYTE, True, stride, ctypes.c_void_p(12))
+        GL.glVertexAttribPointer(2, 3, GL.GL_UNSIGNED_BYTE, True, stride, ctypes.c_void_p(16))
+        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
+
+    def draw(self) -> None:
+        GL.glDrawElements(GL.GL_TRIANGLES, self.count, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
+
+    def unbind(self) -> None:
+        for place in range(3):
+            GL.glDisableVertexAttribArray(place)
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)
+        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
+
+    def release(self) -> None:
+        GL.glDeleteBuffers(2, [self._vertices, self._indices])
+        self.count = 0
+
+
 class MeshRenderer:
     """Draws one mesh on a backdrop with the current context.
 
@@ -171,8 +215,8 @@ class MeshRenderer:
             vertex, fragment = _SHADE + _MESH_VERTEX_LIT, _MESH_FRAGMENT_LIT
         self._mesh_program = _linked(header, vertex, fragment, ("a_position", "a_normal", "a_colour"))
         self._ground_program = _linked(header, _GROUND_VERTEX, _GROUND_FRAGMENT, ("a_corner",))
-        self._vertices, self._indices, self._corners = (int(name) for name in GL.glGenBuffers(3))
-        self._count = 0
+        self._corners = int(GL.glGenBuffers(1))
+        self._full, self._draft = _Buffers(), _Buffers()
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._corners)
         # One triangle that covers the view.
         corners = np.array([[-1, -1], [3, -1], [-1, 3]], dtype=np.float32)
@@ -184,21 +228,14 @@ class MeshRenderer:
         """Whether the wireframe is available: ES has no polygon mode."""
         return not self._embedded
 
-    def upload(self, vertices: NDArray[np.void], indices: NDArray[np.uint32]) -> None:
-        """Replace the mesh by what ``packed`` made."""
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
-        GL.glBufferData(GL.GL_ARRAY_BUFFER, vertices.nbytes, vertices, GL.GL_STATIC_DRAW)
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)
-        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
-        GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, indices.nbytes, indices, GL.GL_STATIC_DRAW)
-        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
-        self._count = len(indices)
+    def upload(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> None:
+        """Replace the mesh, and the coarser one that may stand in for it while a hand moves."""
+        self._full.fill(mesh)
+        self._draft.fill(draft)
 
-    def clear(self) -> None:
-        """Draw the backdrop only."""
-        self._count = 0
-
-    def draw(self, camera: Camera, width: int, height: int, side: float, look: MeshLook) -> None:
+    def draw(
+        self, camera: Camera, width: int, height: int, side: float, look: MeshLook, *, hurried: bool = False
+    ) -> None:
         """Draw backdrop and mesh into the bound framebuffer.
 
         Args:
@@ -207,13 +244,15 @@ class MeshRenderer:
             height: of the viewport.
             side: of the square picture in device pixels, as in ``clip_matrix``.
             look: how.
+            hurried: draw the coarser mesh if there is one.
         """
+        buffers = self._draft if hurried and self._draft.count else self._full
         GL.glViewport(0, 0, width, height)
         GL.glDisable(GL.GL_BLEND)
         GL.glDepthMask(True)
         GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
         self._draw_ground(width, height)
-        if self._count == 0:
+        if buffers.count == 0:
             return
         GL.glUseProgram(self._mesh_program)
         matrix = clip_matrix(camera, width, height, side)
@@ -226,33 +265,34 @@ class MeshRenderer:
         GL.glDepthFunc(GL.GL_LEQUAL)
         GL.glEnable(GL.GL_CULL_FACE)
         GL.glCullFace(GL.GL_BACK)
-        self._bind()
+        buffers.bind()
         edges = look.wireframe and self.can_draw_edges
         if edges:
             GL.glEnable(GL.GL_POLYGON_OFFSET_FILL)
             GL.glPolygonOffset(1.0, 1.0)
         GL.glUniform1f(self._place("u_mode"), 1.0 if look.normals else 0.0)
-        self._draw_triangles()
+        buffers.draw()
         if edges:
             GL.glDisable(GL.GL_POLYGON_OFFSET_FILL)
             GL.glUniform1f(self._place("u_mode"), 2.0)
             GL.glEnable(GL.GL_BLEND)
             GL.glBlendFunc(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA)
             GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_LINE)
-            self._draw_triangles()
+            buffers.draw()
             GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_FILL)
             GL.glDisable(GL.GL_BLEND)
-        self._unbind()
+        buffers.unbind()
         GL.glDisable(GL.GL_CULL_FACE)
         GL.glDisable(GL.GL_DEPTH_TEST)
         GL.glUseProgram(0)
 
     def release(self) -> None:
         """Give buffers and programs back."""
-        GL.glDeleteBuffers(3, [self._vertices, self._indices, self._corners])
+        GL.glDeleteBuffers(1, [self._corners])
+        self._full.release()
+        self._draft.release()
         GL.glDeleteProgram(self._mesh_program)
         GL.glDeleteProgram(self._ground_program)
-        self._count = 0
 
     def _draw_ground(self, width: int, height: int) -> None:
         centre, edge = self._ground_colours
@@ -273,25 +313,6 @@ class MeshRenderer:
 
     def _place(self, name: str) -> int:
         return int(GL.glGetUniformLocation(self._mesh_program, name))
-
-    def _bind(self) -> None:
-        stride = VERTEX.itemsize
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
-        for place in range(3):
-            GL.glEnableVertexAttribArray(place)
-        GL.glVertexAttribPointer(0, 3, GL.GL_FLOAT, False, stride, ctypes.c_void_p(0))
-        GL.glVertexAttribPointer(1, 3, GL.GL_BYTE, True, stride, ctypes.c_void_p(12))
-        GL.glVertexAttribPointer(2, 3, GL.GL_UNSIGNED_BYTE, True, stride, ctypes.c_void_p(16))
-        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
-
-    def _unbind(self) -> None:
-        for place in range(3):
-            GL.glDisableVertexAttribArray(place)
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)
-        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
-
-    def _draw_triangles(self) -> None:
-        GL.glDrawElements(GL.GL_TRIANGLES, self._count, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
 
 
 def _linked(header: str, vertex: str, fragment: str, attributes: tuple[str, ...]) -> int:

@@ -18,7 +18,7 @@ import pytest
 
 # Before Qt starts. A test that needs a real display starts a process of its own (marker xvfb).
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-# Before torch starts. OpenMP's threads spin while they wait for one another, which on a busy machine is most of the time.
+# Before torch starts. Its threads spin while they wait for one another, which on a busy machine is most of the time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 THREAD_GRACE = 2.0

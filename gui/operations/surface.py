@@ -1,6 +1,6 @@
 """Keeps the mesh up to date without getting in the way.
 
-It goes stale with an edit and is rebuilt when the hand rests.
+It goes stale with an edit and is rebuilt when the hand rests, coarse first.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 IDLE_MS = 700
 """Rest of the hand after which the mesh is rebuilt."""
 COARSE, FINE = 64, 128
-"""Grid points a side: the first mesh of a photo comes fast, then the one to look at."""
+"""Grid points a side: a first mesh comes fast, then the one to look at, for which the first stands in while turned."""
 
 
 class SurfaceOperations(QObject):
@@ -35,8 +35,8 @@ class SurfaceOperations(QObject):
         parent: the owner.
     """
 
-    mesh_built = Signal(object)
-    """A SurfaceMesh, or None when there is none to show."""
+    mesh_built = Signal(object, object)
+    """A SurfaceMesh, or None when there is none to show, and a coarser one of the same head or None."""
     stale_changed = Signal(bool)
     """Whether the mesh shown is of an older edit."""
     progressed = Signal(float)
@@ -51,10 +51,12 @@ class SurfaceOperations(QObject):
         self._job: Job | None = None
         self._stale = False
         self._mesh: SurfaceMesh | None = None
+        self._draft: SurfaceMesh | None = None
         self._idle = QTimer(self)
         self._idle.setSingleShot(True)
         self._idle.setInterval(IDLE_MS)
-        self._idle.timeout.connect(self._rebuild_fine)
+        self._idle.timeout.connect(self._rebuild_next)
+        self._next = COARSE
 
     @property
     def mesh(self) -> SurfaceMesh | None:
@@ -77,6 +79,7 @@ class SurfaceOperations(QObject):
         elif changes & Changes.EDIT:
             self._give_up()
             self._set_stale(stale=True)
+            self._next = COARSE
             self._idle.start()
 
     def on_job_reported(self, job: Job, fraction: float, stage: str) -> None:
@@ -95,8 +98,8 @@ class SurfaceOperations(QObject):
             self._job = None
             self.progressed.emit(1.0)
 
-    def _rebuild_fine(self) -> None:
-        self._rebuild(FINE)
+    def _rebuild_next(self) -> None:
+        self._rebuild(self._next)
 
     def _rebuild(self, resolution: int) -> None:
         inversion, edit = self._session.inversion, self._session.edit
@@ -115,9 +118,11 @@ class SurfaceOperations(QObject):
         self._job = None
         self.progressed.emit(1.0)
         self._set_stale(stale=False)
-        self._show(mesh)
-        if resolution < FINE:
+        if resolution == COARSE:
+            self._draft = mesh
+            self._next = FINE
             self._idle.start()
+        self._show(mesh)
 
     def _on_failed(self, error: CameoError) -> None:
         if isinstance(error, Cancelled):
@@ -128,7 +133,7 @@ class SurfaceOperations(QObject):
 
     def _show(self, mesh: SurfaceMesh | None) -> None:
         self._mesh = mesh
-        self.mesh_built.emit(mesh)
+        self.mesh_built.emit(mesh, self._draft if mesh is not None else None)
 
     def _set_stale(self, *, stale: bool) -> None:
         if stale != self._stale:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QWidget
 from core.camera import Camera
 from core.surface import SurfaceMesh
 from gui import theme
-from gui.mesh_renderer import MeshLook, MeshRenderer, packed
+from gui.mesh_renderer import MeshLook, MeshRenderer
 from gui.view_state import DEFAULT_ZOOM, picture_side
 from gui.widgets.orbit_drag import OrbitDrag
 
@@ -80,7 +80,8 @@ class MeshView(QOpenGLWidget):
         self._facts = facts
         self._renderer: MeshRenderer | None = None
         self._mesh: SurfaceMesh | None = None
-        self._uploaded: SurfaceMesh | None = None
+        self._draft: SurfaceMesh | None = None
+        self._is_uploaded = True
         self._camera = Camera()
         self._zoom = DEFAULT_ZOOM
         self._look = MeshLook()
@@ -91,6 +92,7 @@ class MeshView(QOpenGLWidget):
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._draw_smoothly)
         self._smoothing = False
+        self._hand_moves = False
         self.drag = OrbitDrag(self)
         self.setMinimumSize(120, 120)
         self.setAccessibleName("Mesh of the head")
@@ -114,15 +116,23 @@ class MeshView(QOpenGLWidget):
         """Room for a face."""
         return QSize(420, 420)
 
-    def set_mesh(self, mesh: SurfaceMesh | None) -> None:
-        """Show another mesh, or none; it is uploaded with the next picture."""
+    def set_mesh(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> None:
+        """Show another mesh, or none; it is uploaded with the next picture.
+
+        Args:
+            mesh: what to show.
+            draft: the same head in fewer triangles, for a software rasteriser while a hand moves.
+        """
         self._mesh = mesh
+        self._draft = draft if self._facts.software else None
+        self._is_uploaded = False
         self.update()
 
     def set_camera(self, camera: Camera) -> None:
         """See it from another camera."""
         if camera != self._camera:
             self._camera = camera
+            self._hand_moves = True
             self.update()
 
     def set_zoom(self, zoom: float) -> None:
@@ -152,7 +162,7 @@ class MeshView(QOpenGLWidget):
             embedded=self._facts.embedded,
             light_per_vertex=self._facts.software,
         )
-        self._uploaded = None
+        self._is_uploaded = False
         # The context dies with the window; buffers have to go while it is still there.
         self.context().aboutToBeDestroyed.connect(self._release)
 
@@ -160,18 +170,16 @@ class MeshView(QOpenGLWidget):
         """Upload if needed, draw."""
         if self._renderer is None:
             return
-        if self._mesh is not self._uploaded:
-            if self._mesh is None:
-                self._renderer.clear()
-            else:
-                self._renderer.upload(*packed(self._mesh))
-            self._uploaded = self._mesh
+        if not self._is_uploaded:
+            self._renderer.upload(self._mesh, self._draft)
+            self._is_uploaded = True
         ratio = self.devicePixelRatioF()
         width, height = round(self.width() * ratio), round(self.height() * ratio)
         side = picture_side(width, height, self._zoom)
         target = self._smooth_target(width, height) if self._smoothing else None
         if target is None:
-            self._renderer.draw(self._camera, width, height, side, self._look)
+            hurried = self._hand_moves and not self._smoothing
+            self._renderer.draw(self._camera, width, height, side, self._look, hurried=hurried)
             if self._facts.software and self._mesh is not None and not self._smoothing:
                 self._rest.start()
         else:
@@ -186,6 +194,7 @@ class MeshView(QOpenGLWidget):
         self._smoothing = False
 
     def _draw_smoothly(self) -> None:
+        self._hand_moves = False
         self._smoothing = True
         self.update()
 

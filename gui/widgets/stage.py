@@ -76,10 +76,10 @@ class Stage(QSplitter):
             f"{frame.request.size} px · {frame.milliseconds:.0f} ms" if frame is not None else ""
         )
 
-    def show_mesh(self, mesh: SurfaceMesh | None) -> None:
-        """Show a mesh and how large it is."""
+    def show_mesh(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> None:
+        """Show a mesh and how large it is; a draft may stand in for it while a hand moves."""
         if self.mesh_view is not None:
-            self.mesh_view.set_mesh(mesh)
+            self.mesh_view.set_mesh(mesh, draft)
         self.mesh_pane.figures.setText(f"{len(mesh.faces):,} triangles" if mesh is not None else "")
 
     def set_photo(self, photo: QImage | None) -> None:

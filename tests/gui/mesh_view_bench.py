@@ -17,7 +17,6 @@ from PySide6.QtWidgets import QApplication
 from core.camera import Camera
 from core.edit import LatentEdit
 from gui import theme
-from gui.mesh_renderer import packed
 from gui.widgets.mesh_view import MeshView, opengl_facts
 from tests.gui.fake_engine import bust_mesh
 
@@ -77,7 +76,7 @@ def main() -> int:
     uploads = []
     for _ in range(UPLOADS):
         started = time.perf_counter()
-        view.renderer.upload(*packed(mesh))
+        view.renderer.upload(mesh)
         GL.glFinish()
         uploads.append(1000 * (time.perf_counter() - started))
     view.doneCurrent()
