@@ -17,6 +17,7 @@ from gui.engine_worker import EngineWorker
 from gui.session_model import SessionModel
 from gui.view_state import ViewState
 from gui.widgets.banner import Message
+from gui.widgets.photo_panel import doubts_of
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class PhotoOperations(QObject):
         self._view.set_home(inversion.camera)
         self._session.replace(photo, inversion)
         self.pending_changed.emit(None)
-        self._say_doubts(inversion)
+        self._say_doubts(inversion, face)
         if inversion.aligned.faces_found > 1:
             self._detection = self._worker.submit(
                 "Finding all faces",
@@ -124,14 +125,14 @@ class PhotoOperations(QObject):
         else:
             self.faces_found.emit((), face)
 
-    def _say_doubts(self, inversion: Any) -> None:
-        doubts = list(inversion.warnings)
-        if not doubts:
-            return
-        if inversion.aligned.faces_found > 1:
-            doubts.append("Click another face in the photo to use it.")
-        first, stop, more = doubts[0].partition(". ")
-        self.said.emit(Message("warning", first + stop.strip(), " ".join([more, *doubts[1:]]).strip()))
+    def _say_doubts(self, inversion: Any, face: int) -> None:
+        doubts, faces = doubts_of(inversion), inversion.aligned.faces_found
+        choice = "Click another face in the photo to use it." if faces > 1 else ""
+        if doubts:
+            first, stop, more = doubts[0].partition(". ")
+            self.said.emit(Message("warning", first + stop.strip(), " ".join([more, *doubts[1:], choice]).strip()))
+        elif faces > 1:
+            self.said.emit(Message("notice", f"The photo shows {faces} faces; face {face + 1} is used.", choice))
 
     def _on_detected(self, photo: Photo, face: int, faces: tuple[Any, ...]) -> None:
         self._detection = None

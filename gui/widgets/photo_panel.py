@@ -176,6 +176,12 @@ class CropView(QWidget):
         painter.end()
 
 
+def doubts_of(inversion: Any) -> tuple[str, ...]:
+    """What is doubtful about a head. How many faces there are is no doubt here: the window shows and numbers them."""
+    several = f"The photo shows {inversion.aligned.faces_found} faces"
+    return tuple(text for text in inversion.warnings if not text.startswith(several))
+
+
 class PhotoPanel(QFrame):
     """Left panel: the photo beside the reconstruction.
 
@@ -252,7 +258,7 @@ class PhotoPanel(QFrame):
         self.faces.setText("")
         self.faces.hide()
         self._show_likeness(inversion.metrics)
-        self._show_notes(tuple(inversion.warnings))
+        self._show_notes(doubts_of(inversion))
 
     def set_faces(self, faces: tuple[Any, ...], chosen: int) -> None:
         """Frame the faces that were found.

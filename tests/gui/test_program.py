@@ -260,6 +260,7 @@ def test_another_face_of_the_photo_can_be_chosen(
     open_photo()
     panel = cameo.window.photo_panel
     qtbot.waitUntil(lambda: "3 faces" in panel.faces.text(), timeout=WAIT)
+    assert "face 1 is used" in cameo.window.banner.text
     first = cameo.session.inversion
     QTest.mouseClick(panel.canvas, LEFT, pos=panel.canvas.face_rectangle(1).center().toPoint())
     qtbot.waitUntil(lambda: cameo.session.inversion is not first, timeout=WAIT)
