@@ -50,9 +50,8 @@ STILL_PX, FINE_PX = 256, 512
 """Sides of the picture at rest and after a longer rest: the decoder's size, and about what a view has on the screen."""
 
 
-def open_engine() -> Any:
+def open_engine(settings: Settings) -> Any:
     """Load the model; called in the worker's thread, where the import of torch disturbs nobody."""
-    settings = Settings.load()
     # Networks share the processor with the window and, without a graphics card, with OpenGL. By default the threads of
     # OpenMP spin while they wait for one another: on two busy cores that made a frame 4 to 20 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -64,26 +63,34 @@ class Cameo(QObject):
     """The running program: models, worker, operations and window.
 
     Args:
-        engine_factory: makes the engine, in the worker's thread.
+        engine_factory: makes the engine, in the worker's thread; the one of the settings by default.
         opengl: what the machine's OpenGL is, None without.
         sample: path of the sample portrait.
+        settings: which model on which device, and defaults of exports.
     """
 
     def __init__(
-        self, engine_factory: Callable[[], Any] = open_engine, opengl: OpenGLFacts | None = None, sample: Path = SAMPLE
+        self,
+        engine_factory: Callable[[], Any] | None = None,
+        opengl: OpenGLFacts | None = None,
+        sample: Path = SAMPLE,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__()
+        settings = settings or Settings()
         self._sample = sample
         self.session = SessionModel(self)
         self.view = ViewState(self)
-        self.worker = EngineWorker(engine_factory, self)
+        self.worker = EngineWorker(engine_factory or partial(open_engine, settings), self)
         self.photos = PhotoOperations(self.session, self.view, self.worker, self)
         self.edits = EditOperations(self.session)
         self.live = LiveView(self.session, self.view, self.worker, FrameScheduler(STILL_PX, FINE_PX), parent=self)
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
         self.window = MainWindow(self.session, self.view, opengl, sample)
-        self.dialogs = Dialogs(self.window, self.session, self.live, self.photos, self.exports, all_keys(), self)
+        self.dialogs = Dialogs(
+            self.window, self.session, self.live, self.photos, self.exports, all_keys(), settings, self
+        )
         self._connect_worker()
         self._connect_models()
         self._connect_widgets()
@@ -309,6 +316,14 @@ def _without_arguments(function: Callable[[], object]) -> Callable[..., None]:
     return call
 
 
+def _settings() -> tuple[Settings, CameoError | None]:
+    """The person's settings; with a file that cannot be read the defaults, and what is wrong with it."""
+    try:
+        return Settings.load(), None
+    except CameoError as error:
+        return Settings(), error
+
+
 def install_excepthook(cameo: Cameo) -> None:
     """An error nobody foresaw is logged and shown; the window stays open, so that work can be saved."""
 
@@ -334,10 +349,13 @@ def main(arguments: list[str]) -> int:
     QCoreApplication.setApplicationName("Cameo")
     application = QApplication(arguments)
     theme.apply(application)
-    cameo = Cameo(opengl=opengl_facts())
+    settings, trouble = _settings()
+    cameo = Cameo(opengl=opengl_facts(), settings=settings)
     install_excepthook(cameo)
     named = application.arguments()[1:]
     cameo.start(Path(named[0]) if named else None)
+    if trouble is not None:
+        cameo.dialogs.said.emit(Message("warning", trouble.message, trouble.hint))
     code = application.exec()
     cameo.stop()
     return code

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, QSettings, QStandardPaths, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from core.settings import Settings
 from gui.engine_worker import EngineFacts
 from gui.operations.export import ExportOperations
 from gui.operations.live import LiveView
@@ -33,6 +34,7 @@ class Dialogs(QObject):
         photos: opens photos.
         exports: writes files.
         keys: (shortcut, what it does), for the list of keys.
+        settings: defaults of exports.
         parent: the owner.
     """
 
@@ -47,6 +49,7 @@ class Dialogs(QObject):
         photos: PhotoOperations,
         exports: ExportOperations,
         keys: tuple[tuple[str, str], ...],
+        settings: Settings,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -56,6 +59,7 @@ class Dialogs(QObject):
         self._photos = photos
         self._exports = exports
         self._keys = keys
+        self._settings = settings
         self._facts: EngineFacts | None = None
 
     def on_engine_opened(self, facts: EngineFacts) -> None:
@@ -99,7 +103,9 @@ class Dialogs(QObject):
         stem = photo.path.stem if photo is not None and photo.path is not None else "head"
         folder = Path(str(QSettings().value("export_folder", _place("DocumentsLocation"))))
         folder = folder if folder.is_dir() else Path.home()
-        return ExportDialog(kind, folder, stem, self._session.edit, self._window)
+        dialog = ExportDialog(kind, folder, stem, self._session.edit, self._window)
+        dialog.prefer(self._settings)
+        return dialog
 
     def _export(self, kind: str) -> None:
         request = self._live.current_request()

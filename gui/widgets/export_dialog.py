@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.edit import LatentEdit
+from core.settings import Settings
 from gui import theme
 
 FORMATS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -133,6 +134,16 @@ class ExportDialog(QDialog):
         """Choose a format of the open page."""
         box = self._suffixes[self.kind]
         box.setCurrentIndex(box.findData(suffix))
+
+    def prefer(self, settings: Settings) -> None:
+        """Start from the person's settings."""
+        for kind, suffix in (("mesh", settings.mesh_format), ("turntable", settings.turntable_format)):
+            box = self._suffixes[kind]
+            box.setCurrentIndex(max(0, box.findData(suffix)))
+        nearest = min(range(len(RESOLUTIONS)), key=lambda n: abs(RESOLUTIONS[n][0] - settings.mesh_resolution))
+        self.resolution.setCurrentIndex(nearest)
+        self.frames.setValue(settings.turntable_frames)
+        self._suggest()
 
     def _build(self, edit: LatentEdit) -> None:
         segments = QFrame()

@@ -15,6 +15,7 @@ from core.edit import ATTRIBUTES, LatentEdit
 from core.frame import Frame, RenderRequest
 from core.job import Job
 from core.photo import Photo
+from core.settings import Settings
 from gui.session_model import SessionModel
 from gui.view_state import ViewState
 from gui.widgets.attribute_panel import AttributePanel
@@ -448,3 +449,12 @@ def test_replacing_a_file_is_announced(dialog: ExportDialog, tmp_path: Path) -> 
     dialog.destination.setText(str(tmp_path / "old.glb"))
     assert "replaced" in dialog.note.text()
     assert dialog.export_button.isEnabled()
+
+
+def test_the_dialog_starts_from_the_settings(dialog: ExportDialog, tmp_path: Path) -> None:
+    dialog.prefer(Settings(mesh_format="ply", mesh_resolution=200, turntable_format="gif", turntable_frames=24))
+    assert dialog.spec().path == tmp_path / "ada.ply"
+    assert dialog.spec().mesh_resolution == 192
+    dialog.choose_kind("turntable")
+    assert dialog.spec().path == tmp_path / "ada.gif"
+    assert dialog.spec().frames == 24
