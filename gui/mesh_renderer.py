@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from OpenGL import GL
 
+# The raw functions: PyOpenGL's wrappers of these two ask for the context by GLX, while Qt may have made it by EGL.
+from OpenGL.raw.GL.VERSION.GL_1_1 import glDrawElements
+from OpenGL.raw.GL.VERSION.GL_2_0 import glVertexAttribPointer
+
 from core.camera import Camera
 from core.surface import SurfaceMesh
 
@@ -170,13 +174,13 @@ class _Buffers:
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
         for place in range(3):
             GL.glEnableVertexAttribArray(place)
-        GL.glVertexAttribPointer(0, 3, GL.GL_FLOAT, False, stride, ctypes.c_void_p(0))
-        GL.glVertexAttribPointer(1, 3, GL.GL_BYTE, True, stride, ctypes.c_void_p(12))
-        GL.glVertexAttribPointer(2, 3, GL.GL_UNSIGNED_BYTE, True, stride, ctypes.c_void_p(16))
+        glVertexAttribPointer(0, 3, GL.GL_FLOAT, False, stride, ctypes.c_void_p(0))
+        glVertexAttribPointer(1, 3, GL.GL_BYTE, True, stride, ctypes.c_void_p(12))
+        glVertexAttribPointer(2, 3, GL.GL_UNSIGNED_BYTE, True, stride, ctypes.c_void_p(16))
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
 
     def draw(self) -> None:
-        GL.glDrawElements(GL.GL_TRIANGLES, self.count, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
+        glDrawElements(GL.GL_TRIANGLES, self.count, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
 
     def unbind(self) -> None:
         for place in range(3):
@@ -305,7 +309,7 @@ class MeshRenderer:
         GL.glUniform2f(aspect, 0.5 * width / radius, 0.5 * height / radius)
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._corners)
         GL.glEnableVertexAttribArray(0)
-        GL.glVertexAttribPointer(0, 2, GL.GL_FLOAT, False, 0, ctypes.c_void_p(0))
+        glVertexAttribPointer(0, 2, GL.GL_FLOAT, False, 0, ctypes.c_void_p(0))
         GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
         GL.glDisableVertexAttribArray(0)
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)

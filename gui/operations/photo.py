@@ -21,7 +21,7 @@ from gui.widgets.photo_panel import doubts_of
 
 logger = logging.getLogger(__name__)
 
-WARMING = "Getting ready"
+WARMING = "Loading the model"
 
 
 class PhotoOperations(QObject):
