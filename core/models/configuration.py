@@ -177,6 +177,8 @@ class ModelConfig:
     aligner: AlignerConfig = AlignerConfig()
     fusion: bool = True
     quiet_fusion: bool = False
+    tied_geometry: bool = False  # E0's geometry rows are averaged into one: the geometry stays one of the generator's own
+    shared_geometry: bool = False  # one latent for all geometry rows: E0's rows are averaged
 
     @property
     def renderer_rows(self) -> int:
@@ -258,6 +260,7 @@ CAMEO_256 = ModelConfig(
     LocalConfig(stem=8, entry=32, middle=32, channels=64, stacks=1, groups=8, leftovers=False, quiet_modulation=True),
     AlignerConfig(channels=(8, 16, 24, 32), out_channels=5, plain_head=True),
     quiet_fusion=True,
+    shared_geometry=True,
 )
 
 _TOY_HEADS = _pyramid_heads(2, 4, 8, 8, 8, 8)
@@ -296,4 +299,5 @@ TOY = ModelConfig(
     LocalConfig(stem=4, entry=8, middle=8, channels=8, stacks=1, groups=2, leftovers=False, quiet_modulation=True),
     AlignerConfig(channels=(4, 8, 8, 8), units=1, out_channels=5, plain_head=True),
     quiet_fusion=True,
+    shared_geometry=True,
 )

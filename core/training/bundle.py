@@ -1,0 +1,82 @@
+"""A run folder becomes weights: averaged networks, latent statistics, directions, in one safetensors file with its entry."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+
+from core.camera import CameraLimits
+from core.models.bundle import write_networks
+from core.models.configuration import CAMEO_256, ModelConfig
+from core.models.encoder import Encoder
+from core.models.generator import Generator
+from core.models.landmarks import LandmarkRegressor
+from core.models.networks import Networks
+from core.training.directions import STEPS, find_directions
+from core.training.encoder_task import latent_statistics
+from core.training.hybrid_task import Parts
+from core.training.stages import landmark_indices
+from core.training.trainer import load_averaged
+from core.weights import InputContract, Registry
+
+logger = logging.getLogger(__name__)
+
+LICENCE = "Apache-2.0"
+ORIGIN = "Cameo: trained from nothing by core.training on core.world and public-domain portraits; see docs/model-card.md"
+LIMITS = CameraLimits(1.25, -0.5, 0.5)
+"""Cameras that the decoder met in training."""
+
+
+def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000) -> Networks:
+    """The networks of a run folder, with whatever stages it holds (field and encoder at least)."""
+    generator, encoder = Generator(model.generator), Encoder(model.encoder)
+    load_averaged(run / "field.pt", {"generator": generator})
+    load_averaged(run / "encoder.pt", {"encoder": encoder})
+    parts = None
+    for stage in ("decoder", "hybrid"):
+        if (run / f"{stage}.pt").exists():
+            load_averaged(run / f"{stage}.pt", {"decoder": generator.decoder})
+    if (run / "hybrid.pt").exists():
+        parts = Parts.build(model)
+        load_averaged(run / "hybrid.pt", {"parts": parts})
+    generator.requires_grad_(False).eval()
+    indices = landmark_indices(landmarks)
+    regressor = LandmarkRegressor(model.generator.field.style_dim, len(indices))
+    regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
+    statistics = latent_statistics(generator)
+    rows = model.generator.field.rows
+    return Networks(
+        model,
+        generator,
+        encoder,
+        statistics.w_mean.expand(rows, -1).clone(),
+        statistics.s_mean.clone(),
+        statistics.w_std[None].clone(),
+        statistics.s_std.clone(),
+        None if parts is None else parts.local,
+        None if parts is None else parts.modulation,
+        None if parts is None else parts.fusion,
+        None if parts is None else parts.aligner,
+        {name: found.direction for name, found in find_directions(generator, samples).items()},
+        regressor,
+        torch.tensor(indices),
+    )
+
+
+def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
+    """Writes the weights below a weights folder and enters them in its manifest; returns the file."""
+    path = folder / name / "model.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_networks(networks, path)
+    Registry(folder).add(
+        name,
+        {"model": path.relative_to(folder)},
+        purpose="head",
+        licence=LICENCE,
+        origin=ORIGIN,
+        contract=InputContract(networks.config.encoder.size, LIMITS, tuple(STEPS)),
+    )
+    logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
+    return path

@@ -1,0 +1,326 @@
+"""Stage E0: the photo encoder, by 3D supervision on generated heads (E3DGE Eq. 4-6) and landmarks on real portraits.
+
+The world's renders stand for the generator's samples: the same code z made picture, surface points, normals and latent w, so
+every quantity of the papers' loss is known. Real portraits take part through 2D landmarks and silhouettes only, since free
+photometric training was measured to collapse the geometry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.models.encoder import Encoder
+from core.models.generator import Generator
+from core.models.guided import surface_samples, trace_surface
+from core.models.landmarks import LandmarkRegressor
+from core.training import augmentation
+from core.training.data import DEPTH_SIZE, RealPortraits, WorldHeads, encoder_input, shrink
+from core.training.field_task import render_picture, render_samples, shade
+from core.training.losses import PerceptualDistance, masked_mean
+from core.training.views import crop, ffhq_framing, frame_points, pixel_grid, project, rays
+
+HALF_FOV = 0.10471975511965977
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderTaskConfig:
+    """Batch sizes and loss weights of the encoder stage."""
+
+    pictures: int = 64
+    portraits: int = 16
+    """Real portraits a step, once they take part."""
+    portraits_from: float = 0.3
+    points: int = 384
+    normal_points: int = 96
+    rendered: int = 6
+    """Pictures a step whose reconstruction is rendered (L_rec at the thumb)."""
+    rendered_from: float = 0.5
+    farthest_yaw: float = 1.1
+    code: float = 1.0
+    decoder_code: float = 0.5
+    pose: float = 6.0
+    framing: float = 6.0
+    surface: float = 40.0
+    off_surface: float = 20.0
+    normal: float = 0.3
+    colour: float = 1.5
+    landmarks: float = 60.0
+    portrait_landmarks: float = 15.0
+    portrait_silhouette: float = 0.15
+    prior: float = 0.02
+    thumb: float = 2.0
+    perceptual: float = 0.8
+    silhouette_beta: float = 0.004
+    """World units over which a silhouette fades."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Latents:
+    """Statistics of the generator's latents: means and standard deviation.
+
+    Shape:
+        w_mean, w_std: (style_dim,). s_mean: (rows_d, decoder_style_dim). s_std: same.
+    """
+
+    w_mean: Tensor
+    w_std: Tensor
+    s_mean: Tensor
+    s_std: Tensor
+
+
+@torch.no_grad()
+def latent_statistics(generator: Generator, count: int = 20000, seed: int = 0) -> Latents:
+    """Means and deviations over ``count`` seeded z."""
+    device = next(generator.parameters()).device
+    z = torch.randn(count, 256, generator=torch.Generator().manual_seed(seed)).to(device)
+    w = generator.mapping(z)
+    s = generator.decoder_styles(w)
+    return Latents(w.mean(0), w.std(0) + 1e-3, s.mean(0), s.std(0) + 1e-3)
+
+
+def fit_landmarks(generator: Generator, data: WorldHeads, steps: int = 3000, batch: int = 512) -> LandmarkRegressor:
+    """Fits the landmark network on the world's exact landmarks (both states of every head)."""
+    device = data.z.device
+    latents = latent_statistics(generator)
+    regressor = LandmarkRegressor(len(latents.w_mean), data.landmarks.shape[1]).to(device)
+    regressor.mean.copy_(data.landmarks.mean(0))
+    regressor.w_mean.copy_(latents.w_mean)
+    regressor.w_std.copy_(latents.w_std)
+    optimiser = torch.optim.Adam(regressor.parameters(), 1e-3)
+    held_out = max(1, len(data) // 50)
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * (1 - step / steps) + 1e-6
+        index = torch.randint(held_out, len(data), (batch,), device=device)
+        edited = torch.rand(batch, 1, device=device) < 0.5
+        z = torch.where(edited, data.z_edit[index], data.z[index])
+        truth = torch.where(edited[..., None], data.landmarks_edit[index], data.landmarks[index])
+        with torch.no_grad():
+            w = generator.mapping(z)
+            w = w + torch.randn_like(w) * latents.w_std * 0.1
+        loss = (regressor(w) - truth).abs().mean() * 100
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    return regressor.requires_grad_(False).eval()
+
+
+class EncoderTask:
+    """Losses of E0's stage; the generator stays frozen."""
+
+    name = "encoder"
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoder: Encoder,
+        regressor: LandmarkRegressor,
+        data: WorldHeads,
+        portraits: RealPortraits | None,
+        config: EncoderTaskConfig,
+        *,
+        landmark_indices: list[int],
+        perceptual: PerceptualDistance | None,
+        compiled: bool,
+    ) -> None:
+        self.generator = generator.requires_grad_(False).eval()
+        self.encoder, self.regressor = encoder, regressor
+        self.modules: dict[str, nn.Module] = {"encoder": encoder}
+        self.data, self.portraits, self.config = data, portraits, config
+        self.device = data.z.device
+        self.latents = latent_statistics(generator)
+        self.perceptual = perceptual
+        self.landmark_indices = torch.tensor(landmark_indices, device=self.device)
+        where = {index: i for i, index in enumerate(landmark_indices)}
+        self.eye_corners = [[where[33], where[133]], [where[362], where[263]]]
+        self.mouth_corners = [where[61], where[291]]
+        self._sdf = torch.compile(generator.field.sdf) if compiled else generator.field.sdf
+        self._gradient = (
+            torch.compile(generator.field.sdf_with_gradient) if compiled else generator.field.sdf_with_gradient
+        )
+        self.rows = generator.styles(self.latents.w_mean[None]).shape[1]
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
+        """All of E0."""
+        return [{"params": list(self.encoder.parameters()), "lr": learning_rate}]
+
+    def framing_of(self, landmarks: Tensor) -> Tensor:
+        """FFHQ framing (N, 4) of canonical unit landmarks (N, L, 2)."""
+        eyes = torch.stack([landmarks[:, pair].mean(1) for pair in self.eye_corners], 1)
+        return ffhq_framing(eyes, landmarks[:, self.mouth_corners])
+
+    def encode(self, picture: Tensor, encoder: nn.Module | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents w (N, rows, 256), decoder styles and pose (N, 6) of premultiplied pictures."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            out = (encoder or self.encoder)(encoder_input(picture).contiguous(memory_format=torch.channels_last))
+        styles = out.styles.float() * self.latents.w_std + self.latents.w_mean
+        decoder_styles = out.decoder_styles.float() * self.latents.s_std + self.latents.s_mean
+        return styles, decoder_styles, out.pose.float()
+
+    def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """One batch of renders, joined by real portraits after ``portraits_from``."""
+        c, data = self.config, self.data
+        n = c.pictures
+        head = torch.randint(len(data), (n,), device=self.device)
+        side = torch.rand(n, device=self.device) < 0.4
+        edited = torch.rand(n, device=self.device) < 0.4
+        side &= data.camera[head, 1, 0].abs() < c.farthest_yaw
+        view = side.long() + 3 * edited.long()
+        camera = data.camera[head, view]
+        points3d = data.points3d(head, view)
+        uv, _ = project(camera, points3d)
+        unit = (uv + 1) / 2
+        framing = self.framing_of(unit + torch.randn_like(unit) * 0.003)
+        framing = framing + augmentation.jittered_framing(n, self.device, 0.3)
+        near = torch.rand(n, 1, device=self.device) < 0.5
+        framing = torch.where(near, augmentation.jittered_framing(n, self.device), framing)
+        picture = crop(data.picture(head, view), framing)
+        picture = augmentation.torn_matte(augmentation.photographic(picture))
+        with_portraits = self.portraits is not None and progress > c.portraits_from
+        if with_portraits:
+            real, real_points = self._portrait_batch()
+            picture = torch.cat([picture, real])
+        styles, decoder_styles, pose = self.encode(picture)
+        w = self.generator.mapping(data.code(head, view))
+        truth, s_truth = self.generator.styles(w), self.generator.decoder_styles(w)
+        lat = self.latents
+        parts = {
+            "code": F.smooth_l1_loss((styles[:n] - lat.w_mean) / lat.w_std, (truth - lat.w_mean) / lat.w_std),
+            "s_code": F.smooth_l1_loss(
+                (decoder_styles[:n] - lat.s_mean) / lat.s_std, (s_truth - lat.s_mean) / lat.s_std
+            ),
+            "pose": (pose[:n, :2] - camera[:, :2]).abs().mean(),
+            "framing": (pose[:n, 2:] - framing).abs().mean(),
+        }
+        parts |= self._geometry(head, view, styles[:n], truth)
+        own = self.regressor(styles[:n, :-1].mean(1))
+        parts["landmarks"] = (own - points3d).abs().mean()
+        if progress > c.rendered_from and c.rendered:
+            parts |= self._reconstruction(head, view, styles)
+        if with_portraits:
+            parts |= self._portrait_losses(real, real_points, styles[n:], pose[n:])
+        weights = {
+            "code": c.code, "s_code": c.decoder_code, "pose": c.pose, "framing": c.framing, "surface": c.surface,
+            "off": c.off_surface, "normal": c.normal, "colour": c.colour, "landmarks": c.landmarks,
+            "thumb": c.thumb, "perceptual": c.perceptual, "real_landmarks": c.portrait_landmarks,
+            "real_silhouette": c.portrait_silhouette, "prior": c.prior,
+        }  # fmt: skip
+        return sum(weights[name] * value for name, value in parts.items()), parts
+
+    def _geometry(self, head: Tensor, view: Tensor, styles: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """Eq. 4-6 at surface points seen from any view of the same state, and colour there."""
+        c, data = self.config, self.data
+        n = len(head)
+        # The same state from another side: the half of the head that the picture hides is supervised as well.
+        edited = view >= 3
+        other = torch.where(edited, 3 + torch.randint(2, (n,), device=self.device), torch.randint(3, (n,), device=self.device))
+        depth = data.depth[head, other].flatten(1).float()
+        index = torch.multinomial(torch.where(depth > 0, 1.0, 1e-6), c.points, replacement=True)
+        t = depth.gather(1, index)
+        seen = (t > 0).float()
+        origin, direction = rays(data.camera[head, other], pixel_grid(DEPTH_SIZE, self.device)[index])
+        surface = origin[:, None] + direction * torch.where(seen > 0, t, torch.ones_like(t))[..., None]
+        normal = data.normal[head, other].flatten(1, 2).gather(1, index[..., None].expand(-1, -1, 3)).float() / 127
+        off = surface + normal * torch.randn_like(t)[..., None] * 0.01
+        sdf = self._sdf(torch.cat([surface, off], 1), styles)[..., 0]
+        with torch.no_grad():
+            d_off = self._sdf(off, truth)[..., 0]
+        k = c.normal_points
+        _, gradient = self._gradient(surface[:, :k], styles)
+        uv = pixel_grid(DEPTH_SIZE, self.device)[index]
+        rgba = F.grid_sample(data.picture(head, other), uv[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
+        h = self.generator.field.hidden(surface, truth)
+        _, rgb = self.generator.field.appearance(h, styles)
+        solid = seen * (rgba[..., 3] > 0.8)
+        colour = rgba[..., :3] / rgba[..., 3:].clamp(min=0.5)
+        return {
+            "surface": masked_mean(sdf[:, : c.points].abs(), seen),
+            "off": masked_mean((sdf[:, c.points :] - d_off).abs(), seen),
+            "normal": masked_mean((gradient - normal[:, :k]).abs(), seen[:, :k, None]),
+            "colour": masked_mean((torch.sigmoid(rgb) - colour).abs(), solid[..., None]),
+        }
+
+    def _reconstruction(self, head: Tensor, view: Tensor, styles: Tensor) -> dict[str, Tensor]:
+        """L_rec at the thumb: the latents rendered at the true camera against the picture."""
+        k = self.config.rendered
+        camera = self.data.camera[head[:k], view[:k]]
+        target = shrink(self.data.picture(head[:k], view[:k]), 64)
+        origin, direction = rays(camera, pixel_grid(64, self.device).expand(k, -1, -1))
+        t, deltas = surface_samples(lambda x: self._sdf(x, styles[:k]), origin, direction, steps=10, fine=5)
+        out = render_samples(self.generator, styles[:k], origin, direction, t, deltas)
+        rgb = out.rgb.transpose(1, 2).reshape(k, 3, 64, 64)
+        wanted = target[:, :3] * 2 - target[:, 3:]
+        parts = {"thumb": (rgb - wanted).abs().mean() + (out.alpha.reshape(k, 1, 64, 64) - target[:, 3:]).abs().mean()}
+        if self.perceptual is not None:
+            big = [F.interpolate(x, size=128, mode="bilinear", align_corners=False) for x in (rgb, wanted)]
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                parts["perceptual"] = self.perceptual(big[0], big[1])
+        return parts
+
+    def _portrait_batch(self) -> tuple[Tensor, Tensor]:
+        """Real portraits under a small new framing or mirrored, and their landmarks in unit crop coordinates."""
+        portraits = self.portraits
+        index = torch.randint(len(portraits), (self.config.portraits,), device=self.device)
+        framing = augmentation.jittered_framing(len(index), self.device, 0.7)
+        picture = crop(portraits.picture(index), framing)
+        points = frame_points(framing, portraits.landmarks[index][:, self.landmark_indices])
+        gain = (torch.randn(len(index), 3, 1, 1, device=self.device) * 0.08).exp()
+        picture = torch.cat([(picture[:, :3] * gain).clamp(max=1).minimum(picture[:, 3:]), picture[:, 3:]], 1)
+        return picture, points
+
+    def _portrait_losses(self, picture: Tensor, points: Tensor, styles: Tensor, pose: Tensor) -> dict[str, Tensor]:
+        n = len(picture)
+        camera = torch.cat([pose[:, :2], torch.full_like(pose[:, :1], HALF_FOV)], 1)
+        own, _ = project(camera, self.regressor(styles[:, :-1].mean(1)))
+        framed = frame_points(pose[:, 2:], (own + 1) / 2)
+        distance = (framed - points).norm(dim=-1)
+        # Silhouette: along rays of the crop, the nearest approach of the surface against the matte, above the chin.
+        q = torch.rand(n, 320, 2, device=self.device)
+        matte = F.grid_sample(picture[:, 3:], (q * 2 - 1)[:, None], align_corners=False)[:, 0, 0]
+        chin = points[..., 1].amax(1, keepdim=True) - 0.03
+        with torch.no_grad():
+            c0 = (q - 0.5 - pose[:, None, 4:6]) / pose[:, 2, None, None].exp()
+            roll = -pose[:, 3]
+            cos, sin = roll.cos()[:, None], roll.sin()[:, None]
+            uv = 2 * torch.stack([cos * c0[..., 0] - sin * c0[..., 1], sin * c0[..., 0] + cos * c0[..., 1]], -1)
+            origin, direction = rays(camera, uv)
+            t, _ = trace_surface(lambda x: self._sdf(x, styles), origin, direction, steps=12)
+            nearest = origin[:, None] + direction * t[..., None]
+        d = self._sdf(nearest, styles)[..., 0]
+        logit = -d / self.config.silhouette_beta
+        use = (q[..., 1] < chin).float()
+        silhouette = masked_mean(
+            F.binary_cross_entropy_with_logits(logit.clamp(-8, 8), matte.clamp(0, 1), reduction="none"), use
+        )
+        normal = (styles - self.latents.w_mean) / self.latents.w_std
+        return {
+            "real_landmarks": distance.mean(),
+            "real_silhouette": silhouette,
+            "prior": F.relu(normal.square().mean((1, 2)) - 1.0).mean() + (normal - normal.mean(1, keepdim=True)).square().mean(),
+        }
+
+    @torch.no_grad()
+    def sheet(self, averaged: dict[str, nn.Module]) -> np.ndarray:
+        """Rows: input, thumb at its own pose, relief, yaw -.5 and .5; eight renders and eight portraits."""
+        encoder = averaged["encoder"]
+        index = torch.arange(8, device=self.device)
+        pictures = [self.data.picture(index, index * 0)]
+        if self.portraits is not None:
+            pictures.append(self.portraits.picture(index))
+        picture = torch.cat(pictures)
+        styles, _, pose = self.encode(picture, encoder)
+        rows = [shrink(picture, 128)[:, :3]]
+        camera = torch.cat([pose[:, :2], torch.full_like(pose[:, :1], HALF_FOV)], 1)
+        for yaw in (None, -0.5, 0.5):
+            seen = camera.clone()
+            if yaw is not None:
+                seen[:, 0], seen[:, 1] = seen[:, 0] + yaw, 0.0
+            out, depth = render_picture(self.generator, styles, seen, 128)
+            rows += [out[:, :3], shade(depth, out[:, 3:])] if yaw is None or yaw < 0 else [out[:, :3]]
+        strip = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
+        return (strip.clamp(0, 1).permute(1, 2, 0) * 255).byte().cpu().numpy()

@@ -1,0 +1,253 @@
+"""Stage G0: mapping network and FiLM-SIREN field on the synthetic world.
+
+The world gives what the papers' GAN training must guess: for every pixel a surface point with its normal and colour, and the
+free space before it. So the SDF is regressed, not discovered: zero on the surface, delta along the normal, positive before
+it; then the volume-rendered thumb and alpha are trained through the quadrature itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.models.generator import Generator
+from core.models.guided import surface_samples
+from core.models.volume import VolumeOutput, integrate
+from core.training.data import DEPTH_SIZE, EDITED_VIEWS, VIEWS, WorldHeads, shrink
+from core.training.losses import masked_mean
+from core.training.views import pixel_grid, rays
+
+THUMB = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldTaskConfig:
+    """Batch sizes and loss weights of the field stage."""
+
+    heads: int = 128
+    """Pictures a step."""
+    points: int = 1024
+    """Surface points a picture."""
+    normal_points: int = 128
+    """Of them with a normal loss (double backward)."""
+    render_from: float = 0.72
+    """Progress at which volume-rendered fine-tuning begins."""
+    render_pictures: int = 24
+    render_rays: int = 1024
+    delta: float = 0.006
+    """Standard deviation of the displacement along the normal, world units."""
+    surface: float = 40.0
+    off_surface: float = 40.0
+    free: float = 100.0
+    bound: float = 20.0
+    colour: float = 2.0
+    normal: float = 0.5
+    thumb: float = 4.0
+    alpha: float = 2.0
+
+
+# Where faces differ and people look: eyes, teeth, brows, lashes, glasses get more points than skin and hair.
+PART_WEIGHTS = (0.35, 1.0, 3.0, 2.5, 2.0, 2.0, 0.8, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
+
+
+class FieldTask:
+    """Losses of the field stage (embedded model; StyleSDF Section 3 for the quadrature)."""
+
+    name = "field"
+
+    def __init__(self, generator: Generator, data: WorldHeads, config: FieldTaskConfig, *, compiled: bool) -> None:
+        self.generator = generator
+        self.modules: dict[str, nn.Module] = {"generator": generator}
+        self.data, self.config = data, config
+        self.device = data.z.device
+        self.colour = self._small_colour()
+        self._field = torch.compile(self._evaluate) if compiled else self._evaluate
+        self._sdf = torch.compile(generator.field.sdf) if compiled else generator.field.sdf
+        self._gradient = (
+            torch.compile(generator.field.sdf_with_gradient) if compiled else generator.field.sdf_with_gradient
+        )
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
+        """The field and its mapping network; the decoder has its own stage."""
+        return [
+            {
+                "params": [
+                    *self.generator.field.parameters(),
+                    *self.generator.style.parameters(),
+                ],
+                "lr": learning_rate,
+            }
+        ]
+
+    def _small_colour(self) -> Tensor:
+        """Colours (H, 5, 128, 128, 4) uint8 at the resolution of the depth maps: straight RGB, alpha."""
+        out = torch.zeros((len(self.data), VIEWS, DEPTH_SIZE, DEPTH_SIZE, 4), dtype=torch.uint8, device=self.device)
+        for start in range(0, len(self.data), 64):
+            c = self.data.colour[start : start + 64].flatten(0, 1).permute(0, 3, 1, 2).float()
+            a = c[:, 3:] / 255
+            small = shrink(torch.cat([c[:, :3] * a, a], 1), DEPTH_SIZE)
+            rgb = small[:, :3] / small[:, 3:].clamp(min=1 / 255)
+            both = torch.cat([rgb, small[:, 3:] * 255], 1).clamp(0, 255).round().byte()
+            out[start : start + 64] = both.permute(0, 2, 3, 1).unflatten(0, (-1, VIEWS))
+        return out
+
+    def _evaluate(self, points: Tensor, styles: Tensor, surface: int) -> tuple[Tensor, Tensor]:
+        field = self.generator.field
+        h = field.hidden(points, styles)
+        _, rgb = field.appearance(h[:, :surface], styles)
+        return field.sdf_from(h, points), torch.sigmoid(rgb)
+
+    def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Surface, off-surface, free-space, upper-bound, colour and normal losses; later the rendered thumb."""
+        c = self.config
+        head = torch.randint(len(self.data), (c.heads,), device=self.device)
+        view = torch.randint(VIEWS, (c.heads,), device=self.device)
+        parts = self._point_losses(head, view)
+        weights = {
+            "surface": c.surface, "off": c.off_surface, "free": c.free, "bound": c.bound, "colour": c.colour,
+            "normal": c.normal, "core": c.free, "thumb": c.thumb, "alpha": c.alpha,
+        }  # fmt: skip
+        if progress > c.render_from:
+            parts |= self._render_losses(head[: c.render_pictures], view[: c.render_pictures] % EDITED_VIEWS[0])
+        total = sum(weights[name] * value for name, value in parts.items())
+        return total, parts
+
+    def _point_losses(self, head: Tensor, view: Tensor) -> dict[str, Tensor]:
+        c, data = self.config, self.data
+        depth = data.depth[head, view].flatten(1).float()
+        part = data.part[head, view].flatten(1).long()
+        camera = data.camera[head, view]
+        weight = torch.tensor(PART_WEIGHTS, device=self.device)[part.clamp(max=len(PART_WEIGHTS) - 1)]
+        weight = torch.where(depth > 0, weight.clamp(min=0.5), 0.35)
+        index = torch.multinomial(weight, c.points, replacement=True)
+        t = depth.gather(1, index)
+        seen = (t > 0).float()
+        uv = pixel_grid(DEPTH_SIZE, self.device)[index]
+        origin, direction = rays(camera, uv)
+        t_surface = torch.where(seen > 0, t, torch.full_like(t, 1.0))
+        surface = origin[:, None] + direction * t_surface[..., None]
+        normal = data.normal[head, view].flatten(1, 2).gather(1, index[..., None].expand(-1, -1, 3)).float() / 127
+        delta = (torch.randn_like(t) * c.delta).clamp(-2 * c.delta, 2 * c.delta)
+        off = surface + normal * delta[..., None]
+        end = torch.where(seen > 0, t - 0.003, torch.full_like(t, 1.13))
+        t_free = 0.87 + (end - 0.87) * torch.rand_like(t)
+        free = origin[:, None] + direction * t_free[..., None]
+        core = self._skull(len(head), 32)
+        points = torch.cat([surface, off, free, core], 1)
+        styles = self.generator.styles(self.generator.mapping(data.code(head, view)))
+        n = c.points
+        sdf, rgb = self._field(points, styles, n)
+        sdf = sdf[..., 0]
+        colour = self.colour[head, view].flatten(1, 2).gather(1, index[..., None].expand(-1, -1, 4)).float() / 255
+        solid = seen * (colour[..., 3] > 0.5)
+        # No point before the surface is farther from it than along its own ray; nor nearer than a hair.
+        along = (t_surface - t_free) * direction.norm(dim=-1)
+        parts = {
+            "surface": masked_mean(sdf[:, :n].abs(), seen),
+            "off": masked_mean((sdf[:, n : 2 * n] - delta).abs(), seen),
+            "free": F.relu(torch.minimum(torch.full_like(along, 0.004), along.clamp(min=0.001)) - sdf[:, 2 * n : 3 * n])
+            .where(seen > 0, F.relu(0.004 - sdf[:, 2 * n : 3 * n]))
+            .mean(),
+            "bound": masked_mean(F.relu(sdf[:, 2 * n : 3 * n] - along), seen),
+            "core": F.relu(sdf[:, 3 * n :] + 0.01).mean(),
+            "colour": masked_mean((rgb - colour[..., :3]).abs(), solid[..., None]),
+        }
+        k = c.normal_points
+        _, gradient = self._gradient(surface[:, :k], styles)
+        parts["normal"] = masked_mean((gradient - normal[:, :k]).abs(), seen[:, :k, None])
+        return parts
+
+    def _skull(self, pictures: int, points: int) -> Tensor:
+        """Points deep inside every head: an ellipsoid well within the cranium, world units."""
+        direction = F.normalize(torch.randn(pictures, points, 3, device=self.device), dim=-1)
+        radius = torch.rand(pictures, points, 1, device=self.device) ** (1 / 3)
+        size = torch.tensor([0.032, 0.045, 0.035], device=self.device)
+        centre = torch.tensor([0.0, 0.02, -0.01], device=self.device)
+        return centre + direction * radius * size
+
+    def _render_losses(self, head: Tensor, view: Tensor) -> dict[str, Tensor]:
+        c, data = self.config, self.data
+        camera = data.camera[head, view]
+        target = shrink(data.picture(head, view), THUMB).flatten(2)
+        index = torch.randint(THUMB * THUMB, (len(head), c.render_rays), device=self.device)
+        origin, direction = rays(camera, pixel_grid(THUMB, self.device)[index])
+        styles = self.generator.styles(self.generator.mapping(data.code(head, view)))
+        # The wide views look from farther around the head: the whole scene radius is in reach of near and far.
+        t, deltas = surface_samples(lambda x: self._sdf(x, styles), origin, direction, steps=10, fine=6)
+        out = render_samples(self.generator, styles, origin, direction, t, deltas)
+        target = target.gather(2, index[:, None].expand(-1, 4, -1)).transpose(1, 2)
+        rgb = target[..., :3] * 2 - target[..., 3:]
+        return {"thumb": (out.rgb - rgb).abs().mean(), "alpha": (out.alpha - target[..., 3]).abs().mean()}
+
+    @torch.no_grad()
+    def sheet(self, averaged: dict[str, nn.Module]) -> np.ndarray:
+        """Rows: world picture, thumb, novel views, normals; of eight heads."""
+        generator = averaged["generator"]
+        head = torch.arange(8, device=self.device)
+        view = torch.zeros_like(head)
+        rows = [shrink(self.data.picture(head, view), 128)[:, :3]]
+        camera = self.data.camera[head, view]
+        styles = generator.styles(generator.mapping(self.data.code(head, view)))
+        for yaw in (None, -0.6, 0.9, 1.57):
+            seen = camera.clone()
+            if yaw is not None:
+                seen[:, 0], seen[:, 1] = yaw, 0.0
+            picture, depth = render_picture(generator, styles, seen, 128)
+            rows.append(picture[:, :3])
+            if yaw in (None, -0.6, 1.57):
+                rows.append(shade(depth, picture[:, 3:]))
+        strip = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
+        return (strip.clamp(0, 1).permute(1, 2, 0) * 255).byte().cpu().numpy()
+
+
+def render_samples(
+    generator: nn.Module, styles: Tensor, origin: Tensor, direction: Tensor, t: Tensor, deltas: Tensor
+) -> VolumeOutput:
+    """Evaluates the field at ray samples and integrates them: t, deltas (B, R, S)."""
+    b, r, s = t.shape
+    points = origin[:, None, None] + direction[:, :, None] * t[..., None]
+    out = generator.field(points.reshape(b, r * s, 3), styles)
+    return integrate(
+        out.sdf.reshape(b, r, s, 1),
+        out.rgb_raw.reshape(b, r, s, 3),
+        out.feature.reshape(b, r, s, -1),
+        t,
+        deltas,
+        generator.renderer.sigmoid_beta,
+        force_background=False,
+        points=points,
+    )
+
+
+@torch.no_grad()
+def render_picture(generator: nn.Module, styles: Tensor, camera: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Premultiplied pictures (N, 4, size, size) in [0, 1] and depth (N, 1, size, size), guided, one head at a time."""
+    pictures, depths = [], []
+    uv = pixel_grid(size, camera.device)[None]
+    for i in range(len(camera)):
+        style = styles[i : i + 1]
+        origin, direction = rays(camera[i : i + 1], uv)
+        t, deltas = surface_samples(
+            lambda x, s=style: generator.field.sdf(x, s), origin, direction, steps=14, fine=8
+        )
+        out = render_samples(generator, style, origin, direction, t, deltas)
+        rgb, alpha = out.rgb, out.alpha[..., None]
+        premultiplied = (rgb + alpha) / 2
+        pictures.append(torch.cat([premultiplied, alpha], -1)[0].T.reshape(4, size, size))
+        depths.append((out.depth / out.alpha.clamp(min=1e-3)).reshape(1, size, size))
+    return torch.stack(pictures), torch.stack(depths)
+
+
+def shade(depth: Tensor, alpha: Tensor) -> Tensor:
+    """Grey relief (N, 3, S, S) of depth maps, lit from the upper left."""
+    dx = F.pad(depth[..., :, 1:] - depth[..., :, :-1], (0, 1))
+    dy = F.pad(depth[..., 1:, :] - depth[..., :-1, :], (0, 0, 0, 1))
+    pixel = 2 * 0.1051 / depth.shape[-1]
+    normal = F.normalize(torch.cat([dx, dy, torch.full_like(dx, pixel)], 1), dim=1)
+    light = F.normalize(torch.tensor([0.5, 0.5, 0.7], device=depth.device), dim=0).view(1, 3, 1, 1)
+    return ((normal * light).sum(1, keepdim=True).clamp(0, 1) * (alpha > 0.5)).expand(-1, 3, -1, -1)
+

@@ -1,0 +1,205 @@
+"""The stages of cameo-256 by name: which data, networks and task each needs, and what it leaves behind.
+
+field → (encoder, decoder) → hybrid → directions. Each is resumable, reads what earlier stages left in the run folder and
+leaves a state there; :mod:`core.training.bundle` turns a run folder into weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from core.job import Job
+from core.models.configuration import CAMEO_256, ModelConfig
+from core.models.discriminator import ImageDiscriminator
+from core.models.encoder import Encoder
+from core.models.generator import Generator
+from core.training.data import RealPortraits, WorldHeads
+from core.training.decoder_task import DecoderTask, DecoderTaskConfig
+from core.training.encoder_task import EncoderTask, EncoderTaskConfig, fit_landmarks
+from core.training.field_task import FieldTask, FieldTaskConfig
+from core.training.hybrid_task import HybridTask, HybridTaskConfig, Parts
+from core.training.losses import PerceptualDistance
+from core.training.trainer import Task, TrainerConfig, load_averaged, train
+
+logger = logging.getLogger(__name__)
+
+DENSITY_BETA = 0.0015
+"""World units: width of the density's sigmoid, fixed for cameo-256 (half a pixel of the thumb: wider shows as a halo)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StageOptions:
+    """What every stage takes from the command line."""
+
+    world: Path
+    """Folder of world shards."""
+    run: Path
+    """Run folder: states, logs and sheets."""
+    minutes: float = 20.0
+    portraits: Path | None = None
+    """Aligned real portraits, as ``python -m core.alignment.prepare`` writes them; optional."""
+    landmarks: Path = Path("resources/landmark_vertices.json")
+    vgg: Path | None = None
+    """VGG16 convolutions as npz; without it the perceptual losses are left out."""
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    heads: int | None = None
+    """At most this many heads."""
+    learning_rate: float | None = None
+    batch: int | None = None
+    """Pictures a step; the stage's own default when absent."""
+    compiled: bool = True
+    seed: int = 0
+    max_steps: int | None = None
+    model: ModelConfig = CAMEO_256
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Workshop:
+    """What a stage builder works with."""
+
+    options: StageOptions
+    device: torch.device
+    data: WorldHeads
+
+    def generator(self, *stages: str) -> Generator:
+        """The generator with the weights that the named stages left (field first)."""
+        torch.manual_seed(self.options.seed)
+        generator = Generator(self.options.model.generator)
+        with torch.no_grad():
+            generator.renderer.sigmoid_beta.fill_(DENSITY_BETA)
+        generator.renderer.sigmoid_beta.requires_grad_(False)
+        for stage in stages:
+            path = self.options.run / f"{stage}.pt"
+            if stage == "field" or path.exists():
+                part = {"generator": generator} if stage == "field" else {"decoder": generator.decoder}
+                load_averaged(path, part)
+        return generator.to(self.device)
+
+    def perceptual(self) -> PerceptualDistance | None:
+        """The perceptual distance, when its weights are at hand."""
+        return PerceptualDistance(self.options.vgg).to(self.device) if self.options.vgg else None
+
+    def landmark_indices(self) -> list[int]:
+        """MediaPipe indices of the world's landmarks, in their order."""
+        return landmark_indices(self.options.landmarks)
+
+    def portraits(self) -> RealPortraits | None:
+        """Real portraits without the validation split."""
+        if self.options.portraits is None:
+            return None
+        return RealPortraits.load(self.options.portraits, self.device)
+
+    def task_config(self, config: object, name: str) -> object:
+        """The task's configuration with the batch size of the command line."""
+        return dataclasses.replace(config, **({name: self.options.batch} if self.options.batch else {}))
+
+
+def landmark_indices(path: Path) -> list[int]:
+    """MediaPipe indices of the world's landmark vertices, in the order of ``WorldHeads.landmarks``."""
+    table = json.loads(path.read_text())
+    return [int(entry["mediapipe"]) for entry in table["landmarks"]]
+
+
+def _field(shop: Workshop) -> Task:
+    return FieldTask(
+        shop.generator(), shop.data, shop.task_config(FieldTaskConfig(), "heads"), compiled=shop.options.compiled
+    )
+
+
+def _encoder(shop: Workshop) -> Task:
+    generator = shop.generator("field")
+    regressor = fit_landmarks(generator, shop.data, steps=2000 if shop.device.type == "cuda" else 600)
+    torch.save(regressor.state_dict(), shop.options.run / "landmarks.pt")
+    return EncoderTask(
+        generator,
+        Encoder(shop.options.model.encoder).to(shop.device, memory_format=torch.channels_last),
+        regressor,
+        shop.data,
+        shop.portraits(),
+        shop.task_config(EncoderTaskConfig(), "pictures"),
+        landmark_indices=shop.landmark_indices(),
+        perceptual=shop.perceptual(),
+        compiled=shop.options.compiled,
+    )
+
+
+def _decoder(shop: Workshop) -> Task:
+    return DecoderTask(
+        shop.generator("field"),
+        _discriminator(shop),
+        shop.data,
+        shop.task_config(DecoderTaskConfig(), "pictures"),
+        perceptual=shop.perceptual(),
+        compiled=shop.options.compiled,
+    )
+
+
+def _discriminator(shop: Workshop) -> nn.Module:
+    return ImageDiscriminator(shop.options.model.generator.decoder.image_size, DISCRIMINATOR_CHANNELS).to(shop.device)
+
+
+DISCRIMINATOR_CHANNELS = {4: 128, 8: 128, 16: 128, 32: 128, 64: 96, 128: 64, 256: 32}
+
+
+def _hybrid(shop: Workshop) -> Task:
+    generator = shop.generator("field", "decoder")
+    encoder = Encoder(shop.options.model.encoder)
+    load_averaged(shop.options.run / "encoder.pt", {"encoder": encoder})
+    return HybridTask(
+        generator,
+        encoder.to(shop.device),
+        Parts.build(shop.options.model).to(shop.device),
+        _discriminator(shop),
+        shop.data,
+        shop.portraits(),
+        shop.task_config(HybridTaskConfig(), "pictures"),
+        perceptual=shop.perceptual(),
+        compiled=shop.options.compiled,
+    )
+
+
+STAGES: dict[str, Callable[[Workshop], Task]] = {
+    "field": _field,
+    "encoder": _encoder,
+    "decoder": _decoder,
+    "hybrid": _hybrid,
+}
+RATES = {"field": 6e-4, "encoder": 8e-4, "decoder": 1e-3, "hybrid": 4e-4}
+"""Adam's learning rate of each stage before decay."""
+
+
+def run_stage(stage: str, options: StageOptions, job: Job) -> None:
+    """Trains one stage for its budget, resuming what the run folder holds."""
+    device = torch.device(options.device)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    # Few shapes, with and without gradients, of one function: more than the default keeps.
+    torch._dynamo.config.cache_size_limit = 32
+    options.run.mkdir(parents=True, exist_ok=True)
+    job.report(0.0, "loading data")
+    shop = Workshop(options, device, WorldHeads.load(options.world, device, limit=options.heads))
+    torch.manual_seed(options.seed)
+    task = STAGES[stage](shop)
+    for module in task.modules.values():
+        module.to(device)
+    train(
+        task,
+        TrainerConfig(
+            folder=options.run,
+            minutes=options.minutes,
+            learning_rate=options.learning_rate or RATES[stage],
+            seed=options.seed,
+            max_steps=options.max_steps,
+            log_every=100 if device.type == "cuda" else 10,
+        ),
+        job,
+    )

@@ -1,0 +1,201 @@
+"""The one training loop: a task gives losses, the loop does everything else.
+
+Wall-clock budget, warm-up and cosine decay, gradient clipping, EMA, JSON lines, sample sheets, atomic checkpoints and
+resuming. It knows no network and no loss by name (a task maps a progress in [0, 1] to named losses).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from core.errors import CameoError
+from core.job import Job
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingFailed(CameoError):
+    """Training cannot go on: not a number, no space, or a state of another run."""
+
+
+class Task(Protocol):
+    """What a stage must provide."""
+
+    name: str
+    modules: dict[str, nn.Module]
+    """Trained modules by part name; averaged by the EMA and saved."""
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
+        """Optimiser groups; each may scale the learning rate by ``scale``."""
+
+    def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss and its named parts for one fresh batch. ``progress`` is the share of the budget spent."""
+
+    def sheet(self, averaged: dict[str, nn.Module]) -> np.ndarray | None:
+        """A picture (H, W, 3) uint8 of what the averaged modules make, or None."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerConfig:
+    """How long and how fast; what varies with the task stands in the task's own configuration."""
+
+    folder: Path
+    """Run folder: state, log and sheets lie below it."""
+    minutes: float = 20.0
+    """Wall-clock budget over all resumed parts of the run."""
+    learning_rate: float = 5e-4
+    warm_up: int = 200
+    """Steps of linear warm-up."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    ema: float = 0.999
+    """Decay of the averaged weights a step (warmed up)."""
+    log_every: int = 100
+    """Steps between log lines (each costs one synchronisation)."""
+    checkpoint_minutes: float = 3.0
+    sheet_minutes: float = 4.0
+    seed: int = 0
+    resume: bool = True
+    max_steps: int | None = None
+
+
+def ema_update(averaged: nn.Module, live: nn.Module, decay: float) -> None:
+    """Moves parameters of ``averaged`` towards ``live``; buffers are copied."""
+    with torch.no_grad():
+        mine = [p for p in averaged.parameters() if p.is_floating_point()]
+        other = [p.detach() for p in live.parameters() if p.is_floating_point()]
+        torch._foreach_lerp_(mine, other, 1 - decay)
+        for a, b in zip(averaged.buffers(), live.buffers(), strict=True):
+            a.copy_(b)
+
+
+def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
+    """Runs one stage and returns its averaged modules.
+
+    Raises:
+        TrainingFailed: on a loss that is not finite, a full disk, or the state of another task.
+        Cancelled: when the job is cancelled; the state is saved first.
+    """
+    torch.manual_seed(config.seed)
+    config.folder.mkdir(parents=True, exist_ok=True)
+    optimiser = torch.optim.Adam(task.parameter_groups(config.learning_rate), betas=(0.9, 0.99))
+    averaged = {name: copy.deepcopy(module).requires_grad_(False).eval() for name, module in task.modules.items()}
+    step, spent = 0, 0.0
+    state_path = config.folder / f"{task.name}.pt"
+    if config.resume and state_path.exists():
+        step, spent = _resume(state_path, task, averaged, optimiser)
+    log = (config.folder / f"{task.name}.jsonl").open("a", encoding="utf-8")
+    begun = time.monotonic() - spent
+    saved = drawn = time.monotonic()
+    try:
+        while (elapsed := time.monotonic() - begun) < config.minutes * 60 and step != config.max_steps:
+            progress = elapsed / (config.minutes * 60)
+            rate = min(1.0, (step + 1) / config.warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * rate * float(group.get("scale", 1.0))
+            loss, parts = task.losses(progress)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], config.clip)
+            # A rare non-finite gradient (double backward at a kink) must not poison Adam's moments.
+            if step % config.log_every == 0 and not torch.isfinite(norm):
+                _check(task, loss, parts, step)
+            optimiser.step()
+            step += 1
+            for name, module in task.modules.items():
+                ema_update(averaged[name], module, min(config.ema, (1 + step) / (10 + step)))
+            if step % config.log_every == 0 or step == 1:
+                _check(task, loss, parts, step)
+                row = {"step": step, "seconds": round(elapsed, 1), "loss": round(float(loss.detach()), 5)}
+                row |= {name: round(float(value.detach()), 5) for name, value in parts.items()}
+                log.write(json.dumps(row) + "\n")
+                log.flush()
+                logger.info("%s %s", task.name, row)
+                job.report(min(progress, 1.0), f"{task.name} step {step}")
+            now = time.monotonic()
+            if now - saved > config.checkpoint_minutes * 60:
+                _save(state_path, task, averaged, optimiser, step, elapsed)
+                saved = now
+            if now - drawn > config.sheet_minutes * 60:
+                _draw(config.folder / f"{task.name}.png", task, averaged)
+                drawn = time.monotonic()
+    finally:
+        _save(state_path, task, averaged, optimiser, step, time.monotonic() - begun)
+        log.close()
+    _draw(config.folder / f"{task.name}.png", task, averaged)
+    return averaged
+
+
+def _check(task: Task, loss: Tensor, parts: dict[str, Tensor], step: int) -> None:
+    if not torch.isfinite(loss):
+        bad = ", ".join(f"{name} {float(value):.3g}" for name, value in parts.items())
+        raise TrainingFailed(
+            f"{task.name}: the loss is not a number at step {step} ({bad}).",
+            hint="Resume from the last state with half the learning rate.",
+        )
+
+
+def _save(
+    path: Path, task: Task, averaged: dict[str, nn.Module], optimiser: torch.optim.Optimizer, step: int, spent: float
+) -> None:
+    state = {
+        "task": task.name,
+        "step": step,
+        "spent": spent,
+        "live": {name: module.state_dict() for name, module in task.modules.items()},
+        "averaged": {name: module.state_dict() for name, module in averaged.items()},
+        "optimiser": optimiser.state_dict(),
+    }
+    partial = path.with_suffix(".partial")
+    try:
+        torch.save(state, partial)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingFailed(
+            f"Cannot write {path}: {error}.", hint="Free some disk space; the last state is intact."
+        ) from error
+    os.replace(partial, path)
+
+
+def _resume(
+    path: Path, task: Task, averaged: dict[str, nn.Module], optimiser: torch.optim.Optimizer
+) -> tuple[int, float]:
+    # weights_only keeps this safe: the state holds tensors and numbers only.
+    state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+    if state["task"] != task.name or set(state["live"]) != set(task.modules):
+        raise TrainingFailed(
+            f"{path} belongs to the stage {state['task']}, not to {task.name}.", hint="Choose another run folder."
+        )
+    for name, module in task.modules.items():
+        module.load_state_dict(state["live"][name])
+        averaged[name].load_state_dict(state["averaged"][name])
+    if "optimiser" in state:  # a state that travelled light starts its moments anew
+        optimiser.load_state_dict(state["optimiser"])
+    logger.info("resumed %s at step %d after %.0f s", task.name, state["step"], state["spent"])
+    return int(state["step"]), float(state["spent"])
+
+
+def load_averaged(path: Path, modules: dict[str, nn.Module]) -> None:
+    """Loads the averaged weights of a saved stage into ``modules`` (a subset of its parts is fine)."""
+    state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+    for name, module in modules.items():
+        module.load_state_dict(state["averaged"][name])
+
+
+def _draw(path: Path, task: Task, averaged: dict[str, nn.Module]) -> None:
+    picture = task.sheet(averaged)
+    if picture is not None:
+        Image.fromarray(picture).save(path)
