@@ -116,6 +116,7 @@ class Cameo(QObject):
         self.live.stop()
         self.surfaces.stop()
         self.worker.stop()
+        self.window.stage.release()
 
     # -- connections ---------------------------------------------------------------------------------------------------
 

@@ -1,17 +1,20 @@
-"""The mesh in an OpenGL widget: holds a renderer, a camera and a look, and redraws when one of them changes.
+"""The mesh: holds a renderer, a camera and a look, and redraws when one of them changes.
 
-Without OpenGL there is no such widget: ``opengl_facts`` says so beforehand, and the window shows a notice instead.
+OpenGL draws into a framebuffer of its own and the picture is painted like any other. A ``QOpenGLWidget`` would make Qt
+compose the *whole* window by OpenGL for every change anywhere in it; without a graphics card that takes the processor
+from the networks (a frame took 590 instead of 210 ms while a number field changed beside it). Without OpenGL there is
+no such view: ``opengl_facts`` says so beforehand, and the window shows a notice instead.
 """
 
 import logging
+import time
 from dataclasses import dataclass, replace
 
 from OpenGL import GL
-from PySide6.QtCore import QSize, QTimer
-from PySide6.QtGui import QImage, QOffscreenSurface, QOpenGLContext, QSurfaceFormat
+from PySide6.QtCore import QRectF, QSize, QTimer, Signal
+from PySide6.QtGui import QImage, QOffscreenSurface, QOpenGLContext, QPainter, QPaintEvent
 from PySide6.QtOpenGL import QOpenGLFramebufferObject, QOpenGLFramebufferObjectFormat
-from PySide6.QtOpenGLWidgets import QOpenGLWidget
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from core.camera import Camera
 from core.surface import SurfaceMesh
@@ -26,6 +29,8 @@ SAMPLES = 4
 """Samples a pixel for smooth edges."""
 REST_MS = 160
 """Rest of the hand after which a software rasteriser draws smooth edges."""
+SHARE = 6.0
+"""In software, beside a neural picture: of this many milliseconds one may go into turning the mesh."""
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader")
 """Names of rasterisers that run on the processor, where four samples a pixel would cost four times."""
 
@@ -58,15 +63,7 @@ def opengl_facts() -> OpenGLFacts | None:
     return OpenGLFacts(renderer, version, software, context.isOpenGLES())
 
 
-def surface_format(facts: OpenGLFacts) -> QSurfaceFormat:
-    """The format of the view's surface: smooth edges where the graphics card does them for nothing."""
-    wanted = QSurfaceFormat(QSurfaceFormat.defaultFormat())
-    wanted.setDepthBufferSize(24)
-    wanted.setSamples(0 if facts.software else SAMPLES)
-    return wanted
-
-
-class MeshView(QOpenGLWidget):
+class MeshView(QWidget):
     """Shows a mesh.
 
     Args:
@@ -74,33 +71,40 @@ class MeshView(QOpenGLWidget):
         parent: the owner.
     """
 
+    painted = Signal()
+    """A picture has been painted."""
+
     def __init__(self, facts: OpenGLFacts, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setFormat(surface_format(facts))
         self._facts = facts
+        self._surface = QOffscreenSurface()
+        self._surface.create()
+        self._context = QOpenGLContext()
         self._renderer: MeshRenderer | None = None
+        self._target: QOpenGLFramebufferObject | None = None
+        self._image: QImage | None = None
         self._mesh: SurfaceMesh | None = None
         self._draft: SurfaceMesh | None = None
         self._is_uploaded = True
         self._camera = Camera()
         self._zoom = DEFAULT_ZOOM
         self._look = MeshLook()
-        self._smooth: QOpenGLFramebufferObject | None = None
         # In software smooth edges cost too much for a moving hand, so they come when it rests.
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._draw_smoothly)
-        self._smoothing = False
+        self._smooth = not facts.software
         self._hand_moves = False
+        self._considerate = False
+        self._pace = QTimer(self)
+        self._pace.setSingleShot(True)
+        self._pace.timeout.connect(self._redraw)
+        self._draw_ms = 0.0
         self.drag = OrbitDrag(self)
         self.setMinimumSize(120, 120)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Mesh of the head")
-
-    @property
-    def renderer(self) -> MeshRenderer | None:
-        """What draws, while there is a context."""
-        return self._renderer
 
     @property
     def mesh(self) -> SurfaceMesh | None:
@@ -126,20 +130,23 @@ class MeshView(QOpenGLWidget):
         self._mesh = mesh
         self._draft = draft if self._facts.software else None
         self._is_uploaded = False
-        self.update()
+        self._redraw()
 
     def set_camera(self, camera: Camera) -> None:
         """See it from another camera."""
         if camera != self._camera:
             self._camera = camera
             self._hand_moves = True
-            self.update()
+            if not self._considerate:
+                self._redraw()
+            elif not self._pace.isActive():
+                self._pace.start(round(self._draw_ms * (SHARE - 1.0)))
 
     def set_zoom(self, zoom: float) -> None:
         """Side of the square picture over the shorter side of the view."""
         if zoom != self._zoom:
             self._zoom = zoom
-            self.update()
+            self._redraw()
 
     def set_look(self, *, wireframe: bool, normals: bool) -> None:
         """Edges, colours."""
@@ -149,73 +156,103 @@ class MeshView(QOpenGLWidget):
         """A mesh of an older edit steps back."""
         self._set_look(replace(self._look, fade=0.7 if stale else 0.0))
 
+    def set_considerate(self, *, on: bool) -> None:
+        """Leave most of the processor to the networks while turning; matters only in software."""
+        self._considerate = on and self._facts.software
+
     def picture(self) -> QImage:
-        """What is on the screen."""
-        return self.grabFramebuffer()
+        """What is to be seen from the camera now."""
+        if self._pace.isActive():
+            self._pace.stop()
+            self._image = None
+        return self._current()
 
-    def initializeGL(self) -> None:
-        """Make shaders and buffers; again after the widget moved to another window."""
-        centre, edge = theme.colour("view_centre"), theme.colour("view_edge")
-        self._renderer = MeshRenderer(
-            (centre.redF(), centre.greenF(), centre.blueF()),
-            (edge.redF(), edge.greenF(), edge.blueF()),
-            embedded=self._facts.embedded,
-            light_per_vertex=self._facts.software,
-        )
+    def release(self) -> None:
+        """Give the graphics memory back; the view can be used again afterwards."""
+        self._rest.stop()
+        self._pace.stop()
+        if self._renderer is not None and self._context.makeCurrent(self._surface):
+            self._renderer.release()
+            self._target = None
+            self._context.doneCurrent()
+        self._renderer = None
         self._is_uploaded = False
-        # The context dies with the window; buffers have to go while it is still there.
-        self.context().aboutToBeDestroyed.connect(self._release)
+        self._image = None
 
-    def paintGL(self) -> None:
-        """Upload if needed, draw."""
-        if self._renderer is None:
-            return
-        if not self._is_uploaded:
-            self._renderer.upload(self._mesh, self._draft)
-            self._is_uploaded = True
-        ratio = self.devicePixelRatioF()
-        width, height = round(self.width() * ratio), round(self.height() * ratio)
-        side = picture_side(width, height, self._zoom)
-        target = self._smooth_target(width, height) if self._smoothing else None
-        if target is None:
-            hurried = self._hand_moves and not self._smoothing
-            self._renderer.draw(self._camera, width, height, side, self._look, hurried=hurried)
-            if self._facts.software and self._mesh is not None and not self._smoothing:
-                self._rest.start()
-        else:
-            target.bind()
-            self._renderer.draw(self._camera, width, height, side, self._look)
-            target.release()
-            GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, target.handle())
-            GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self.defaultFramebufferObject())
-            area = (0, 0, width, height)
-            GL.glBlitFramebuffer(*area, *area, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
-            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.defaultFramebufferObject())
-        self._smoothing = False
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw if anything changed, then paint."""
+        painter = QPainter(self)
+        painter.drawImage(QRectF(self.rect()), self._current())
+        painter.end()
+        self.painted.emit()
 
-    def _draw_smoothly(self) -> None:
-        self._hand_moves = False
-        self._smoothing = True
+    def resizeEvent(self, event: object) -> None:
+        """Another size needs another picture."""
+        self._redraw()
+
+    def _current(self) -> QImage:
+        if self._image is None:
+            self._image = self._drawn()
+        return self._image
+
+    def _redraw(self) -> None:
+        self._image = None
+        self._smooth = not self._facts.software
         self.update()
-
-    def _smooth_target(self, width: int, height: int) -> QOpenGLFramebufferObject | None:
-        """A framebuffer with four samples a pixel, or None where the driver has none."""
-        if self._smooth is None or self._smooth.size() != QSize(width, height):
-            form = QOpenGLFramebufferObjectFormat()
-            form.setSamples(SAMPLES)
-            form.setAttachment(QOpenGLFramebufferObject.Attachment.Depth)
-            self._smooth = QOpenGLFramebufferObject(width, height, form)
-        return self._smooth if self._smooth.isValid() else None
 
     def _set_look(self, look: MeshLook) -> None:
         if look != self._look:
             self._look = look
-            self.update()
+            self._redraw()
 
-    def _release(self) -> None:
-        if self._renderer is not None:
-            self.makeCurrent()
-            self._renderer.release()
-            self._renderer = None
-            self._smooth = None
-            self.doneCurrent()
+    def _draw_smoothly(self) -> None:
+        self._image = None
+        self._smooth = True
+        self._hand_moves = False
+        self.update()
+
+    def _drawn(self) -> QImage:
+        started = time.perf_counter()
+        ratio = self.devicePixelRatioF()
+        width, height = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
+        renderer = self._ready()
+        if not self._is_uploaded:
+            renderer.upload(self._mesh, self._draft)
+            self._is_uploaded = True
+        target = self._framebuffer(QSize(width, height), SAMPLES if self._smooth else 0)
+        target.bind()
+        side = picture_side(width, height, self._zoom)
+        hurried = self._hand_moves and not self._smooth
+        renderer.draw(self._camera, width, height, side, self._look, hurried=hurried)
+        target.release()
+        image = target.toImage()
+        self._context.doneCurrent()
+        if not self._smooth:
+            self._draw_ms = 1000.0 * (time.perf_counter() - started)
+            if self._mesh is not None:
+                self._rest.start()
+        return image
+
+    def _ready(self) -> MeshRenderer:
+        """The renderer, with its context current; made when the first picture is needed."""
+        if not (self._context.isValid() or self._context.create()) or not self._context.makeCurrent(self._surface):
+            raise RuntimeError("the OpenGL context that was there at the start cannot be made again")
+        if self._renderer is None:
+            centre, edge = theme.colour("view_centre"), theme.colour("view_edge")
+            self._renderer = MeshRenderer(
+                (centre.redF(), centre.greenF(), centre.blueF()),
+                (edge.redF(), edge.greenF(), edge.blueF()),
+                embedded=self._facts.embedded,
+                light_per_vertex=self._facts.software,
+            )
+        return self._renderer
+
+    def _framebuffer(self, size: QSize, samples: int) -> QOpenGLFramebufferObject:
+        made = self._target
+        if made is None or made.size() != size or made.format().samples() != samples:
+            wanted = QOpenGLFramebufferObjectFormat()
+            wanted.setSamples(samples)
+            wanted.setAttachment(QOpenGLFramebufferObject.Attachment.Depth)
+            made = QOpenGLFramebufferObject(size, wanted)
+            self._target = made
+        return made

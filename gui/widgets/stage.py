@@ -99,6 +99,11 @@ class Stage(QSplitter):
         elif self.mesh_pane.bottom_chip.text().startswith("Building"):
             self.mesh_pane.say_at_bottom("")
 
+    def release(self) -> None:
+        """Give the graphics memory back."""
+        if self.mesh_view is not None:
+            self.mesh_view.release()
+
     def on_camera_changed(self, camera: Camera, moving: bool) -> None:
         """Both views look from the shared camera; the picture follows when its frame is rendered."""
         if self.mesh_view is not None:
@@ -121,6 +126,7 @@ class Stage(QSplitter):
         self.frame_view.set_badge("Before" if view.before else "")
         if self.mesh_view is not None:
             self.mesh_view.set_zoom(view.zoom)
+            self.mesh_view.set_considerate(on=view.layout is Layout.BOTH)
             self.mesh_view.set_look(wireframe=view.wireframe, normals=view.normals)
 
     def _follow(self, drag: OrbitDrag) -> None:
