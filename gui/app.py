@@ -44,6 +44,8 @@ SAMPLE = theme.RESOURCES / "sample_portrait.png"
 """A portrait rendered by our own world."""
 WARM_UP_MS = 400
 """After the window is shown: first it paints, then the engine loads."""
+COMPUTE_DRIVERS = ("/proc/driver/nvidia/version", "/dev/kfd")
+"""What is there on Linux when a graphics card can compute: NVIDIA's driver, AMD's."""
 LOADING = "Loading the model…"
 ZOOM_STEP = 1.25
 STILL_PX, FINE_PX = 256, 512
@@ -55,6 +57,9 @@ def open_engine(settings: Settings) -> Any:
     # Networks share the processor with the window and, without a graphics card, with OpenGL. By default the threads of
     # OpenMP spin while they wait for one another: on two busy cores that made a frame 4 to 20 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.platform == "linux" and not any(Path(place).exists() for place in COMPUTE_DRIVERS):
+        # Triton's LLVM and the one Mesa draws with end the process when they meet, and only graphics cards need Triton.
+        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # None is Python's word for "cannot be imported"
     engine = importlib.import_module("core.engine").Engine
     return engine.open(settings.weights, settings.device, settings.threads or None)
 

@@ -85,16 +85,21 @@ def polish(regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks
         spread = torch.tensor(POSE_SPREAD, device=pose.device)
         scale = regressor.get_buffer("w_std") * LATENT_SPREAD
         unknown = torch.zeros(6 + len(latent), device=pose.device, requires_grad=True)
-        optimiser = torch.optim.Adam([unknown], RATE)
+        mean, square = torch.zeros_like(unknown), torch.zeros_like(unknown)
         for step in range(STEPS):
-            optimiser.param_groups[0]["lr"] = RATE * (1.0 - step / STEPS) + 1e-3
             misfit = distances(unknown) / TOLERANCE
             # Charbonnier: squared near 0, linear for points that the detector put elsewhere (covered, off a contour).
             data = ((1.0 + misfit.square()).sqrt() - 1.0).mean() * INDEPENDENT
             loss = data + 0.5 * unknown.square().sum()
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
+            # Adam (Kingma & Ba 2015, algorithm 1) by hand: torch.optim brings torch.compile and Triton along. That takes
+            # seconds and, in a process where Mesa draws with an LLVM of its own, ends the program.
+            (gradient,) = torch.autograd.grad(loss, unknown)
+            mean = 0.9 * mean + 0.1 * gradient
+            square = 0.999 * square + 0.001 * gradient.square()
+            steady = mean / (1.0 - 0.9 ** (step + 1))
+            spread_of = (square / (1.0 - 0.999 ** (step + 1))).sqrt()
+            rate = RATE * (1.0 - step / STEPS) + 1e-3
+            unknown = (unknown - rate * steady / (spread_of + 1e-8)).detach().requires_grad_()
         with torch.no_grad():
             before = float(distances(torch.zeros_like(unknown)).mean())
             after = float(distances(unknown).mean())
