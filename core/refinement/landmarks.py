@@ -91,7 +91,7 @@ def polish(regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks
             # Charbonnier: squared near 0, linear for points that the detector put elsewhere (covered, off a contour).
             data = ((1.0 + misfit.square()).sqrt() - 1.0).mean() * INDEPENDENT
             loss = data + 0.5 * unknown.square().sum()
-            # Adam (Kingma & Ba 2015, algorithm 1) by hand: torch.optim brings torch.compile and Triton along. That takes
+            # Adam (Kingma & Ba 2015, algorithm 1) by hand: torch.optim brings torch.compile and Triton along. It takes
             # seconds and, in a process where Mesa draws with an LLVM of its own, ends the program.
             (gradient,) = torch.autograd.grad(loss, unknown)
             mean = 0.9 * mean + 0.1 * gradient
