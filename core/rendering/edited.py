@@ -20,10 +20,13 @@ from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
+from core.rendering.flow import landmark_flow
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
 from core.rendering.precision import distance
+from core.rendering.solids import strays, without_strays
 from core.rendering.surfaces import SurfaceMap
-from core.visibility import GUIDE_SIZE, SourceView, extended, source_view
+from core.rendering.tones import tone_volume
+from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, source_view
 
 # Side of the source surface that colours are tested against: that of training's surface maps.
 SOURCE_SURFACE = 128
@@ -54,6 +57,8 @@ class SourceHead:
     view: SourceView
     residual: Tensor
     resting_flow: Tensor | None
+    strays: Tensor | None
+    """Where solids float beside the head; see ``core.rendering.solids``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,7 @@ class EditedHead:
     styles: Tensor
     decoder_styles: Tensor
     view: SourceView
+    _maps: VolumeMaps
     _make_large: Callable[[], SourceView]
     _make_features: Callable[[], Tensor | None]
 
@@ -75,6 +81,17 @@ class EditedHead:
     def view_large(self) -> SourceView:
         """The source view with the photo at full resolution."""
         return self._make_large()
+
+    @cached_property
+    def tones(self) -> Tensor:
+        """How far the field's colours are off, everywhere (1, 3, C, C, C)."""
+        maps = self._maps
+        solid = maps.alpha.clamp(min=1e-3)
+        points = (maps.xyz / solid).flatten(2).transpose(1, 2)
+        colour, trust = look_up(self.view, points, target=self.source.angles)
+        own = (maps.rgb / solid).flatten(2).transpose(1, 2)
+        trust = trust * (maps.alpha.flatten(1) > 0.9)
+        return tone_volume(points[0], colour[0] - own[0], trust[0, :, None])
 
     @cached_property
     def features(self) -> Tensor | None:
@@ -100,7 +117,10 @@ def source_head(
     Shape:
         As in :class:`SourceHead`.
     """
-    maps, surface = _source_render(networks, styles, angles)
+    field = networks.generator.field
+    with_strays = distance(field, styles)
+    stray = strays(lambda points: with_strays(points[None])[0, :, 0], networks.device)
+    maps, surface = _source_render(networks, styles, angles, stray)
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
@@ -116,15 +136,19 @@ def source_head(
         source_view(photo, surface.depth, surface.hit, matte, angles),
         residual,
         aligned_residual(networks, residual, maps.rgb)[1],
+        stray,
     )
 
 
-def _source_render(networks: Networks, styles: Tensor, angles: Tensor) -> tuple[VolumeMaps, SurfaceMap]:
+def _source_render(
+    networks: Networks, styles: Tensor, angles: Tensor, stray: Tensor | None
+) -> tuple[VolumeMaps, SurfaceMap]:
     """Thumbnail and fine surface from the source camera."""
     field = networks.generator.field
-    found = surfaces.crossings(distance(field, styles), angles)
+    sdf = without_strays(distance(field, styles), stray)
+    found = surfaces.crossings(sdf, angles)
     maps = surfaces.integrate_geometry(networks.generator, styles, angles, found).appearance(networks.generator, styles)
-    return maps, surfaces.refined_surface(distance(field, styles), angles, found, SOURCE_SURFACE)
+    return maps, surfaces.refined_surface(sdf, angles, found, SOURCE_SURFACE)
 
 
 def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> tuple[Tensor, Tensor]:
@@ -152,13 +176,17 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
             source.styles,
             source.decoder_styles,
             source.view,
+            source.maps,
             lambda: source_view(source.photo_large, whole.depth, whole.hit, source.matte, source.angles),
             lambda: reference_features(networks, source.residual, local_depth(source.maps)),
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
-    maps, surface = _source_render(networks, styles, source.angles)
+    maps, surface = _source_render(networks, styles, source.angles, source.strays)
     residual, flow = aligned_residual(networks, source.residual, maps.rgb)
-    if flow is not None and source.resting_flow is not None:
+    if networks.landmarks is not None:
+        geometry, moved_geometry = (latent[:, :-1].mean(dim=1) for latent in (source.styles, styles))
+        flow = landmark_flow(networks.landmarks, geometry, moved_geometry, source.angles, GUIDE_SIZE)
+    elif flow is not None and source.resting_flow is not None:
         # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
         flow = flow - source.resting_flow
     change = _grown(maps.rgb, GUIDE_SIZE) - _moved(enlarged(source.maps.rgb), flow)
@@ -183,6 +211,7 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
         styles,
         decoder_styles,
         view(source.photo),
+        maps,
         lambda: view(source.photo_large),
         lambda: reference_features(networks, residual, local_depth(maps)),
     )
