@@ -151,6 +151,7 @@ class Cameo(QObject):
         self.photos.pending_changed.connect(self._on_pending_changed)
         self.photos.faces_found.connect(self.window.photo_panel.set_faces)
         self.live.frame_due.connect(self.window.stage.show_frame)
+        self.live.waiting_changed.connect(self.window.stage.set_waiting)
         self.surfaces.mesh_built.connect(self.window.stage.show_mesh)
         self.surfaces.stale_changed.connect(self.window.stage.set_stale)
         self.surfaces.progressed.connect(self.window.stage.set_mesh_progress)

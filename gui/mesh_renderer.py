@@ -40,8 +40,8 @@ vec4 shade(vec3 direction, vec3 base) {
     float fill = max(dot(n, vec3(0.72, 0.10, 0.687)), 0.0);
     float sky = 0.5 + 0.5 * n.y;
     float away = 1.0 - max(n.z, 0.0);
-    vec3 light = vec3(1.0, 0.97, 0.93) * (0.62 * key) + vec3(0.80, 0.88, 1.0) * (0.22 * fill) + (0.24 + 0.10 * sky);
-    vec3 colour = sqrt(base * base * light + vec3(0.05, 0.055, 0.065) * away * away * away);
+    vec3 light = vec3(1.0, 0.97, 0.93) * (0.40 * key) + vec3(0.80, 0.88, 1.0) * (0.12 * fill) + (0.50 + 0.12 * sky);
+    vec3 colour = sqrt(base * base * light + vec3(0.030, 0.033, 0.039) * away * away * away);
     return vec4(mix(colour, vec3(dot(colour, vec3(0.3, 0.6, 0.1))), u_fade), 1.0);
 }
 """

@@ -17,6 +17,9 @@ from gui.session_model import SessionModel
 from gui.view_state import ViewState
 from gui.widgets.banner import Message
 
+PATIENCE_MS = 600
+"""How long a frame may take before a word says that it is on its way."""
+
 
 class LiveView(QObject):
     """Wishes for frames and hands out those that should be shown.
@@ -32,6 +35,8 @@ class LiveView(QObject):
 
     frame_due = Signal(object)
     """A Frame to show, or None when there is nothing to show."""
+    waiting_changed = Signal(bool)
+    """Whether a wished frame has not come for so long that a person wonders."""
     said = Signal(object)
     """A Message for the banner."""
 
@@ -55,6 +60,10 @@ class LiveView(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._pump)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE_MS)
+        self._patience.timeout.connect(self._say_waiting)
 
     def on_session_changed(self, changes: Changes, initiator: object) -> None:
         """The document changed: a preview is a moving hand, everything else is at rest."""
@@ -77,17 +86,20 @@ class LiveView(QObject):
         """The worker has rendered."""
         if self._scheduler.done(frame):
             self.frame_due.emit(frame)
+        self._no_longer_waiting()
         self._pump()
 
     def on_frame_failed(self, request: RenderRequest, error: CameoError) -> None:
         """The worker could not render."""
         self._scheduler.failed(request)
+        self._no_longer_waiting()
         if not isinstance(error, Cancelled):
             self.said.emit(Message("error", error.message, error.hint))
 
     def stop(self) -> None:
         """No more wishes."""
         self._timer.stop()
+        self._patience.stop()
         self._scheduler.clear()
 
     def current_request(self, size: int | None = None) -> RenderRequest | None:
@@ -99,6 +111,13 @@ class LiveView(QObject):
             self._session.inversion, edit, self._view.camera, self._scheduler.still_size, self._view.layer
         )
         return request if size is None else replace(request, size=size)
+
+    def _say_waiting(self) -> None:
+        self.waiting_changed.emit(True)
+
+    def _no_longer_waiting(self) -> None:
+        self._patience.stop()
+        self.waiting_changed.emit(False)
 
     def _want(self, *, moving: bool) -> None:
         request = self.current_request()
@@ -113,6 +132,8 @@ class LiveView(QObject):
         request = self._scheduler.next(now)
         if request is not None:
             self._worker.request(request)
+            if not self._patience.isActive():
+                self._patience.start()
         delay = self._scheduler.due_in(now)
         if delay is not None:
             self._timer.start(max(1, round(delay * 1000) + 1))

@@ -12,7 +12,7 @@ from core.frame import Frame
 from gui import theme
 from gui.view_state import DEFAULT_ZOOM, picture_side
 from gui.widgets.orbit_drag import OrbitDrag
-from gui.widgets.pixels import image_from
+from gui.widgets.pixels import feathered, image_from
 
 _GRIP_PX = 12
 """How near to the dividing line a press takes the line instead of the head."""
@@ -57,7 +57,7 @@ class FrameView(QWidget):
     def show_frame(self, frame: Frame | None) -> None:
         """Show a frame, or nothing."""
         self.frame = frame
-        self._image = None if frame is None else image_from(frame.cutout())
+        self._image = None if frame is None else image_from(feathered(frame.cutout()))
         self.update()
 
     def set_photo(self, photo: QImage | None) -> None:

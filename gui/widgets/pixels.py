@@ -1,9 +1,14 @@
 """Arrays to Qt pictures and back to square thumbnails: the only place where NumPy meets QImage."""
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QPixmap
+
+FEATHER = 0.06
+"""Share of the picture's side over which a head fades at the border."""
 
 
 def image_from(pixels: NDArray[np.uint8]) -> QImage:
@@ -19,6 +24,26 @@ def image_from(pixels: NDArray[np.uint8]) -> QImage:
     straight = QImage(rows.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
     # Premultiplied scales without dark or bright fringes at the border of the head.
     return straight.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+
+
+def feathered(cutout: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A head that fades where its picture ends, so that neck and hair are not cut off like paper.
+
+    Args:
+        cutout: ``(S, S, 4)`` uint8 with straight alpha.
+    """
+    faded = cutout.copy()
+    faded[..., 3] = np.rint(cutout[..., 3] * _window(cutout.shape[0]))
+    return faded
+
+
+@functools.lru_cache(maxsize=8)
+def _window(size: int) -> NDArray[np.float32]:
+    places = (np.arange(size, dtype=np.float32) + 0.5) / size
+    share = np.clip(np.minimum(places, 1.0 - places) / FEATHER, 0.0, 1.0)
+    ramp = share * share * (3.0 - 2.0 * share)
+    window: NDArray[np.float32] = np.minimum(ramp[:, None], ramp[None, :])
+    return window
 
 
 def thumbnail(pixels: NDArray[np.uint8], side: int, ratio: float = 1.0) -> QPixmap:

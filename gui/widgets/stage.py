@@ -72,9 +72,15 @@ class Stage(QSplitter):
     def show_frame(self, frame: Frame | None) -> None:
         """Show a neural frame and what it cost."""
         self.frame_view.show_frame(frame)
-        self.frame_pane.figures.setText(
-            f"{frame.request.size} px · {frame.milliseconds:.0f} ms" if frame is not None else ""
-        )
+        self.frame_pane.title.setText(_TITLES[frame.request.layer if frame is not None else self._view.layer])
+        self._show_cost(frame)
+
+    def set_waiting(self, waiting: bool) -> None:
+        """The picture is behind what is wanted, long enough to be noticed; or no longer."""
+        if waiting:
+            self.frame_pane.figures.setText("Rendering…")
+        else:
+            self._show_cost(self.frame_view.frame)
 
     def show_mesh(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> None:
         """Show a mesh and how large it is; a draft may stand in for it while a hand moves."""
@@ -120,7 +126,6 @@ class Stage(QSplitter):
         view = self._view
         self.frame_pane.setVisible(view.layout is not Layout.MESH)
         self.mesh_pane.setVisible(view.layout is not Layout.PICTURE)
-        self.frame_pane.title.setText(_TITLES[view.layer])
         self.frame_view.set_zoom(view.zoom)
         self.frame_view.set_comparing(on=view.compare)
         self.frame_view.set_badge("Before" if view.before else "")
@@ -128,6 +133,10 @@ class Stage(QSplitter):
             self.mesh_view.set_zoom(view.zoom)
             self.mesh_view.set_considerate(on=view.layout is Layout.BOTH)
             self.mesh_view.set_look(wireframe=view.wireframe, normals=view.normals)
+
+    def _show_cost(self, frame: Frame | None) -> None:
+        cost = f"{frame.request.size} px · {frame.milliseconds:.0f} ms" if frame is not None else ""
+        self.frame_pane.figures.setText(cost)
 
     def _follow(self, drag: OrbitDrag) -> None:
         drag.orbited.connect(self.orbited)

@@ -400,3 +400,16 @@ def test_an_error_nobody_foresaw_keeps_the_window_and_its_head(
         sys.excepthook(ValueError, ValueError("surprise"), None)
     assert "surprise" in cameo.window.banner.text
     assert cameo.window.isVisible()
+
+
+def test_a_picture_that_takes_long_is_announced(
+    cameo: Cameo, engine: FakeEngine, open_photo: Callable[[], None], qtbot: QtBot
+) -> None:
+    open_photo()
+    qtbot.waitUntil(lambda: len(engine.meshed) == 2, timeout=WAIT)
+    gate = engine.frame_gate = Gate()
+    cameo.view.orbit(0.2, 0.0)
+    figures = cameo.window.stage.frame_pane.figures
+    qtbot.waitUntil(lambda: figures.text() == "Rendering…", timeout=WAIT)
+    gate.open()
+    qtbot.waitUntil(lambda: "ms" in figures.text(), timeout=WAIT)

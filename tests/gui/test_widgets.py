@@ -26,7 +26,7 @@ from gui.widgets.export_dialog import FORMATS, ExportDialog
 from gui.widgets.frame_view import FrameView
 from gui.widgets.job_bar import JobBar
 from gui.widgets.photo_panel import PhotoPanel
-from gui.widgets.pixels import image_from, thumbnail
+from gui.widgets.pixels import feathered, image_from, thumbnail
 from gui.widgets.stage import NO_OPENGL, Stage
 from gui.widgets.strength_slider import StrengthSlider
 from gui.widgets.welcome import Welcome
@@ -306,6 +306,15 @@ def test_a_frame_is_painted_on_the_backdrop_where_it_is_opaque(qtbot: QtBot) -> 
     assert (middle.red(), middle.green(), middle.blue()) == (200, 200, 200)
     view.show_frame(None)
     assert view.grab().toImage().pixelColor(100, 100).red() < 80
+
+
+def test_a_head_fades_only_where_its_picture_ends() -> None:
+    cutout = np.full((100, 100, 4), 255, np.uint8)
+    faded = feathered(cutout)
+    assert faded[10:90, 10:90].min() == 255
+    assert faded[0, :, 3].max() < 20
+    assert faded[:, 99, 3].max() < 20
+    np.testing.assert_array_equal(faded[..., :3], cutout[..., :3])
 
 
 def test_the_line_of_the_comparison_can_be_dragged_and_the_photo_is_left_of_it(qtbot: QtBot) -> None:
