@@ -10,6 +10,7 @@ import trimesh
 from core import meshing
 from core.errors import CameoError, Cancelled
 from core.job import Job
+from core.rendering import solids
 
 CPU = torch.device("cpu")
 
@@ -23,20 +24,20 @@ def bumpy(points: torch.Tensor) -> torch.Tensor:
 
 
 def dense(resolution: int) -> np.ndarray:
-    axis = torch.linspace(-meshing.EXTENT, meshing.EXTENT, resolution)
+    axis = torch.linspace(-solids.EXTENT, solids.EXTENT, resolution)
     volume = bumpy(torch.cartesian_prod(axis, axis, axis)).reshape((resolution,) * 3)
     return volume.numpy()
 
 
 @pytest.mark.parametrize("resolution", [33, 46, 64])
 def test_sampling_only_near_the_surface_gives_the_same_surface_as_sampling_everywhere(resolution: int) -> None:
-    sparse = meshing.sampled_volume(bumpy, resolution, CPU, Job.quiet())
+    sparse = solids.sampled_volume(bumpy, resolution, CPU, Job.quiet())
     whole = dense(resolution)
     for side in (0, -1):
         for axis in range(3):
             index = [slice(None)] * 3
             index[axis] = side
-            whole[tuple(index)] = whole[tuple(index)].clip(min=2 * meshing.EXTENT / (resolution - 1))
+            whole[tuple(index)] = whole[tuple(index)].clip(min=2 * solids.EXTENT / (resolution - 1))
     assert np.array_equal(sparse < 0, whole < 0)
     a, b = meshing.largest_piece(sparse), meshing.largest_piece(whole)
     assert np.array_equal(a.faces, b.faces)
@@ -51,12 +52,12 @@ def test_few_points_are_evaluated() -> None:
         asked += len(points)
         return bumpy(points)
 
-    meshing.sampled_volume(counted, 128, CPU, Job.quiet())
+    solids.sampled_volume(counted, 128, CPU, Job.quiet())
     assert asked < 0.25 * 128**3
 
 
 def test_the_surface_is_closed_turns_outwards_and_counts_its_pieces() -> None:
-    surface = meshing.largest_piece(meshing.sampled_volume(bumpy, 64, CPU, Job.quiet()))
+    surface = meshing.largest_piece(solids.sampled_volume(bumpy, 64, CPU, Job.quiet()))
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
     assert mesh.is_watertight
     assert mesh.volume > 0.9 * 4 / 3 * np.pi * 0.08**3
@@ -66,7 +67,7 @@ def test_the_surface_is_closed_turns_outwards_and_counts_its_pieces() -> None:
 
 
 def test_vertices_lie_on_the_surface_and_normals_follow_its_gradient() -> None:
-    surface = meshing.largest_piece(meshing.sampled_volume(bumpy, 64, CPU, Job.quiet()))
+    surface = meshing.largest_piece(solids.sampled_volume(bumpy, 64, CPU, Job.quiet()))
     vertices = torch.from_numpy(surface.vertices)
     assert bumpy(vertices).abs().quantile(0.95) < 3e-4
     normals = meshing.vertex_normals(bumpy, vertices, Job.quiet())
@@ -77,12 +78,12 @@ def test_vertices_lie_on_the_surface_and_normals_follow_its_gradient() -> None:
 
 
 def test_an_empty_field_and_an_impossible_resolution_are_explained() -> None:
-    empty = meshing.sampled_volume(lambda points: torch.ones(len(points)), 24, CPU, Job.quiet())
+    empty = solids.sampled_volume(lambda points: torch.ones(len(points)), 24, CPU, Job.quiet())
     with pytest.raises(CameoError, match="no surface"):
         meshing.largest_piece(empty)
     for resolution in (4, 2048):
         with pytest.raises(CameoError, match="resolution"):
-            meshing.sampled_volume(bumpy, resolution, CPU, Job.quiet())
+            solids.sampled_volume(bumpy, resolution, CPU, Job.quiet())
 
 
 def test_a_cancelled_mesh_stops_at_the_next_slab() -> None:
@@ -96,16 +97,5 @@ def test_a_cancelled_mesh_stops_at_the_next_slab() -> None:
         return bumpy(points)
 
     with pytest.raises(Cancelled):
-        meshing.sampled_volume(slow, 128, CPU, job)
+        solids.sampled_volume(slow, 128, CPU, job)
     assert asked == 1
-
-
-def test_differences_of_colour_are_carried_to_what_was_not_seen() -> None:
-    points = torch.nn.functional.normalize(torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
-    points = points * 0.08
-    trust = (points[:, 2:] > 0).float()
-    difference = torch.full((4000, 3), 0.3) * trust
-    carried = meshing.carried_difference(points, difference, trust)
-    assert (carried - 0.3).abs().max() < 1e-4
-    nothing = meshing.carried_difference(points, difference * 0, trust * 0)
-    assert nothing.abs().max() < 1e-6

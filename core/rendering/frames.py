@@ -16,14 +16,19 @@ from torch.nn import functional
 from core.camera import FAR, NEAR, Camera
 from core.frame import BACKDROP
 from core.models.networks import Networks
+from core.models.volume import VolumeMaps
 from core.rendering import surfaces
 from core.rendering.edited import EditedHead
 from core.rendering.hybrid import hybrid_modulation
 from core.rendering.precision import distance, low_precision
-from core.visibility import blend, camera_frame, guide
+from core.rendering.solids import without_strays
+from core.rendering.tones import tones_at
+from core.visibility import blend, camera_frame, extended, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160
+# Channels of the guide that a layer's decoder may look at: all, or the rendered alpha only (the generator by itself).
+_KNOWING, _BLIND = (1.0,) * 6, (0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 def angles_of(camera: Camera, device: torch.device) -> Tensor:
@@ -39,42 +44,75 @@ def render_layer(networks: Networks, head: EditedHead, camera: Camera, size: int
     """
     field = networks.generator.field
     angles = angles_of(camera, networks.device)
-    found = surfaces.crossings(distance(field, head.styles), angles, camera.half_fov)
+    sdf = without_strays(distance(field, head.styles), head.source.strays)
+    found = surfaces.crossings(sdf, angles, camera.half_fov)
     if layer in ("normals", "depth"):
         return _geometry_layer(networks, head, angles, camera, found, size, layer)
     geometry = surfaces.integrate_geometry(networks.generator, head.styles, angles, found, camera.half_fov)
-    maps = geometry.appearance(networks.generator, head.styles)
+    plain = maps = geometry.appearance(networks.generator, head.styles)
     if size > PREVIEW and head.features is not None:
         modulate = hybrid_modulation(
             networks, head.features, head.source.angles, head.source.residual, maps, angles, camera.half_fov
         )
         maps = geometry.appearance(networks.generator, head.styles, modulate)
     resolution = _decoded_size(networks, size)
-    if layer == "picture":
-        side = max(min(size, resolution) // 2, geometry.size)
-        exact = distance(field, head.styles)
-        surface = surfaces.refined_surface(exact, angles, found, side, half_fov=camera.half_fov)
-        hints = guide(head.view_for(resolution), surface.points, maps.alpha, size=resolution, target=angles)
-    else:
-        surface = None
-        hints = maps.rgb.new_zeros(1, 6, resolution, resolution)
-        hints[:, 4:5] = functional.interpolate(maps.alpha, size=resolution, mode="bilinear", align_corners=False)
+    side = max(min(size, resolution) // 2, geometry.size)
+    surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
+
+    def hints(resolution: int) -> Tensor:
+        channels = guide(head.view_for(resolution), surface.points, maps.alpha, size=resolution, target=angles)
+        return channels * channels.new_tensor(_KNOWING if layer == "picture" else _BLIND)[:, None, None]
+
     with low_precision(networks.device):
-        decoded = networks.generator.decoder(maps.feature, head.decoder_styles, guide=hints, resolution=resolution)
+        decoded = networks.generator.decoder(
+            maps.feature, head.decoder_styles, guide=hints(resolution), resolution=resolution
+        )
     decoded = decoded.float()
-    if size > resolution:
-        # The photo knows more than the decoder: its pixels are looked up again at the picture's own resolution.
-        decoded = functional.interpolate(decoded, size=size, mode="bilinear", align_corners=False)
-        if surface is None:
-            hints = functional.interpolate(hints, size=size, mode="bilinear", align_corners=False)
-        else:
-            hints = guide(head.view_for(size), surface.points, maps.alpha, size=size, target=angles)
-    picture, alpha = blend(hints, decoded)
-    if size < picture.shape[-1]:
+    decoded = torch.cat((in_tune(decoded[:, :3], plain, head.tones), decoded[:, 3:]), dim=1)
+    # Above the decoder's size the photo knows more than it: photo pixels are looked up at the picture's own resolution.
+    drawn = max(size, resolution)
+    picture, alpha = blend(hints(drawn), _resized(decoded, drawn))
+    alpha = bounded_alpha(alpha, surface.hit)
+    if size < drawn:
         premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
         alpha = premultiplied[:, 3:]
         picture = premultiplied[:, :3] / alpha.clamp(min=1e-3)
     return picture[0].clamp(-1.0, 1.0), alpha[0]
+
+
+def _resized(picture: Tensor, size: int) -> Tensor:
+    return functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def in_tune(painted: Tensor, maps: VolumeMaps, tones: Tensor) -> Tensor:
+    """The decoder's colours with the tones of field and photo: it paints the detail, they say how bright and warm.
+
+    What the decoder has below the field's resolution is replaced by the field's own colours, shifted by what the photo
+    says about them nearby; so the unseen side continues the photo, however well the decoder is trained.
+
+    Shape:
+        painted (1, 3, S, S); maps at s x s, without modulation; tones (1, 3, C, C, C); returns (1, 3, S, S).
+    """
+    side, size = maps.alpha.shape[-1], painted.shape[-1]
+    solid = (maps.alpha > 0.3).to(painted.dtype)
+    density = maps.alpha.clamp(min=1e-3)
+    points = (maps.xyz / density).flatten(2).transpose(1, 2)
+    wanted = maps.rgb / density + tones_at(tones, points[0]).T.reshape(1, 3, side, side)
+    found = functional.interpolate(painted, size=(side, side), mode="area")
+    return painted + _resized(extended(wanted.clamp(-1.0, 1.0) - found, solid), size)
+
+
+def bounded_alpha(alpha: Tensor, hit: Tensor) -> Tensor:
+    """The decoder's alpha within a pixel or two of the surface's silhouette; elsewhere the surface decides.
+
+    Shape:
+        alpha (1, 1, S, S); hit (1, 1, s, s), 0 or 1; returns (1, 1, S, S).
+    """
+    size = alpha.shape[-1]
+    inner = _resized(-functional.max_pool2d(-hit, 3, 1, 1), size)
+    outer = _resized(functional.max_pool2d(hit, 3, 1, 1), size)
+    # The picture's border is no silhouette: there the surface goes on.
+    return torch.maximum(torch.minimum(alpha, outer), inner)
 
 
 def _decoded_size(networks: Networks, size: int) -> int:
@@ -97,8 +135,8 @@ def _geometry_layer(
     """Normals (camera frame, x right, y up, z towards the viewer, as colours) or depth (near is bright)."""
     field = networks.generator.field
     side = min(size, 256)
-    exact = distance(field, head.styles)
-    surface = surfaces.refined_surface(exact, angles, found, side, half_fov=camera.half_fov)
+    sdf = without_strays(distance(field, head.styles), head.source.strays)
+    surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
     if layer == "depth":
         colours = ((FAR - surface.depth) / (FAR - NEAR) * 2.0 - 1.0).expand(-1, 3, -1, -1)
     else:

@@ -1,0 +1,163 @@
+"""The head as a volume of distances: where it is solid, and which solids are strays.
+
+The distance is evaluated on a coarse grid first; blocks that cannot hold the surface keep interpolated values, whose
+sign is right. Meshes are cut from such a volume. Pictures use a small one to leave out what floats beside the head:
+the field was taught by many hair styles and sometimes leaves a lock of another one behind the neck.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from core.errors import CameoError
+from core.job import Job
+
+# The grid covers |x| <= EXTENT on every axis: the scene's radius of 0.12 and a margin in which the surface can close.
+EXTENT = 0.125
+# Half side of the cube that is drawn: a cell less, as meshes end.
+SCENE = 0.122
+# Cells of the fine grid along one edge of a block.
+BLOCK = 4
+# A block is looked at closely when its corners are nearer to the surface than this many half diagonals. 1 would do for
+# an exact distance; the learned one is up to half as steep again in places.
+SAFETY = 1.6
+# Points a call of the field: a slab between two reports, small enough for the cache.
+SLAB = 16384
+MIN_RESOLUTION, MAX_RESOLUTION = 16, 512
+
+# Grid points a side of the volume that strays are looked for in: 4 mm apart, the narrowest gap that matters.
+STRAY_RESOLUTION = 56
+# Depth inside a solid from which on it counts as its core (world units): contacts thinner than twice this are cut.
+THIN = 0.003
+# Cells around a stray's core that are cleared with it.
+STRAY_REACH = 5.0
+# What a stray's surroundings are said to be: this far from any surface (world units).
+CLEAR = 0.006
+
+Sdf = Callable[[Tensor], Tensor]
+
+
+def _axis(resolution: int, device: torch.device) -> Tensor:
+    return torch.linspace(-EXTENT, EXTENT, resolution, device=device)
+
+
+def evaluated(sdf: Sdf, points: Tensor, job: Job, stage: str) -> Tensor:
+    """Distances (N,) of points (N, 3), slab by slab; every slab is a yield point."""
+    parts = []
+    for start in range(0, len(points), SLAB):
+        job.report(start / len(points), stage)
+        with torch.inference_mode():
+            parts.append(sdf(points[start : start + SLAB]).float())
+    return torch.cat(parts) if parts else points.new_zeros(0)
+
+
+def sampled_volume(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> NDArray[np.float32]:
+    """Distances on the grid (x, y, z), exact in every block that may hold the surface, and positive on the border.
+
+    Shape:
+        Returns (R, R, R), R = resolution.
+    """
+    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        raise CameoError(
+            f"A mesh resolution of {resolution} is not possible.",
+            hint=f"Choose a resolution from {MIN_RESOLUTION} to {MAX_RESOLUTION}.",
+        )
+    axis = _axis(resolution, device)
+    # Block corners: every BLOCK-th grid point, and the last one.
+    corners = torch.unique(torch.cat((torch.arange(0, resolution, BLOCK), torch.tensor([resolution - 1])))).to(device)
+    coarse_points = torch.cartesian_prod(axis[corners], axis[corners], axis[corners])
+    coarse = evaluated(sdf, coarse_points, job.part(0.0, 0.4), "feeling for the surface")
+    side = len(corners)
+    coarse = coarse.reshape(side, side, side)
+    # A surface can only be in a block if some corner is within half a diagonal of it.
+    half_diagonal = 0.5 * BLOCK * float(axis[1] - axis[0]) * 3.0**0.5
+    near = -functional.max_pool3d(-coarse.abs()[None, None], 2, 1)[0, 0] < SAFETY * half_diagonal
+    low = -functional.max_pool3d(-coarse[None, None], 2, 1)[0, 0]
+    high = functional.max_pool3d(coarse[None, None], 2, 1)[0, 0]
+    near |= (low < 0.0) & (high > 0.0)
+    volume = _interpolated(coarse, corners, resolution)
+    mask = torch.zeros_like(volume, dtype=torch.bool)
+    spans = [(int(a), int(b) + 1) for a, b in itertools.pairwise(corners)]
+    for i, j, k in near.nonzero().tolist():
+        (x0, x1), (y0, y1), (z0, z1) = spans[i], spans[j], spans[k]
+        mask[x0:x1, y0:y1, z0:z1] = True
+    index = mask.nonzero()
+    points = torch.stack((axis[index[:, 0]], axis[index[:, 1]], axis[index[:, 2]]), dim=-1)
+    volume[mask] = evaluated(sdf, points, job.part(0.4, 1.0), "measuring the surface")
+    outside = float(axis[1] - axis[0])
+    for face in (volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]):
+        face.clamp_(min=outside)
+    return volume.cpu().numpy()
+
+
+def _interpolated(coarse: Tensor, corners: Tensor, resolution: int) -> Tensor:
+    """Trilinear values between block corners, whose last block may be shorter than the others."""
+    volume = coarse
+    grid = torch.arange(resolution, device=coarse.device)
+    upper = torch.searchsorted(corners, grid).clamp(min=1)
+    share = (grid - corners[upper - 1]).float() / (corners[upper] - corners[upper - 1]).float()
+    for dimension in range(3):
+        shape = [1, 1, 1]
+        shape[dimension] = resolution
+        weight = share.reshape(shape)
+        volume = torch.lerp(volume.index_select(dimension, upper - 1), volume.index_select(dimension, upper), weight)
+    return volume.contiguous()
+
+
+def filled(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The volume with its enclosed hollows turned solid: what nobody can reach is no part of the surface."""
+    outside, count = ndimage.label(volume > 0.0)
+    if count <= 1:
+        return volume
+    # The border is outside everywhere, so its first corner names the reachable part.
+    hollow = (outside != outside[0, 0, 0]) & (volume > 0.0)
+    return np.where(hollow, -volume, volume).astype(np.float32)
+
+
+def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
+    """Where solids float beside the head, a little grown: (1, 1, R, R, R) of 0 and 1, axes z, y, x; None if nowhere.
+
+    Args:
+        sdf: Distances (N,) of points (N, 3).
+        device: Where to evaluate.
+    """
+    volume = sampled_volume(sdf, STRAY_RESOLUTION, device, Job.quiet())
+    # Cores, so that a hair's breadth of contact does not make a lock part of the head.
+    labels, count = ndimage.label(volume < -THIN)
+    if count == 0:
+        return None
+    head = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    apart, _ = ndimage.label(volume < 0.0)
+    with_head = np.unique(apart[head])
+    loose = (volume < 0.0) & ~np.isin(apart, with_head)
+    stray = ((labels > 0) & ~head) | loose
+    if not stray.any():
+        return None
+    # Space belongs to the nearer core; a stray's part of it is cleared as far as its own flesh can reach.
+    to_head, to_stray = ndimage.distance_transform_edt(~head), ndimage.distance_transform_edt(~stray)
+    stray = (to_stray < to_head) & (to_stray < STRAY_REACH)
+    mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)
+    return mask[None, None]
+
+
+def without_strays(sdf: Sdf, mask: Tensor | None) -> Sdf:
+    """A distance that passes strays by and ends where the scene does; both map (1, N, 3) to (1, N, 1)."""
+
+    def clear(points: Tensor) -> Tensor:
+        # Nothing was taught beyond the scene: whatever the field says there is cut off.
+        distance = torch.maximum(sdf(points), points.abs().amax(dim=-1, keepdim=True) - SCENE)
+        if mask is None:
+            return distance
+        grid = (points / EXTENT)[:, :, None, None]
+        inside = functional.grid_sample(mask, grid, mode="nearest", padding_mode="border", align_corners=True)
+        return torch.where(inside[:, 0, :, 0] > 0.5, distance.clamp(min=CLEAR), distance)
+
+    return clear

@@ -1,0 +1,37 @@
+"""Laws of the tones: what is known is kept, the rest continues it, and nothing known changes nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from core.rendering.tones import tone_volume, tones_at
+
+
+def sphere(count: int = 4000) -> torch.Tensor:
+    points = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.normalize(points, dim=-1) * 0.08
+
+
+def test_one_difference_is_carried_everywhere() -> None:
+    points = sphere()
+    trust = (points[:, 2:] > 0).float()
+    volume = tone_volume(points, torch.full((len(points), 3), 0.3), trust)
+    assert (tones_at(volume, points) - 0.3).abs().max() < 1e-4
+
+
+def test_nothing_known_changes_nothing() -> None:
+    points = sphere()
+    volume = tone_volume(points, torch.ones(len(points), 3), torch.zeros(len(points), 1))
+    assert tones_at(volume, points).abs().max() == 0
+
+
+def test_different_places_keep_different_tones_and_the_back_continues_the_nearest() -> None:
+    points = sphere()
+    difference = points[:, 1:2].sign().expand(-1, 3) * 0.2
+    volume = tone_volume(points, difference, (points[:, 2:] > 0).float())
+    back = torch.tensor([[0.0, 0.06, -0.05], [0.0, -0.06, -0.05]])
+    tones = tones_at(volume, back)
+    assert (tones[0] > 0.05).all()
+    assert (tones[1] < -0.05).all()
+    front = torch.tensor([[0.0, 0.06, 0.05], [0.0, -0.06, 0.05]])
+    assert (tones_at(volume, front)[0] > 0.15).all()
