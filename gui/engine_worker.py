@@ -1,7 +1,7 @@
 """One thread, one engine, a queue of jobs and one slot for the frame that is wanted.
 
 Everything heavy goes through here. Jobs run in order; live frames are served between jobs and at every yield point of
-a running job, so that a long export never freezes the picture under the hand. The slot holds one request: a newer wish
+a running job, so that a long export never freezes the picture under the hand; a background job rests meanwhile. The slot holds one request: a newer wish
 overwrites it. Results come back through queued signals and are handed out in the window's thread. The engine is made in
 the worker's thread by an injected factory, so this file imports neither torch nor the engine. The shape follows Anki's
 task manager and StyleGAN3's asynchronous renderer.
@@ -130,7 +130,8 @@ class EngineWorker(QObject):
             if not self._stopping:
                 self.job_reported.emit(order.job, fraction, stage)
 
-        order.job = Job(label, on_report=report, on_yield=self._serve_slot)
+        serve = self._serve_all if background else self._serve_one
+        order.job = Job(label, on_report=report, on_yield=serve)
         with self._condition:
             if self._stopping:
                 raise RuntimeError("the worker has been stopped")
@@ -233,10 +234,20 @@ class EngineWorker(QObject):
                 self.engine_opened.emit(facts)
         return self._engine
 
-    def _serve_slot(self) -> None:
+    def _serve_one(self) -> None:
+        """At a yield point of a job that somebody waits for: one frame, then the job goes on."""
+        self._serve_slot()
+
+    def _serve_all(self) -> None:
+        """At a yield point of a background job: it rests as long as a hand keeps wishing for frames."""
+        while self._serve_slot():
+            pass
+
+    def _serve_slot(self) -> bool:
+        """Render what is wished for, if anything is; says whether something was."""
         with self._condition:
             if self._slot is None or self._engine is None or self._stopping:
-                return
+                return False
             request, self._slot = self._slot, None
         try:
             frame = self._engine.render(request)
@@ -247,6 +258,7 @@ class EngineWorker(QObject):
         else:
             if not self._stopping:
                 self.frame_rendered.emit(frame)
+        return True
 
     def _say_failed(self, request: RenderRequest, error: CameoError) -> None:
         if not self._stopping:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QPixmap
 
-FEATHER = 0.06
+FEATHER = 0.04
 """Share of the picture's side over which a head fades at the border."""
 
 

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.errors import CameoError, Cancelled, NoFaceFound, WeightsMissing
-from core.frame import RenderRequest
+from core.frame import Frame, RenderRequest
 from core.job import Job
 from gui.engine_worker import EngineWorker
 from tests.gui.fake_engine import FakeEngine, Gate
@@ -238,6 +238,29 @@ def test_a_stream_of_wishes_does_not_starve_a_job(worker: EngineWorker, qtbot: Q
     worker.submit("Exporting", lambda engine, job: "done", outcome.done, outcome.failed)
     qtbot.waitUntil(lambda: outcome.over, timeout=WAIT)
     assert outcome.results == ["done"]
+
+
+@pytest.mark.parametrize(("background", "frames_a_report"), [(True, 20), (False, 1)])
+def test_a_background_job_rests_while_a_hand_keeps_wishing_and_an_export_does_not(
+    background: bool, frames_a_report: int, worker: EngineWorker, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    render = engine.render
+
+    def render_and_wish(request: RenderRequest) -> Frame:
+        if len(engine.rendered) < 19:
+            worker.request(wish(len(engine.rendered) / 1000))
+        return render(request)
+
+    engine.render = render_and_wish
+
+    def work(engine: FakeEngine, job: Job) -> int:
+        worker.request(wish(0.0))
+        job.report(0.5, "A yield point")
+        return len(engine.rendered)
+
+    _, outcome = submit(worker, work, background=background)
+    qtbot.waitUntil(lambda: outcome.over, timeout=WAIT)
+    assert outcome.results == [frames_a_report]
 
 
 def test_a_frame_that_fails_is_told_and_the_next_one_comes(
