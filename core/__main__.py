@@ -342,7 +342,7 @@ def train(context: typer.Context) -> None:
     """Train a stage of cameo-256, or resume it (train --help says more)."""
     from core.training.__main__ import main as training
 
-    training(context.args)
+    raise typer.Exit(training(context.args))
 
 
 @app.command(context_settings=_PASSED_ON, add_help_option=False)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.errors import WeightsCorrupt
 from core.models import checkpoint
 from core.models.aligner import ResidualAligner
-from core.models.configuration import CAMEO_256, OFFICIAL_1024, TOY, ModelConfig
+from core.models.configuration import CAMEO_256, OFFICIAL_1024, TOY, TOY_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
 from core.models.generator import Generator
@@ -26,7 +26,7 @@ from core.models.networks import Direction, Networks
 
 __all__ = ["CONFIGURATIONS", "read_networks", "write_networks"]
 
-CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY)}
+CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY, TOY_256)}
 MODEL_NOTE = "model"
 INDICES = "indices"
 LATENTS = ("renderer_mean", "renderer_scale", "decoder_mean", "decoder_scale")

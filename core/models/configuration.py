@@ -7,7 +7,7 @@ Refuses to know where weights come from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2, radians
 
 __all__ = [
@@ -177,7 +177,6 @@ class ModelConfig:
     aligner: AlignerConfig = AlignerConfig()
     fusion: bool = True
     quiet_fusion: bool = False
-    tied_geometry: bool = False  # E0's geometry rows are averaged into one: the geometry stays one of the generator's own
     shared_geometry: bool = False  # one latent for all geometry rows: E0's rows are averaged
 
     @property
@@ -300,4 +299,22 @@ TOY = ModelConfig(
     AlignerConfig(channels=(4, 8, 8, 8), units=1, out_channels=5, plain_head=True),
     quiet_fusion=True,
     shared_geometry=True,
+)
+
+_TOY_256_HEADS = _pyramid_heads(2, 6, 8, 8, 8, 8)
+# The toy with cameo-256's shapes outside: codes of the world come in, pictures of 256 go out. Training is tried on it.
+TOY_256 = replace(
+    TOY,
+    name="toy-256",
+    generator=replace(
+        TOY.generator,
+        decoder=replace(TOY.generator.decoder, channels=((64, 8), (128, 8), (256, 8))),
+        z_dim=256,
+    ),
+    encoder=replace(
+        TOY.encoder,
+        renderer_heads=_TOY_256_HEADS[0],
+        decoder_heads=_TOY_256_HEADS[1],
+        decoder_row_heads=tuple(range(6)),
+    ),
 )

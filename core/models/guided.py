@@ -1,8 +1,9 @@
 """Surface-guided ray samples: spend the field's evaluations where an opaque SDF has its weight.
 
-An SDF head is opaque: of the 24 plain samples of a ray (StyleSDF, Section 3.2) all but a few have no weight. Here each ray
-is sphere-traced without gradients to its first crossing, and only a handful of samples around it are handed to the volume
-integration, which stays the one of :mod:`core.models.volume`. Knows nothing of photos, cameras or devices.
+An SDF head is opaque: of the 24 plain samples of a ray (StyleSDF, Section 3.2) all but a few have no weight. Here
+each ray is sphere-traced without gradients to its first crossing, and only a handful of samples around it are handed
+to the volume integration, which stays the one of :mod:`core.models.volume`. Knows nothing of photos, cameras or
+devices.
 """
 
 from __future__ import annotations

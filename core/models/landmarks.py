@@ -1,8 +1,8 @@
 """Landmarks of a head from its latent: the differentiable bridge from a photo's 2D landmarks to geometry.
 
-A small network that knows, for a latent w of the generator, where the world's landmark vertices lie in 3D. Projected with a
-camera they can be compared with a detector's landmarks on a real photo, so shape and pose learn from photographs without
-any photometric loss.
+A small network that knows, for a latent w of the generator, where the world's landmark vertices lie in 3D. Projected
+with a camera they can be compared with a detector's landmarks on a real photo, so shape and pose learn from
+photographs without any photometric loss.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ class LandmarkRegressor(nn.Module):
         count: Landmarks.
         width: Hidden width.
     """
+
+    mean: Tensor
+    w_mean: Tensor
+    w_std: Tensor
 
     def __init__(self, style_dim: int, count: int, width: int = 384) -> None:
         super().__init__()

@@ -83,9 +83,6 @@ class Networks:
         """
         found = self.encoder(picture)
         styles = found.styles * self.renderer_scale + self.renderer_mean
-        if self.config.tied_geometry:
-            shared = styles[:, :-1].mean(dim=1, keepdim=True)
-            styles = torch.cat((shared.expand(-1, styles.shape[1] - 1, -1), styles[:, -1:]), dim=1)
         if self.config.shared_geometry:
             # The field only ever saw one latent for all its geometry layers. Rows of their own leave what it knows and
             # grow walls before the face (measured on portraits); their mean stays within it.

@@ -1,41 +1,85 @@
-"""``python -m core.training STAGE …``: one training stage (the same as ``python -m core train STAGE``)."""
+"""``python -m core.training STAGE …``: one step of training (the same as ``python -m core train STAGE``).
+
+Stages train; ``directions`` measures the attribute directions of a trained field; ``bundle`` makes weights of a
+run folder.
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
+from core.errors import CameoError
 from core.job import Job
+from core.models.configuration import CAMEO_256, TOY_256
+from core.training.bundle import collect, publish, trained_generator
+from core.training.directions import find_directions
 from core.training.stages import STAGES, StageOptions, run_stage
+
+MODELS = {model.name: model for model in (CAMEO_256, TOY_256)}
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of every stage."""
-    parser = argparse.ArgumentParser(prog="python -m core train", description="Train one stage of cameo-256.")
-    parser.add_argument("stage", choices=sorted(STAGES))
-    parser.add_argument("--world", type=Path, default=Path("runs/world/shards"), help="folder of world shards")
-    parser.add_argument("--run", type=Path, default=Path("runs/cameo"), help="run folder; a run there is resumed")
-    parser.add_argument("--minutes", type=float, default=20.0, help="budget over all resumed parts")
-    parser.add_argument("--portraits", type=Path, help="aligned portraits (python -m core.alignment.prepare)")
-    parser.add_argument("--vgg", type=Path, help="VGG16 convolutions (npz) for the perceptual losses")
-    parser.add_argument("--device", default=StageOptions.device)
-    parser.add_argument("--heads", type=int, help="use at most this many heads")
-    parser.add_argument("--batch", type=int, help="pictures a step")
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--max-steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--eager", dest="compiled", action="store_false", help="do not compile")
+    """The options of every stage, of directions and of bundle."""
+    parser = argparse.ArgumentParser(prog="python -m core train", description="Train cameo-256, one stage a command.")
+    commands = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--run", type=Path, default=Path("runs/cameo"), help="run folder (default %(default)s)")
+    common.add_argument("--model", choices=sorted(MODELS), default=CAMEO_256.name, help="default %(default)s")
+    common.add_argument("--landmarks", type=Path, default=StageOptions.landmarks, help="the world's landmark vertices")
+    for stage in STAGES:
+        _stage_options(commands.add_parser(stage, parents=[common], help=f"train {stage}; goes on where it stopped"))
+    samples = argparse.ArgumentParser(add_help=False)
+    samples.add_argument("--samples", type=int, default=10_000, help="labelled heads for directions (%(default)s)")
+    commands.add_parser("directions", parents=[common, samples], help="how well the attribute directions separate")
+    bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
+    bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
+    bundle.add_argument("--name", help="name of the entry (default: the model's)")
     return parser
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Entry point."""
-    options = vars(parser().parse_args(arguments))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    stage = options.pop("stage")
-    run_stage(stage, StageOptions(**options), Job.quiet())
+def _stage_options(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("--world", type=Path, default=Path("runs/world/shards"), help="world shards (%(default)s)")
+    stage.add_argument("--minutes", type=float, default=20.0, help="budget over all resumed parts (%(default)s)")
+    stage.add_argument("--portraits", type=Path, help="aligned portraits (python -m core.alignment.prepare)")
+    stage.add_argument("--vgg", type=Path, help="VGG16 convolutions (npz) for the perceptual losses")
+    stage.add_argument("--device", default=StageOptions.device, help="default %(default)s")
+    stage.add_argument("--heads", type=int, help="use at most this many heads")
+    stage.add_argument("--batch", type=int, help="pictures a step")
+    stage.add_argument("--learning-rate", type=float)
+    stage.add_argument("--max-steps", type=int)
+    stage.add_argument("--seed", type=int, default=0)
+    stage.add_argument("--eager", dest="compiled", action="store_false", help="do not compile")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one step; returns the exit code."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    options.model = MODELS[options.model]
+    try:
+        _run(options)
+    except CameoError as error:
+        print(f"{error} {error.hint}".rstrip(), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.stage in STAGES:
+        values = vars(options)
+        run_stage(values.pop("stage"), StageOptions(**values), Job.quiet())
+    elif options.stage == "directions":
+        generator = trained_generator(options.run, options.model)
+        for name, found in find_directions(generator, options.samples).items():
+            leaks = ", ".join(f"{other} {value:+.2f}" for other, value in found.leakage.items() if other != name)
+            print(f"{name}: accuracy {found.accuracy[0]:.3f} and {found.accuracy[1]:.3f}; one step also moves {leaks}")
+    else:
+        networks = collect(options.run, options.landmarks, model=options.model, samples=options.samples)
+        print(publish(networks, options.out, options.name or options.model.name))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

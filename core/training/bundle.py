@@ -1,4 +1,4 @@
-"""A run folder becomes weights: averaged networks, latent statistics, directions, in one safetensors file with its entry."""
+"""A run folder becomes weights: averaged networks, latent statistics and directions in one file, with its entry."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.training.directions import STEPS, find_directions
-from core.training.encoder_task import latent_statistics
-from core.training.hybrid_task import Parts
+from core.training.latents import latent_statistics
+from core.training.local_branch import Parts
 from core.training.stages import landmark_indices
 from core.training.trainer import load_averaged
 from core.weights import InputContract, Registry
@@ -24,24 +24,31 @@ from core.weights import InputContract, Registry
 logger = logging.getLogger(__name__)
 
 LICENCE = "Apache-2.0"
-ORIGIN = "Cameo: trained from nothing by core.training on core.world and public-domain portraits; see docs/model-card.md"
+ORIGIN = (
+    "Cameo: trained from nothing by core.training on core.world and public-domain portraits; see docs/model-card.md"
+)
 LIMITS = CameraLimits(1.25, -0.5, 0.5)
 """Cameras that the decoder met in training."""
 
 
-def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000) -> Networks:
-    """The networks of a run folder, with whatever stages it holds (field and encoder at least)."""
-    generator, encoder = Generator(model.generator), Encoder(model.encoder)
+def trained_generator(run: Path, model: ModelConfig) -> Generator:
+    """The generator of a run folder, with the decoder of the last stage that trained it; on the CPU, frozen."""
+    generator = Generator(model.generator)
     load_averaged(run / "field.pt", {"generator": generator})
-    load_averaged(run / "encoder.pt", {"encoder": encoder})
-    parts = None
     for stage in ("decoder", "hybrid"):
         if (run / f"{stage}.pt").exists():
             load_averaged(run / f"{stage}.pt", {"decoder": generator.decoder})
+    return generator.requires_grad_(False).eval()
+
+
+def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000) -> Networks:
+    """The networks of a run folder, with whatever stages it holds (field and encoder at least)."""
+    generator, encoder = trained_generator(run, model), Encoder(model.encoder)
+    load_averaged(run / "encoder.pt", {"encoder": encoder})
+    parts = None
     if (run / "hybrid.pt").exists():
-        parts = Parts.build(model)
+        parts = Parts(model)
         load_averaged(run / "hybrid.pt", {"parts": parts})
-    generator.requires_grad_(False).eval()
     indices = landmark_indices(landmarks)
     regressor = LandmarkRegressor(model.generator.field.style_dim, len(indices))
     regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only

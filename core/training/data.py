@@ -1,7 +1,7 @@
 """Training data as tensors on one device: shards of the synthetic world, and aligned real portraits.
 
-The world's shards (:mod:`core.world.dataset`) are small enough to lie in memory whole, so a batch is an index operation and
-the loop is never starved by a loader. Knows nothing of networks or losses.
+The world's shards (:mod:`core.world.dataset`) are small enough to lie in memory whole, so a batch is an index
+operation and the loop is never starved by a loader. Knows nothing of networks or losses.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ class WorldHeads:
         shards = sorted(p.parent for p in folder.glob("shard_*/z.npy"))
         if not shards:
             raise DataMissing(f"No world shards in {folder}.", hint="Run `python -m core.world generate` first.")
-        names = ("z", "z_edit", "labels", "labels_edit", "camera", "colour", "depth", "normal", "part", "other")
-        names += ("landmarks", "landmarks_edit")
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "label_names"]
         total = sum(len(np.load(s / "z.npy", mmap_mode="r")) for s in shards)
         total = min(total, limit or total)
         tensors: dict[str, Tensor] = {}
@@ -169,6 +168,11 @@ def encoder_input(picture: Tensor) -> Tensor:
     """E0's input (N, 4, 256, 256) of a premultiplied picture: RGB on mid-grey in [-1, 1], alpha in [0, 1]."""
     alpha = picture[:, 3:]
     return torch.cat([picture[:, :3] * 2 - alpha, alpha], 1)
+
+
+def premultiplied(picture: Tensor) -> Tensor:
+    """Straight pictures (N, 4, S, S) with their colours times alpha."""
+    return torch.cat([picture[:, :3] * picture[:, 3:], picture[:, 3:]], 1)
 
 
 def shrink(picture: Tensor, size: int) -> Tensor:

@@ -1,8 +1,9 @@
 """Stage G1: the decoder to 256, with the photo's own pixels as its guide.
 
-Pairs of views of one head: what the source view saw is projected onto the target view (the same functions that the product
-uses), and the decoder learns where to trust it, how to mend its faults and what to put where nothing was seen. Latents and
-cameras are disturbed, since an encoder's never fit exactly. L1, perceptual and R1-regularised adversarial loss.
+Pairs of views of one head: what the source view saw is projected onto the target view (the same functions that the
+product uses), and the decoder learns where to trust it, how to mend its faults and what to put where nothing was
+seen. Latents and cameras are disturbed, since an encoder's never fit exactly. L1, perceptual and R1-regularised
+adversarial loss.
 """
 
 from __future__ import annotations
@@ -12,19 +13,17 @@ import itertools
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core import visibility
 from core.models.generator import Generator
-from core.models.guided import surface_samples, trace_surface
 from core.training.data import WorldHeads
-from core.training.encoder_task import latent_statistics
-from core.training.field_task import THUMB, render_samples
-from core.training.losses import PerceptualDistance, discriminator_loss, generator_loss, r1_penalty
-from core.training.views import pixel_grid, rays
-
-SURFACE = 128
-"""Side of the surface maps that source and target are traced at."""
+from core.training.latents import latent_statistics
+from core.training.losses import PerceptualDistance, discriminator_loss, generator_loss, r1_penalty, total_loss
+from core.training.precision import mixed_precision
+from core.training.renders import on_grey, render, surface_map
+from core.training.sheets import contact_sheet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,53 +46,6 @@ class DecoderTaskConfig:
     r1: float = 10.0
     r1_every: int = 16
     discriminator_rate: float = 1e-3
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Rendered:
-    """A guided render of the field. Shape: feature (N, W, 64, 64); alpha (N, 1, 64, 64); points (N, 3, 128, 128);
-    depth, solid (N, 1, 128, 128)."""
-
-    feature: Tensor
-    alpha: Tensor
-    points: Tensor
-    depth: Tensor
-    solid: Tensor
-
-
-def surface_map(
-    sdf, camera: Tensor, size: int = SURFACE, steps: int = 12
-) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN001 - SdfFunction
-    """Points (N, 3, size, size), depth and solidity (N, 1, size, size) of the first surface."""
-    n = len(camera)
-    origin, direction = rays(camera, pixel_grid(size, camera.device).expand(n, -1, -1))
-    t, d = trace_surface(sdf, origin, direction, steps=steps)
-    points = origin[:, None] + direction * t[..., None]
-    # The density's sigmoid at the closest approach: about the alpha that volume integration gives.
-    solid = torch.sigmoid(-d / 0.0015 + 2.0)
-    shape = (n, 1, size, size)
-    return points.transpose(1, 2).reshape(n, 3, size, size), t.reshape(shape), solid.reshape(shape)
-
-
-def render(generator: nn.Module, sdf, styles: Tensor, camera: Tensor) -> Rendered:  # noqa: ANN001 - SdfFunction
-    """Feature map at 64, surface at 128."""
-    n = len(camera)
-    origin, direction = rays(camera, pixel_grid(THUMB, camera.device).expand(n, -1, -1))
-    t, deltas = surface_samples(sdf, origin, direction, steps=12, fine=6)
-    out = render_samples(generator, styles, origin, direction, t, deltas)
-    points, depth, solid = surface_map(sdf, camera)
-    return Rendered(
-        out.feature.transpose(1, 2).reshape(n, -1, THUMB, THUMB),
-        out.alpha.reshape(n, 1, THUMB, THUMB),
-        points,
-        depth,
-        solid,
-    )
-
-
-def on_grey(picture: Tensor, alpha: Tensor) -> Tensor:
-    """Straight colours (N, 3, S, S) in [-1, 1] over mid-grey (0)."""
-    return picture * alpha
 
 
 class DecoderTask:
@@ -167,16 +119,15 @@ class DecoderTask:
             view = self.source_of(head, source, styles, angles)
             guide = visibility.guide(view, out.points, out.alpha)
             blind = (torch.rand(n, 1, 1, 1, device=self.device) < c.without_guide).float()
-            only_alpha = torch.tensor([0, 0, 0, 0, 1, 0], device=self.device).view(1, 6, 1, 1)
-            guide = guide * (1 - blind) + guide * only_alpha * blind
+            guide = blinded(guide, blind)
             wanted = data.picture(head, target)
             real = wanted[:, :3] * 2 - wanted[:, 3:]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with mixed_precision(self.device):
             decoded = self.generator.decoder(out.feature, decoder_styles, guide=guide)
         picture, alpha = visibility.blend(guide, decoded.float())
         fake = on_grey(picture, alpha)
         parts = picture_losses(fake, alpha, real, wanted[:, 3:], self.perceptual)
-        # What the decoder itself paints must be good under the photo as well, where the photo will be missing next time.
+        # What the decoder paints must be good under the photo as well: next time the photo will be missing there.
         parts["painted"] = ((decoded[:, :3].float() - real) * wanted[:, 3:]).abs().mean()
         weights = {
             "colour": c.colour, "alpha": c.alpha, "perceptual": c.perceptual, "painted": 0.5 * c.colour,
@@ -187,10 +138,11 @@ class DecoderTask:
             self.discriminator.requires_grad_(False)
             parts["adversarial"] = generator_loss(self.discriminator(fake))
             self.discriminator.requires_grad_(True)
-        return sum(weights[name] * value for name, value in parts.items()), parts
+        return total_loss(parts, weights), parts
 
     def _train_discriminator(self, real: Tensor, fake: Tensor) -> None:
-        assert self.discriminator is not None and self.d_optimiser is not None
+        assert self.discriminator is not None
+        assert self.d_optimiser is not None
         loss = discriminator_loss(self.discriminator(real), self.discriminator(fake))
         if next(self._step) % self.config.r1_every == 0:
             loss = loss + self.config.r1 * 0.5 * self.config.r1_every * r1_penalty(self.discriminator, real[:4])
@@ -200,7 +152,7 @@ class DecoderTask:
         self.d_optimiser.step()
 
     @torch.no_grad()
-    def sheet(self, averaged: dict[str, nn.Module]) -> np.ndarray:
+    def sheet(self, averaged: dict[str, nn.Module]) -> NDArray[np.uint8]:
         """Rows: source, target, guide, decoder's picture, with and without guide; eight pairs."""
         n, data = 8, self.data
         head = torch.arange(n, device=self.device)
@@ -213,12 +165,11 @@ class DecoderTask:
         guide = visibility.guide(view, out.points, out.alpha)
         rows = [data.picture(head, source)[:, :3], data.picture(head, target)[:, :3]]
         rows.append((guide[:, :3] + 1) / 2)
-        for g in (guide, guide * torch.tensor([0, 0, 0, 0, 1, 0], device=self.device).view(1, 6, 1, 1)):
+        for g in (guide, blinded(guide, torch.ones_like(guide[:, :1, :1, :1]))):
             decoded = averaged["decoder"](out.feature, decoder_styles, guide=g)
             picture, alpha = visibility.blend(g, decoded)
             rows.append((on_grey(picture, alpha) + 1) / 2)
-        strip = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
-        return (strip.clamp(0, 1).permute(1, 2, 0) * 255).byte().cpu().numpy()
+        return contact_sheet(rows)
 
 
 def picture_losses(
@@ -227,8 +178,12 @@ def picture_losses(
     """L1 on colour over grey and on alpha, and the perceptual distance; pictures (N, 3, S, S) in [-1, 1]."""
     parts = {"colour": (fake - real).abs().mean(), "alpha": (alpha - real_alpha).abs().mean()}
     if perceptual is not None:
-        with torch.autocast(fake.device.type, torch.bfloat16, enabled=fake.device.type == "cuda"):
+        with mixed_precision(fake.device):
             parts["perceptual"] = perceptual(fake, real)
     return parts
 
 
+def blinded(guide: Tensor, blind: Tensor) -> Tensor:
+    """Guides (N, 6, S, S) that keep nothing but the field's alpha where ``blind`` (N, 1, 1, 1) is 1."""
+    only_alpha = torch.tensor([0, 0, 0, 0, 1, 0], device=guide.device).view(1, 6, 1, 1)
+    return guide * (1 - blind) + guide * only_alpha * blind

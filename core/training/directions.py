@@ -1,8 +1,9 @@
 """Attribute directions in the latent spaces (InterfaceGAN, Shen et al. 2020), on exactly labelled samples.
 
-For each attribute the samples with the highest and lowest scores train a linear SVM in each latent space (field and decoder);
-its normal is the direction. Directions are made conditional (orthogonal to the other attributes' normals) and scaled so that
-+1 is a natural step of the label. The labels come from the world's own parameters, so no scorer has to be trusted.
+For each attribute the samples with the highest and lowest scores train a linear SVM in each latent space (field and
+decoder); its normal is the direction. Directions are made conditional (orthogonal to the other attributes' normals)
+and scaled so that +1 is a natural step of the label. The labels come from the world's own parameters, so no scorer
+has to be trusted.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ TRAINED = 0.7
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Found:
-    """A direction with its quality: test accuracy of both SVMs, and what one unit changes of every attribute's label."""
+    """A direction, the test accuracy of its two SVMs, and what one unit changes of every label, in steps."""
 
     direction: Direction
     accuracy: tuple[float, float]
@@ -70,7 +71,7 @@ def linear_svm(x: Tensor, y: Tensor, *, weight_decay: float = 1e-3, steps: int =
         torch.autograd.backward(loss)
         return loss
 
-    optimiser.step(closure)  # type: ignore[arg-type]  # torch's stub wants a float, its code takes the tensor
+    optimiser.step(closure)
     return normal.detach(), offset.detach()
 
 
@@ -138,5 +139,5 @@ def find_directions(generator: Generator, count: int = 10_000, seed: int = 0) ->
         steps = torch.tensor([value for _, value in STEPS.values()])
         leakage = {other: float(v) for other, v in zip(STEPS, moves[0][1] / steps, strict=True)}
         found[name] = Found(direction, (spaces[0][1][i], spaces[1][1][i]), leakage)
-        logger.info("%s: accuracy %.3f / %.3f, leakage %s", name, *found[name].accuracy, leakage)
+        logger.debug("%s: accuracy %.3f / %.3f", name, *found[name].accuracy)
     return found

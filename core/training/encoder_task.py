@@ -1,8 +1,8 @@
 """Stage E0: the photo encoder, by 3D supervision on generated heads (E3DGE Eq. 4-6) and landmarks on real portraits.
 
-The world's renders stand for the generator's samples: the same code z made picture, surface points, normals and latent w, so
-every quantity of the papers' loss is known. Real portraits take part through 2D landmarks and silhouettes only, since free
-photometric training was measured to collapse the geometry.
+The world's renders stand for the generator's samples: the same code z made picture, surface points, normals and
+latent w, so every quantity of the papers' loss is known. Real portraits take part through 2D landmarks and
+silhouettes only, since free photometric training was measured to collapse the geometry.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.models.encoder import Encoder
@@ -20,11 +21,12 @@ from core.models.guided import surface_samples, trace_surface
 from core.models.landmarks import LandmarkRegressor
 from core.training import augmentation
 from core.training.data import DEPTH_SIZE, RealPortraits, WorldHeads, encoder_input, shrink
-from core.training.field_task import render_picture, render_samples, shade
-from core.training.losses import PerceptualDistance, masked_mean
-from core.training.views import crop, ffhq_framing, frame_points, pixel_grid, project, rays
-
-HALF_FOV = 0.10471975511965977
+from core.training.latents import latent_statistics
+from core.training.losses import PerceptualDistance, masked_mean, total_loss
+from core.training.precision import layout, mixed_precision
+from core.training.renders import THUMB, render_picture, render_samples, shade
+from core.training.sheets import contact_sheet
+from core.training.views import HALF_FOV, canonical_points, crop, ffhq_framing, frame_points, pixel_grid, project, rays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,57 +59,6 @@ class EncoderTaskConfig:
     perceptual: float = 0.8
     silhouette_beta: float = 0.004
     """World units over which a silhouette fades."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Latents:
-    """Statistics of the generator's latents: means and standard deviation.
-
-    Shape:
-        w_mean, w_std: (style_dim,). s_mean: (rows_d, decoder_style_dim). s_std: same.
-    """
-
-    w_mean: Tensor
-    w_std: Tensor
-    s_mean: Tensor
-    s_std: Tensor
-
-
-@torch.no_grad()
-def latent_statistics(generator: Generator, count: int = 20000, seed: int = 0) -> Latents:
-    """Means and deviations over ``count`` seeded z."""
-    device = next(generator.parameters()).device
-    z = torch.randn(count, 256, generator=torch.Generator().manual_seed(seed)).to(device)
-    w = generator.mapping(z)
-    s = generator.decoder_styles(w)
-    return Latents(w.mean(0), w.std(0) + 1e-3, s.mean(0), s.std(0) + 1e-3)
-
-
-def fit_landmarks(generator: Generator, data: WorldHeads, steps: int = 3000, batch: int = 512) -> LandmarkRegressor:
-    """Fits the landmark network on the world's exact landmarks (both states of every head)."""
-    device = data.z.device
-    latents = latent_statistics(generator)
-    regressor = LandmarkRegressor(len(latents.w_mean), data.landmarks.shape[1]).to(device)
-    regressor.mean.copy_(data.landmarks.mean(0))
-    regressor.w_mean.copy_(latents.w_mean)
-    regressor.w_std.copy_(latents.w_std)
-    optimiser = torch.optim.Adam(regressor.parameters(), 1e-3)
-    held_out = max(1, len(data) // 50)
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * (1 - step / steps) + 1e-6
-        index = torch.randint(held_out, len(data), (batch,), device=device)
-        edited = torch.rand(batch, 1, device=device) < 0.5
-        z = torch.where(edited, data.z_edit[index], data.z[index])
-        truth = torch.where(edited[..., None], data.landmarks_edit[index], data.landmarks[index])
-        with torch.no_grad():
-            w = generator.mapping(z)
-            w = w + torch.randn_like(w) * latents.w_std * 0.1
-        loss = (regressor(w) - truth).abs().mean() * 100
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-    return regressor.requires_grad_(False).eval()
 
 
 class EncoderTask:
@@ -156,8 +107,8 @@ class EncoderTask:
 
     def encode(self, picture: Tensor, encoder: nn.Module | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Latents w (N, rows, 256), decoder styles and pose (N, 6) of premultiplied pictures."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            out = (encoder or self.encoder)(encoder_input(picture).contiguous(memory_format=torch.channels_last))
+        with mixed_precision(self.device):
+            out = (encoder or self.encoder)(encoder_input(picture).contiguous(memory_format=layout(self.device)))
         styles = out.styles.float() * self.latents.w_std + self.latents.w_mean
         decoder_styles = out.decoder_styles.float() * self.latents.s_std + self.latents.s_mean
         return styles, decoder_styles, out.pose.float()
@@ -181,10 +132,10 @@ class EncoderTask:
         framing = torch.where(near, augmentation.jittered_framing(n, self.device), framing)
         picture = crop(data.picture(head, view), framing)
         picture = augmentation.torn_matte(augmentation.photographic(picture))
-        with_portraits = self.portraits is not None and progress > c.portraits_from
-        if with_portraits:
-            real, real_points = self._portrait_batch()
-            picture = torch.cat([picture, real])
+        portraits = None
+        if self.portraits is not None and progress > c.portraits_from:
+            portraits = self._portrait_batch(self.portraits)
+            picture = torch.cat([picture, portraits[0]])
         styles, decoder_styles, pose = self.encode(picture)
         w = self.generator.mapping(data.code(head, view))
         truth, s_truth = self.generator.styles(w), self.generator.decoder_styles(w)
@@ -202,15 +153,15 @@ class EncoderTask:
         parts["landmarks"] = (own - points3d).abs().mean()
         if progress > c.rendered_from and c.rendered:
             parts |= self._reconstruction(head, view, styles)
-        if with_portraits:
-            parts |= self._portrait_losses(real, real_points, styles[n:], pose[n:])
+        if portraits is not None:
+            parts |= self._portrait_losses(*portraits, styles[n:], pose[n:])
         weights = {
             "code": c.code, "s_code": c.decoder_code, "pose": c.pose, "framing": c.framing, "surface": c.surface,
             "off": c.off_surface, "normal": c.normal, "colour": c.colour, "landmarks": c.landmarks,
             "thumb": c.thumb, "perceptual": c.perceptual, "real_landmarks": c.portrait_landmarks,
             "real_silhouette": c.portrait_silhouette, "prior": c.prior,
         }  # fmt: skip
-        return sum(weights[name] * value for name, value in parts.items()), parts
+        return total_loss(parts, weights), parts
 
     def _geometry(self, head: Tensor, view: Tensor, styles: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """Eq. 4-6 at surface points seen from any view of the same state, and colour there."""
@@ -218,7 +169,8 @@ class EncoderTask:
         n = len(head)
         # The same state from another side: the half of the head that the picture hides is supervised as well.
         edited = view >= 3
-        other = torch.where(edited, 3 + torch.randint(2, (n,), device=self.device), torch.randint(3, (n,), device=self.device))
+        edited_view = 3 + torch.randint(2, (n,), device=self.device)
+        other = torch.where(edited, edited_view, torch.randint(3, (n,), device=self.device))
         depth = data.depth[head, other].flatten(1).float()
         index = torch.multinomial(torch.where(depth > 0, 1.0, 1e-6), c.points, replacement=True)
         t = depth.gather(1, index)
@@ -249,22 +201,22 @@ class EncoderTask:
         """L_rec at the thumb: the latents rendered at the true camera against the picture."""
         k = self.config.rendered
         camera = self.data.camera[head[:k], view[:k]]
-        target = shrink(self.data.picture(head[:k], view[:k]), 64)
-        origin, direction = rays(camera, pixel_grid(64, self.device).expand(k, -1, -1))
+        target = shrink(self.data.picture(head[:k], view[:k]), THUMB)
+        origin, direction = rays(camera, pixel_grid(THUMB, self.device).expand(k, -1, -1))
         t, deltas = surface_samples(lambda x: self._sdf(x, styles[:k]), origin, direction, steps=10, fine=5)
         out = render_samples(self.generator, styles[:k], origin, direction, t, deltas)
-        rgb = out.rgb.transpose(1, 2).reshape(k, 3, 64, 64)
+        rgb = out.rgb.transpose(1, 2).reshape(k, 3, THUMB, THUMB)
         wanted = target[:, :3] * 2 - target[:, 3:]
-        parts = {"thumb": (rgb - wanted).abs().mean() + (out.alpha.reshape(k, 1, 64, 64) - target[:, 3:]).abs().mean()}
+        alpha = out.alpha.reshape(k, 1, THUMB, THUMB)
+        parts = {"thumb": (rgb - wanted).abs().mean() + (alpha - target[:, 3:]).abs().mean()}
         if self.perceptual is not None:
             big = [F.interpolate(x, size=128, mode="bilinear", align_corners=False) for x in (rgb, wanted)]
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            with mixed_precision(self.device):
                 parts["perceptual"] = self.perceptual(big[0], big[1])
         return parts
 
-    def _portrait_batch(self) -> tuple[Tensor, Tensor]:
+    def _portrait_batch(self, portraits: RealPortraits) -> tuple[Tensor, Tensor]:
         """Real portraits under a small new framing or mirrored, and their landmarks in unit crop coordinates."""
-        portraits = self.portraits
         index = torch.randint(len(portraits), (self.config.portraits,), device=self.device)
         framing = augmentation.jittered_framing(len(index), self.device, 0.7)
         picture = crop(portraits.picture(index), framing)
@@ -284,11 +236,7 @@ class EncoderTask:
         matte = F.grid_sample(picture[:, 3:], (q * 2 - 1)[:, None], align_corners=False)[:, 0, 0]
         chin = points[..., 1].amax(1, keepdim=True) - 0.03
         with torch.no_grad():
-            c0 = (q - 0.5 - pose[:, None, 4:6]) / pose[:, 2, None, None].exp()
-            roll = -pose[:, 3]
-            cos, sin = roll.cos()[:, None], roll.sin()[:, None]
-            uv = 2 * torch.stack([cos * c0[..., 0] - sin * c0[..., 1], sin * c0[..., 0] + cos * c0[..., 1]], -1)
-            origin, direction = rays(camera, uv)
+            origin, direction = rays(camera, canonical_points(pose[:, 2:], q) * 2 - 1)
             t, _ = trace_surface(lambda x: self._sdf(x, styles), origin, direction, steps=12)
             nearest = origin[:, None] + direction * t[..., None]
         d = self._sdf(nearest, styles)[..., 0]
@@ -298,14 +246,12 @@ class EncoderTask:
             F.binary_cross_entropy_with_logits(logit.clamp(-8, 8), matte.clamp(0, 1), reduction="none"), use
         )
         normal = (styles - self.latents.w_mean) / self.latents.w_std
-        return {
-            "real_landmarks": distance.mean(),
-            "real_silhouette": silhouette,
-            "prior": F.relu(normal.square().mean((1, 2)) - 1.0).mean() + (normal - normal.mean(1, keepdim=True)).square().mean(),
-        }
+        far = F.relu(normal.square().mean((1, 2)) - 1.0).mean()
+        apart = (normal - normal.mean(1, keepdim=True)).square().mean()
+        return {"real_landmarks": distance.mean(), "real_silhouette": silhouette, "prior": far + apart}
 
     @torch.no_grad()
-    def sheet(self, averaged: dict[str, nn.Module]) -> np.ndarray:
+    def sheet(self, averaged: dict[str, nn.Module]) -> NDArray[np.uint8]:
         """Rows: input, thumb at its own pose, relief, yaw -.5 and .5; eight renders and eight portraits."""
         encoder = averaged["encoder"]
         index = torch.arange(8, device=self.device)
@@ -322,5 +268,4 @@ class EncoderTask:
                 seen[:, 0], seen[:, 1] = seen[:, 0] + yaw, 0.0
             out, depth = render_picture(self.generator, styles, seen, 128)
             rows += [out[:, :3], shade(depth, out[:, 3:])] if yaw is None or yaw < 0 else [out[:, :3]]
-        strip = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
-        return (strip.clamp(0, 1).permute(1, 2, 0) * 255).byte().cpu().numpy()
+        return contact_sheet(rows)

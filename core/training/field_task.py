@@ -1,8 +1,8 @@
 """Stage G0: mapping network and FiLM-SIREN field on the synthetic world.
 
-The world gives what the papers' GAN training must guess: for every pixel a surface point with its normal and colour, and the
-free space before it. So the SDF is regressed, not discovered: zero on the surface, delta along the normal, positive before
-it; then the volume-rendered thumb and alpha are trained through the quadrature itself.
+The world gives what the papers' GAN training must guess: for every pixel a surface point with its normal and colour,
+and the free space before it. So the SDF is regressed, not discovered: zero on the surface, delta along the normal,
+positive before it; then the volume-rendered thumb and alpha are trained through the quadrature itself.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import dataclasses
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.models.generator import Generator
 from core.models.guided import surface_samples
-from core.models.volume import VolumeOutput, integrate
 from core.training.data import DEPTH_SIZE, EDITED_VIEWS, VIEWS, WorldHeads, shrink
-from core.training.losses import masked_mean
+from core.training.losses import masked_mean, total_loss
+from core.training.renders import THUMB, render_picture, render_samples, shade
+from core.training.sheets import contact_sheet
 from core.training.views import pixel_grid, rays
-
-THUMB = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +74,7 @@ class FieldTask:
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
         """The field and its mapping network; the decoder has its own stage."""
         return [
-            {
-                "params": [
-                    *self.generator.field.parameters(),
-                    *self.generator.style.parameters(),
-                ],
-                "lr": learning_rate,
-            }
+            {"params": [*self.generator.field.parameters(), *self.generator.style.parameters()], "lr": learning_rate}
         ]
 
     def _small_colour(self) -> Tensor:
@@ -113,8 +107,7 @@ class FieldTask:
         }  # fmt: skip
         if progress > c.render_from:
             parts |= self._render_losses(head[: c.render_pictures], view[: c.render_pictures] % EDITED_VIEWS[0])
-        total = sum(weights[name] * value for name, value in parts.items())
-        return total, parts
+        return total_loss(parts, weights), parts
 
     def _point_losses(self, head: Tensor, view: Tensor) -> dict[str, Tensor]:
         c, data = self.config, self.data
@@ -184,9 +177,10 @@ class FieldTask:
         return {"thumb": (out.rgb - rgb).abs().mean(), "alpha": (out.alpha - target[..., 3]).abs().mean()}
 
     @torch.no_grad()
-    def sheet(self, averaged: dict[str, nn.Module]) -> np.ndarray:
+    def sheet(self, averaged: dict[str, nn.Module]) -> NDArray[np.uint8]:
         """Rows: world picture, thumb, novel views, normals; of eight heads."""
         generator = averaged["generator"]
+        assert isinstance(generator, Generator)
         head = torch.arange(8, device=self.device)
         view = torch.zeros_like(head)
         rows = [shrink(self.data.picture(head, view), 128)[:, :3]]
@@ -200,54 +194,4 @@ class FieldTask:
             rows.append(picture[:, :3])
             if yaw in (None, -0.6, 1.57):
                 rows.append(shade(depth, picture[:, 3:]))
-        strip = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
-        return (strip.clamp(0, 1).permute(1, 2, 0) * 255).byte().cpu().numpy()
-
-
-def render_samples(
-    generator: nn.Module, styles: Tensor, origin: Tensor, direction: Tensor, t: Tensor, deltas: Tensor
-) -> VolumeOutput:
-    """Evaluates the field at ray samples and integrates them: t, deltas (B, R, S)."""
-    b, r, s = t.shape
-    points = origin[:, None, None] + direction[:, :, None] * t[..., None]
-    out = generator.field(points.reshape(b, r * s, 3), styles)
-    return integrate(
-        out.sdf.reshape(b, r, s, 1),
-        out.rgb_raw.reshape(b, r, s, 3),
-        out.feature.reshape(b, r, s, -1),
-        t,
-        deltas,
-        generator.renderer.sigmoid_beta,
-        force_background=False,
-        points=points,
-    )
-
-
-@torch.no_grad()
-def render_picture(generator: nn.Module, styles: Tensor, camera: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Premultiplied pictures (N, 4, size, size) in [0, 1] and depth (N, 1, size, size), guided, one head at a time."""
-    pictures, depths = [], []
-    uv = pixel_grid(size, camera.device)[None]
-    for i in range(len(camera)):
-        style = styles[i : i + 1]
-        origin, direction = rays(camera[i : i + 1], uv)
-        t, deltas = surface_samples(
-            lambda x, s=style: generator.field.sdf(x, s), origin, direction, steps=14, fine=8
-        )
-        out = render_samples(generator, style, origin, direction, t, deltas)
-        rgb, alpha = out.rgb, out.alpha[..., None]
-        premultiplied = (rgb + alpha) / 2
-        pictures.append(torch.cat([premultiplied, alpha], -1)[0].T.reshape(4, size, size))
-        depths.append((out.depth / out.alpha.clamp(min=1e-3)).reshape(1, size, size))
-    return torch.stack(pictures), torch.stack(depths)
-
-
-def shade(depth: Tensor, alpha: Tensor) -> Tensor:
-    """Grey relief (N, 3, S, S) of depth maps, lit from the upper left."""
-    dx = F.pad(depth[..., :, 1:] - depth[..., :, :-1], (0, 1))
-    dy = F.pad(depth[..., 1:, :] - depth[..., :-1, :], (0, 0, 0, 1))
-    pixel = 2 * 0.1051 / depth.shape[-1]
-    normal = F.normalize(torch.cat([dx, dy, torch.full_like(dx, pixel)], 1), dim=1)
-    light = F.normalize(torch.tensor([0.5, 0.5, 0.7], device=depth.device), dim=0).view(1, 3, 1, 1)
-    return ((normal * light).sum(1, keepdim=True).clamp(0, 1) * (alpha > 0.5)).expand(-1, 3, -1, -1)
-
+        return contact_sheet(rows)

@@ -1,17 +1,19 @@
-"""Losses of the papers, as functions of tensors: geometry (E3DGE Eq. 4-6), perceptual, adversarial.
+"""Losses as functions of tensors: perceptual, adversarial (logistic with R1), masked means and weighted sums.
 
-The perceptual distance is between VGG16 features (never called LPIPS: the calibrated weights of that measure are not used).
+The perceptual distance is between VGG16 features (never called LPIPS: the calibrated weights of that measure are not
+used).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from core.training.precision import layout
 
 VGG_PLAN: tuple[tuple[str, int, int], ...] = (
     ("block1_conv1", 3, 64), ("block1_conv2", 64, 64),
@@ -29,15 +31,17 @@ class PerceptualDistance(nn.Module):
         path: npz with ``NAME_weight`` (out, in, 3, 3) and ``NAME_bias`` for the convolutions of ``VGG_PLAN``.
     """
 
+    mean: Tensor
+
     def __init__(self, path: Path) -> None:
         super().__init__()
         weights = np.load(path)
         self.layers = nn.ModuleDict()
         for name, inputs, outputs in VGG_PLAN:
-            conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-            conv.weight.data = torch.from_numpy(weights[f"{name}_weight"].astype(np.float32))
-            conv.bias.data = torch.from_numpy(weights[f"{name}_bias"].astype(np.float32))
-            self.layers[name] = conv
+            self.layers[name] = nn.Conv2d(inputs, outputs, 3, padding=1)
+            self.layers[name].load_state_dict(
+                {part: torch.from_numpy(weights[f"{name}_{part}"].astype(np.float32)) for part in ("weight", "bias")}
+            )
         # Caffe's convention: BGR, means of ImageNet in 0..255.
         self.register_buffer("mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1))
         self.requires_grad_(False)
@@ -45,7 +49,7 @@ class PerceptualDistance(nn.Module):
     def features(self, picture: Tensor) -> list[Tensor]:
         """Features of pictures (B, 3, H, W) in [-1, 1]."""
         x = (picture.flip(1) + 1) * 127.5 - self.mean
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=layout(x.device))
         taps = []
         for name, _, _ in VGG_PLAN:
             if name.endswith("conv1") and name != "block1_conv1":
@@ -55,16 +59,13 @@ class PerceptualDistance(nn.Module):
                 taps.append(F.normalize(x.float(), dim=1))
         return taps
 
-    def forward(self, a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Distance (scalar) of pictures (B, 3, H, W) in [-1, 1]; gradients reach ``a`` only."""
         with torch.no_grad():
             target = self.features(b)
         total = a.new_zeros(())
         for fa, fb in zip(self.features(a), target, strict=True):
-            d = (fa - fb).abs().sum(1, keepdim=True) / fa.shape[1] ** 0.5
-            if weight is not None:
-                d = d * F.interpolate(weight, size=d.shape[-2:], mode="area")
-            total = total + d.mean()
+            total = total + ((fa - fb).abs().sum(1) / fa.shape[1] ** 0.5).mean()
         return total
 
 
@@ -94,10 +95,3 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 def total_loss(parts: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
     """Weighted sum of named parts; every part needs a weight."""
     return sum((weights[name] * value for name, value in parts.items()), start=next(iter(parts.values())).new_zeros(()))
-
-
-def smooth_l1(a: Tensor, b: Tensor | float, mask: Tensor | None = None) -> Tensor:
-    """SmoothL1 (beta 1) of E3DGE's released geometry losses, masked mean."""
-    target = torch.full_like(a, b) if isinstance(b, float) else b
-    d = F.smooth_l1_loss(a, target, reduction="none")
-    return d.mean() if mask is None else masked_mean(d, mask)

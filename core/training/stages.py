@@ -1,7 +1,7 @@
 """The stages of cameo-256 by name: which data, networks and task each needs, and what it leaves behind.
 
-field → (encoder, decoder) → hybrid → directions. Each is resumable, reads what earlier stages left in the run folder and
-leaves a state there; :mod:`core.training.bundle` turns a run folder into weights.
+field → (encoder, decoder) → hybrid → directions. Each is resumable, reads what earlier stages left in the run folder
+and leaves a state there; :mod:`core.training.bundle` turns a run folder into weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -22,16 +22,20 @@ from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.training.data import RealPortraits, WorldHeads
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig
-from core.training.encoder_task import EncoderTask, EncoderTaskConfig, fit_landmarks
+from core.training.encoder_task import EncoderTask, EncoderTaskConfig
 from core.training.field_task import FieldTask, FieldTaskConfig
-from core.training.hybrid_task import HybridTask, HybridTaskConfig, Parts
+from core.training.hybrid_task import HybridTask, HybridTaskConfig
+from core.training.latents import fit_landmarks
+from core.training.local_branch import Parts
 from core.training.losses import PerceptualDistance
+from core.training.precision import layout
+from core.training.renders import DENSITY_BETA
 from core.training.trainer import Task, TrainerConfig, load_averaged, train
 
 logger = logging.getLogger(__name__)
 
-DENSITY_BETA = 0.0015
-"""World units: width of the density's sigmoid, fixed for cameo-256 (half a pixel of the thumb: wider shows as a halo)."""
+
+DISCRIMINATOR_CHANNELS = {4: 128, 8: 128, 16: 128, 32: 128, 64: 96, 128: 64, 256: 32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +82,8 @@ class Workshop:
         for stage in stages:
             path = self.options.run / f"{stage}.pt"
             if stage == "field" or path.exists():
-                part = {"generator": generator} if stage == "field" else {"decoder": generator.decoder}
-                load_averaged(path, part)
+                parts: Mapping[str, nn.Module] = {"decoder": generator.decoder}
+                load_averaged(path, {"generator": generator} if stage == "field" else parts)
         return generator.to(self.device)
 
     def perceptual(self) -> PerceptualDistance | None:
@@ -96,9 +100,14 @@ class Workshop:
             return None
         return RealPortraits.load(self.options.portraits, self.device)
 
-    def task_config(self, config: object, name: str) -> object:
-        """The task's configuration with the batch size of the command line."""
-        return dataclasses.replace(config, **({name: self.options.batch} if self.options.batch else {}))
+    def discriminator(self) -> ImageDiscriminator:
+        """A fresh discriminator of the decoder's pictures; states do not keep it."""
+        size = self.options.model.generator.decoder.image_size
+        return ImageDiscriminator(size, DISCRIMINATOR_CHANNELS).to(self.device)
+
+    def batch(self, usual: int) -> int:
+        """Pictures a step: the command line's, or the stage's own."""
+        return self.options.batch or usual
 
 
 def landmark_indices(path: Path) -> list[int]:
@@ -108,22 +117,23 @@ def landmark_indices(path: Path) -> list[int]:
 
 
 def _field(shop: Workshop) -> Task:
-    return FieldTask(
-        shop.generator(), shop.data, shop.task_config(FieldTaskConfig(), "heads"), compiled=shop.options.compiled
-    )
+    config = FieldTaskConfig(heads=shop.batch(FieldTaskConfig.heads))
+    return FieldTask(shop.generator(), shop.data, config, compiled=shop.options.compiled)
 
 
 def _encoder(shop: Workshop) -> Task:
     generator = shop.generator("field")
-    regressor = fit_landmarks(generator, shop.data, steps=2000 if shop.device.type == "cuda" else 600)
+    steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or 20))
+    regressor = fit_landmarks(generator, shop.data, steps=steps)
     torch.save(regressor.state_dict(), shop.options.run / "landmarks.pt")
+    encoder = Encoder(shop.options.model.encoder).to(shop.device)
     return EncoderTask(
         generator,
-        Encoder(shop.options.model.encoder).to(shop.device, memory_format=torch.channels_last),
+        encoder.to(memory_format=layout(shop.device)),
         regressor,
         shop.data,
         shop.portraits(),
-        shop.task_config(EncoderTaskConfig(), "pictures"),
+        EncoderTaskConfig(pictures=shop.batch(EncoderTaskConfig.pictures)),
         landmark_indices=shop.landmark_indices(),
         perceptual=shop.perceptual(),
         compiled=shop.options.compiled,
@@ -133,19 +143,12 @@ def _encoder(shop: Workshop) -> Task:
 def _decoder(shop: Workshop) -> Task:
     return DecoderTask(
         shop.generator("field"),
-        _discriminator(shop),
+        shop.discriminator(),
         shop.data,
-        shop.task_config(DecoderTaskConfig(), "pictures"),
+        DecoderTaskConfig(pictures=shop.batch(DecoderTaskConfig.pictures)),
         perceptual=shop.perceptual(),
         compiled=shop.options.compiled,
     )
-
-
-def _discriminator(shop: Workshop) -> nn.Module:
-    return ImageDiscriminator(shop.options.model.generator.decoder.image_size, DISCRIMINATOR_CHANNELS).to(shop.device)
-
-
-DISCRIMINATOR_CHANNELS = {4: 128, 8: 128, 16: 128, 32: 128, 64: 96, 128: 64, 256: 32}
 
 
 def _hybrid(shop: Workshop) -> Task:
@@ -155,11 +158,11 @@ def _hybrid(shop: Workshop) -> Task:
     return HybridTask(
         generator,
         encoder.to(shop.device),
-        Parts.build(shop.options.model).to(shop.device),
-        _discriminator(shop),
+        Parts(shop.options.model).to(shop.device),
+        shop.discriminator(),
         shop.data,
         shop.portraits(),
-        shop.task_config(HybridTaskConfig(), "pictures"),
+        HybridTaskConfig(pictures=shop.batch(HybridTaskConfig.pictures)),
         perceptual=shop.perceptual(),
         compiled=shop.options.compiled,
     )

@@ -11,13 +11,14 @@ import dataclasses
 import json
 import logging
 import math
-import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ class Task(Protocol):
     def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss and its named parts for one fresh batch. ``progress`` is the share of the budget spent."""
 
-    def sheet(self, averaged: dict[str, nn.Module]) -> np.ndarray | None:
+    def sheet(self, averaged: dict[str, nn.Module]) -> NDArray[np.uint8] | None:
         """A picture (H, W, 3) uint8 of what the averaged modules make, or None."""
 
 
@@ -75,7 +76,7 @@ class TrainerConfig:
 def ema_update(averaged: nn.Module, live: nn.Module, decay: float) -> None:
     """Moves parameters of ``averaged`` towards ``live``; buffers are copied."""
     with torch.no_grad():
-        mine = [p for p in averaged.parameters() if p.is_floating_point()]
+        mine: list[Tensor] = [p for p in averaged.parameters() if p.is_floating_point()]
         other = [p.detach() for p in live.parameters() if p.is_floating_point()]
         torch._foreach_lerp_(mine, other, 1 - decay)
         for a, b in zip(averaged.buffers(), live.buffers(), strict=True):
@@ -109,10 +110,12 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
             loss, parts = task.losses(progress)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            norm = nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], config.clip)
-            # A rare non-finite gradient (double backward at a kink) must not poison Adam's moments.
-            if step % config.log_every == 0 and not torch.isfinite(norm):
-                _check(task, loss, parts, step)
+            trained = [p for group in optimiser.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(trained, config.clip)
+            for parameter in trained:
+                # A rare gradient that is not finite (double backward at a kink) must not poison Adam's moments.
+                if parameter.grad is not None:
+                    parameter.grad.nan_to_num_(0.0, 0.0, 0.0)
             optimiser.step()
             step += 1
             for name, module in task.modules.items():
@@ -167,7 +170,7 @@ def _save(
         raise TrainingFailed(
             f"Cannot write {path}: {error}.", hint="Free some disk space; the last state is intact."
         ) from error
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _resume(
@@ -188,7 +191,7 @@ def _resume(
     return int(state["step"]), float(state["spent"])
 
 
-def load_averaged(path: Path, modules: dict[str, nn.Module]) -> None:
+def load_averaged(path: Path, modules: Mapping[str, nn.Module]) -> None:
     """Loads the averaged weights of a saved stage into ``modules`` (a subset of its parts is fine)."""
     state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     for name, module in modules.items():

@@ -1,7 +1,7 @@
 """Cameras of a training batch as tensors: rays through image points, projection, the FFHQ crop of a view.
 
-The law is :mod:`core.camera`'s (y up, camera on the unit sphere, looking at the origin); this is its batched, differentiable
-twin. Image points are (u, v) in [-1, 1], v down.
+The law is :mod:`core.camera`'s (y up, camera on the unit sphere, looking at the origin); this is its batched,
+differentiable twin. Image points are (u, v) in [-1, 1], v down.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.visibility import camera_frame
+
+HALF_FOV = 0.10471975511965977
+"""Six degrees: the canonical camera's half field of view."""
 
 
 def rays(camera: Tensor, uv: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,10 +81,14 @@ def frame_points(framing: Tensor, c: Tensor) -> Tensor:
     return rotate(c - 0.5, framing[:, 1]) * framing[:, 0].exp()[:, None, None] + framing[:, None, 2:4] + 0.5
 
 
+def canonical_points(framing: Tensor, q: Tensor) -> Tensor:
+    """Canonical unit coordinates (N, P, 2) of crop coordinates q (N, P, 2): the inverse of ``frame_points``."""
+    return rotate((q - 0.5 - framing[:, None, 2:4]) / framing[:, 0].exp()[:, None, None], -framing[:, 1]) + 0.5
+
+
 def crop(picture: Tensor, framing: Tensor) -> Tensor:
     """The crop (N, C, S, S) of canonical pictures under a framing; zero outside."""
     size = picture.shape[-1]
-    q = pixel_grid(size, picture.device).expand(len(picture), -1, -1) / 2
-    q = (q - framing[:, None, 2:4]) / framing[:, 0].exp()[:, None, None]
-    grid = rotate(q, -framing[:, 1]) * 2
+    q = (pixel_grid(size, picture.device).expand(len(picture), -1, -1) + 1) / 2
+    grid = canonical_points(framing, q) * 2 - 1
     return F.grid_sample(picture, grid.reshape(len(picture), size, size, 2), align_corners=False)

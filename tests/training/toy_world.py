@@ -1,4 +1,4 @@
-"""A world of coloured ellipsoids in the format of the world's shards: exact depth, normals and flow without a renderer."""
+"""A world of coloured ellipsoids in the format of the world's shards: exact depth, normals and flow."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def _axes(z: np.ndarray) -> np.ndarray:
     return 0.07 + 0.008 * np.tanh(z[:3])
 
 
-def _picture(
-    camera: Camera, axes: np.ndarray, z: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _picture(camera: Camera, axes: np.ndarray, z: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Depth, world normals and straight RGBA of an ellipsoid with the given half-axes."""
     origin, directions = camera.rays(size)
     o, d = origin / axes, directions / axes

@@ -1,0 +1,63 @@
+"""What is known of the generator's latents: their statistics, and the landmarks that belong to them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from core.models.generator import Generator
+from core.models.landmarks import LandmarkRegressor
+from core.training.data import WorldHeads
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Latents:
+    """Statistics of the generator's latents: means and standard deviation.
+
+    Shape:
+        w_mean, w_std: (style_dim,). s_mean: (rows_d, decoder_style_dim). s_std: same.
+    """
+
+    w_mean: Tensor
+    w_std: Tensor
+    s_mean: Tensor
+    s_std: Tensor
+
+
+@torch.no_grad()
+def latent_statistics(generator: Generator, count: int = 20000, seed: int = 0) -> Latents:
+    """Means and deviations over ``count`` seeded z."""
+    device = next(generator.parameters()).device
+    z = torch.randn(count, generator.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
+    w = generator.mapping(z)
+    s = generator.decoder_styles(w)
+    return Latents(w.mean(0), w.std(0) + 1e-3, s.mean(0), s.std(0) + 1e-3)
+
+
+def fit_landmarks(generator: Generator, data: WorldHeads, steps: int = 3000, batch: int = 512) -> LandmarkRegressor:
+    """Fits the landmark network on the world's exact landmarks (both states of every head)."""
+    device = data.z.device
+    latents = latent_statistics(generator)
+    regressor = LandmarkRegressor(len(latents.w_mean), data.landmarks.shape[1]).to(device)
+    regressor.mean.copy_(data.landmarks.mean(0))
+    regressor.w_mean.copy_(latents.w_mean)
+    regressor.w_std.copy_(latents.w_std)
+    optimiser = torch.optim.Adam(regressor.parameters(), 1e-3)
+    held_out = max(1, len(data) // 50)
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * (1 - step / steps) + 1e-6
+        index = torch.randint(held_out, len(data), (batch,), device=device)
+        edited = torch.rand(batch, 1, device=device) < 0.5
+        z = torch.where(edited, data.z_edit[index], data.z[index])
+        truth = torch.where(edited[..., None], data.landmarks_edit[index], data.landmarks[index])
+        with torch.no_grad():
+            w = generator.mapping(z)
+            w = w + torch.randn_like(w) * latents.w_std * 0.1
+        loss = (regressor(w) - truth).abs().mean() * 100
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    return regressor.requires_grad_(False).eval()
