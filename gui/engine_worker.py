@@ -1,10 +1,10 @@
 """One thread, one engine, a queue of jobs and one slot for the frame that is wanted.
 
 Everything heavy goes through here. Jobs run in order; live frames are served between jobs and at every yield point of
-a running job, so that a long export never freezes the picture under the hand; a background job rests meanwhile. The slot holds one request: a newer wish
-overwrites it. Results come back through queued signals and are handed out in the window's thread. The engine is made in
-the worker's thread by an injected factory, so this file imports neither torch nor the engine. The shape follows Anki's
-task manager and StyleGAN3's asynchronous renderer.
+a running job, so that a long export never freezes the picture under the hand; a background job rests meanwhile. The
+slot holds one request: a newer wish overwrites it. Results come back through queued signals and are handed out in the
+window's thread. The engine is made in the worker's thread by an injected factory, so this file imports neither torch
+nor the engine. The shape follows Anki's task manager and StyleGAN3's asynchronous renderer.
 """
 
 import logging
