@@ -134,4 +134,5 @@ class Dialogs(QObject):
 
 
 def _place(name: str) -> str:
-    return QStandardPaths.writableLocation(QStandardPaths.StandardLocation[name])
+    place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation[name])
+    return place if Path(place).is_dir() else str(Path.home())

@@ -99,7 +99,7 @@ class _Veil(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         dim = theme.colour("field")
-        dim.setAlphaF(0.82)
+        dim.setAlphaF(0.95)
         painter.fillRect(self.rect(), dim)
         painter.setPen(QPen(theme.colour("accent"), 2, Qt.PenStyle.DashLine))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(24, 24, -24, -24), 16, 16)
