@@ -57,7 +57,8 @@ def _stage_options(stage: argparse.ArgumentParser) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one step; returns the exit code."""
     options = parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("core").setLevel(logging.INFO)  # also under a command line that shows warnings only
     options.model = MODELS[options.model]
     try:
         _run(options)

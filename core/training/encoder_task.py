@@ -199,7 +199,7 @@ class EncoderTask:
 
     def _reconstruction(self, head: Tensor, view: Tensor, styles: Tensor) -> dict[str, Tensor]:
         """L_rec at the thumb: the latents rendered at the true camera against the picture."""
-        k = self.config.rendered
+        k = min(self.config.rendered, len(head))
         camera = self.data.camera[head[:k], view[:k]]
         target = shrink(self.data.picture(head[:k], view[:k]), THUMB)
         origin, direction = rays(camera, pixel_grid(THUMB, self.device).expand(k, -1, -1))

@@ -185,8 +185,9 @@ def run_stage(stage: str, options: StageOptions, job: Job) -> None:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-    # Few shapes, with and without gradients, of one function: more than the default keeps.
-    torch._dynamo.config.cache_size_limit = 32
+    if options.compiled:
+        # Few shapes, with and without gradients, of one function: more than the default keeps.
+        torch._dynamo.config.cache_size_limit = 32
     options.run.mkdir(parents=True, exist_ok=True)
     job.report(0.0, "loading data")
     shop = Workshop(options, device, WorldHeads.load(options.world, device, limit=options.heads))

@@ -144,7 +144,7 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
 
 def _check(task: Task, loss: Tensor, parts: dict[str, Tensor], step: int) -> None:
     if not torch.isfinite(loss):
-        bad = ", ".join(f"{name} {float(value):.3g}" for name, value in parts.items())
+        bad = ", ".join(f"{name} {float(value.detach()):.3g}" for name, value in parts.items())
         raise TrainingFailed(
             f"{task.name}: the loss is not a number at step {step} ({bad}).",
             hint="Resume from the last state with half the learning rate.",
@@ -192,7 +192,13 @@ def _resume(
 
 
 def load_averaged(path: Path, modules: Mapping[str, nn.Module]) -> None:
-    """Loads the averaged weights of a saved stage into ``modules`` (a subset of its parts is fine)."""
+    """Loads the averaged weights of a saved stage into ``modules`` (a subset of its parts is fine).
+
+    Raises:
+        TrainingFailed: if the stage has left no state.
+    """
+    if not path.exists():
+        raise TrainingFailed(f"There is no {path}.", hint=f"Train the stage {path.stem} first, in the same run folder.")
     state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     for name, module in modules.items():
         module.load_state_dict(state["averaged"][name])

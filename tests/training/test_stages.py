@@ -1,0 +1,86 @@
+"""Every stage takes steps on a toy through the public command, and what they leave becomes weights that open."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.job import Job
+from core.models.bundle import read_networks
+from core.models.configuration import TOY_256
+from core.training.__main__ import main
+from core.training.data import WorldHeads
+from core.training.stages import STAGES, StageOptions, Workshop, run_stage
+from core.training.trainer import TrainingFailed
+from core.weights import Registry
+
+
+def options(world: Path, run: Path, **more: object) -> StageOptions:
+    fields = {"device": "cpu", "batch": 2, "compiled": False, "max_steps": 2, "minutes": 5.0, "model": TOY_256} | more
+    return StageOptions(world, run, landmarks=world / "landmark_vertices.json", **fields)  # type: ignore[arg-type]
+
+
+def test_a_stage_without_its_predecessor_says_what_to_train_first(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match=r"field\.pt"):
+        run_stage("decoder", options(world, tmp_path), Job.quiet())
+
+
+def test_missing_worlds_are_an_exit_code_and_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["field", "--world", str(tmp_path), "--run", str(tmp_path), "--model", "toy-256"]) == 1
+    assert "No world shards" in capsys.readouterr().err
+
+
+def test_the_field_reaches_mapping_and_field_and_nothing_else(world: Path, tmp_path: Path) -> None:
+    shop = Workshop(options(world, tmp_path), torch.device("cpu"), WorldHeads.load(world, torch.device("cpu")))
+    task = STAGES["field"](shop)
+    loss, parts = task.losses(0.9)
+    loss.backward()
+    assert {"surface", "off", "free", "bound", "core", "normal", "colour", "thumb", "alpha"} == set(parts)
+    for group in task.parameter_groups(1e-3):
+        parameters = group["params"]
+        assert isinstance(parameters, list)
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in parameters)
+    generator = task.modules["generator"]
+    assert all(p.grad is None for name, p in generator.named_parameters() if name.startswith("decoder"))
+
+
+@pytest.mark.slow
+def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    common = ["--run", str(run), "--model", "toy-256", "--landmarks", str(world / "landmark_vertices.json")]
+    for stage in ("field", "encoder", "decoder", "hybrid"):
+        steps = ["--world", str(world), "--max-steps", "2", "--batch", "2", "--minutes", "5", "--eager"]
+        assert main([stage, *common, *steps, "--device", "cpu"]) == 0
+        assert {f"{stage}.pt", f"{stage}.jsonl", f"{stage}.png"} <= {path.name for path in run.iterdir()}
+        rows = [json.loads(line) for line in (run / f"{stage}.jsonl").read_text().splitlines()]
+        assert rows[0]["step"] == 1
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    assert main(["bundle", *common, "--samples", "120", "--out", str(weights), "--name", "toy-trained"]) == 0
+    registry = Registry(weights)
+    registry.verify("toy-trained")
+    networks = read_networks([weights / "toy-trained" / "model.safetensors"])
+    assert networks.config == TOY_256
+    assert set(networks.modules) == {"generator", "encoder", "local", "modulation", "fusion", "aligner", "landmarks"}
+    assert set(networks.directions) == {"Smile", "Age", "Gender", "Beard", "Hair", "Eyeglasses"}
+
+
+@pytest.mark.slow
+def test_late_losses_are_finite_and_reach_what_is_trained(world: Path, tmp_path: Path) -> None:
+    shop = Workshop(
+        options(world, tmp_path, max_steps=1), torch.device("cpu"), WorldHeads.load(world, torch.device("cpu"))
+    )
+    for stage in STAGES:
+        task = STAGES[stage](shop)
+        loss, parts = task.losses(0.95)
+        loss.backward()
+        assert torch.isfinite(loss), (stage, parts)
+        for group in task.parameter_groups(1e-3):
+            parameters = group["params"]
+            assert isinstance(parameters, list)
+            assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in parameters), stage
+        run_state = {name: module.state_dict() for name, module in task.modules.items()}
+        torch.save({"task": stage, "averaged": run_state}, tmp_path / f"{stage}.pt")
