@@ -14,8 +14,12 @@ READY_TRAINING := $(VENV)/.ready-training
 # The order matters: each stage builds on the one before.
 STAGES := field encoder decoder hybrid
 MAKEHUMAN ?= ../shared/assets/makehuman
+RUN ?= runs/cameo
+# Real portraits and VGG16's features are used where they are; docs/training.md says how they come there.
+PORTRAITS ?= $(wildcard runs/portraits.npz)
+VGG ?= $(wildcard weights/fetched/vgg16.npz)
 
-.PHONY: help install run test test-long check format golden bench world train train-smoke install-eval clean
+.PHONY: help install run test test-long check format golden bench world train bundle train-smoke install-eval clean
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,18 +65,24 @@ golden: $(READY) ## compare the official networks with the reference numbers in 
 bench: $(READY) ## measure start, reconstruction, live view and memory against their limits; writes bench.json
 	$(PY) -m tests.bench
 
-world: $(READY_TRAINING) ## make the synthetic world; MAKEHUMAN=folder of its assets, HEADS=12800
+world: $(READY_TRAINING) ## make the synthetic world; MAKEHUMAN=folder of its assets, HEADS=8192
 	test -f runs/world/pack.npz || $(PY) -m core world pack "$(MAKEHUMAN)" --out runs/world/pack.npz
-	$(PY) -m core world generate runs/world/shards --count $(or $(HEADS),12800)
+	$(PY) -m core world generate runs/world/shards --count $(or $(HEADS),8192) --workers $(or $(WORKERS),2)
 
 train: $(READY_TRAINING) ## train cameo-256, stage after stage, going on where it stopped; MINUTES=20 a stage, ARGS=… for more
-	for stage in $(STAGES); do $(PY) -m core train $$stage --minutes $(or $(MINUTES),20) $(ARGS) || exit 1; done
+	for stage in $(STAGES); do $(PY) -m core train $$stage --run $(RUN) --minutes $(or $(MINUTES),20) \
+		$(if $(PORTRAITS),--portraits $(PORTRAITS)) $(if $(VGG),--vgg $(VGG)) $(ARGS) || exit 1; done
 
-train-smoke: $(READY_TRAINING) ## two steps of every stage on a handful of heads, to see that they run
-	test -f runs/world/pack.npz || $(PY) -m core world pack "$(MAKEHUMAN)" --out runs/world/pack.npz
-	$(PY) -m core world generate runs/smoke/world --count 128
-	for stage in $(STAGES); do $(PY) -m core train $$stage --world runs/smoke/world --run runs/smoke/run \
-		--max-steps 2 --batch 2 --heads 16 --minutes 5 --eager || exit 1; done
+bundle: $(READY_TRAINING) ## make weights of what was trained; NAME=cameo-256 replaces the shipped ones
+	$(PY) -m core train bundle --run $(RUN) --name $(or $(NAME),mine)
+
+train-smoke: $(READY) ## two steps of every stage on a toy world and a toy model, and a bundle, to see that they run
+	rm -rf runs/smoke
+	$(PY) -m tests.training.toy_world runs/smoke/world
+	for stage in $(STAGES); do $(PY) -m core train $$stage --model toy-256 --world runs/smoke/world --run runs/smoke/run \
+		--landmarks runs/smoke/world/landmark_vertices.json --device cpu --max-steps 2 --batch 2 --eager || exit 1; done
+	$(PY) -m core train bundle --model toy-256 --run runs/smoke/run --landmarks runs/smoke/world/landmark_vertices.json \
+		--samples 200 --out runs/smoke/weights --name toy
 
 install-eval: $(READY) ## fetch what only training and evaluation need: VGG16 features (59 MB) into weights/fetched
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,evaluation]'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,7 @@ def _picture(camera: Camera, axes: np.ndarray, z: np.ndarray, size: int) -> tupl
     colour = 0.5 + 0.4 * np.sin(points * 60 + z[3:6])
     rgba = np.concatenate([colour, np.ones_like(t)[..., None]], -1) * hit[..., None]
     return t, normal, (rgba * 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
