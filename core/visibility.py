@@ -34,6 +34,7 @@ __all__ = [
     "normals_of",
     "project",
     "rays",
+    "rays_through",
     "resized_surface",
     "source_view",
     "unproject",
@@ -108,12 +109,23 @@ def rays(angles: Tensor, size: int, half_fov: float = HALF_FOV) -> tuple[Tensor,
     Shape:
         angles: (B, 2); returns origins (B, 3) and directions (B, size * size, 3), row by row from the top.
     """
-    position, rotation = camera_frame(angles)
+    position, _ = camera_frame(angles)
     steps = (torch.arange(size, device=angles.device, dtype=angles.dtype) + 0.5) * (2.0 / size) - 1.0
     v, u = torch.meshgrid(steps, steps, indexing="ij")
+    places = torch.stack((u, v), dim=-1).reshape(1, size * size, 2).expand(len(angles), -1, -1)
+    return position, rays_through(angles, places, half_fov)
+
+
+def rays_through(angles: Tensor, uv: Tensor, half_fov: float = HALF_FOV) -> Tensor:
+    """Directions of the rays through places of a picture, of optical-axis length 1.
+
+    Shape:
+        angles: (B, 2); uv: (B, N, 2) in [-1, 1], v down; returns (B, N, 3).
+    """
+    _, rotation = camera_frame(angles)
     tangent = math.tan(half_fov)
-    local = torch.stack((u * tangent, -v * tangent, -torch.ones_like(u)), dim=-1).reshape(1, size * size, 3)
-    return position, local.expand(len(angles), -1, -1) @ rotation.transpose(1, 2)
+    local = torch.stack((uv[..., 0] * tangent, -uv[..., 1] * tangent, -torch.ones_like(uv[..., 0])), dim=-1)
+    return local @ rotation.transpose(1, 2)
 
 
 def project(points: Tensor, angles: Tensor, half_fov: float = HALF_FOV) -> tuple[Tensor, Tensor]:

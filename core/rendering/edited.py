@@ -189,7 +189,7 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
     elif flow is not None and source.resting_flow is not None:
         # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
         flow = flow - source.resting_flow
-    change = _grown(maps.rgb, GUIDE_SIZE) - _moved(enlarged(source.maps.rgb), flow)
+    change = _grown(maps.rgb, GUIDE_SIZE) - _moved(_grown(source.maps.rgb, GUIDE_SIZE), flow)
     share = _significance(change)
     matte = _moved(functional.interpolate(source.matte, size=(GUIDE_SIZE, GUIDE_SIZE), mode="area"), flow)
     # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.

@@ -37,6 +37,8 @@ MIN_RESOLUTION, MAX_RESOLUTION = 16, 512
 STRAY_RESOLUTION = 56
 # Depth inside a solid from which on it counts as its core (world units): contacts thinner than twice this are cut.
 THIN = 0.003
+# A lock is small beside the head, and lies behind it (mean grid number along z, of STRAY_RESOLUTION).
+SMALL, BEHIND = 0.12, 0.3 * 56
 # Cells around a stray's core that are cleared with it.
 STRAY_REACH = 5.0
 # What a stray's surroundings are said to be: this far from any surface (world units).
@@ -130,20 +132,28 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
         device: Where to evaluate.
     """
     volume = sampled_volume(sdf, STRAY_RESOLUTION, device, Job.quiet())
-    # Cores, so that a hair's breadth of contact does not make a lock part of the head.
-    labels, count = ndimage.label(volume < -THIN)
-    if count == 0:
+    apart, pieces = ndimage.label(volume < 0.0)
+    if pieces == 0:
         return None
-    head = labels == np.bincount(labels.ravel())[1:].argmax() + 1
-    apart, _ = ndimage.label(volume < 0.0)
-    with_head = np.unique(apart[head])
-    loose = (volume < 0.0) & ~np.isin(apart, with_head)
-    stray = ((labels > 0) & ~head) | loose
+    whole = apart == np.bincount(apart.ravel())[1:].argmax() + 1
+    # Loose pieces are cleared with a cell around them that is not the head's own.
+    stray = ndimage.binary_dilation((apart > 0) & ~whole) & ~whole
+    # Cores, so that a hair's breadth of contact does not make a lock behind the neck part of the head.
+    labels, count = ndimage.label((volume < -THIN) & whole)
+    sizes = np.bincount(labels.ravel(), minlength=2)[1:]
+    head = labels == sizes.argmax() + 1
+    behind = [
+        number + 1
+        for number in range(count)
+        if sizes[number] < SMALL * sizes.max() and np.argwhere(labels == number + 1)[:, 2].mean() < BEHIND
+    ]
+    if behind:
+        lock = np.isin(labels, behind)
+        # Space belongs to the nearer core; a lock's part of it is cleared as far as its own flesh can reach.
+        to_head, to_lock = ndimage.distance_transform_edt(~head), ndimage.distance_transform_edt(~lock)
+        stray |= (to_lock < to_head) & (to_lock < STRAY_REACH)
     if not stray.any():
         return None
-    # Space belongs to the nearer core; a stray's part of it is cleared as far as its own flesh can reach.
-    to_head, to_stray = ndimage.distance_transform_edt(~head), ndimage.distance_transform_edt(~stray)
-    stray = (to_stray < to_head) & (to_stray < STRAY_REACH)
     mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)
     return mask[None, None]
 

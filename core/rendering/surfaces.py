@@ -9,6 +9,7 @@ gradients; refuses to know photos.
 from __future__ import annotations
 
 import itertools
+import math
 from typing import NamedTuple
 
 import torch
@@ -43,11 +44,13 @@ class Crossings(NamedTuple):
 
     Shape:
         depth (R,) optical-axis depth of the crossing or of the closest approach; gap (R,) smallest signed distance
-        before it: below 0 for hits, up to infinity for rays that were never looked at.
+        before it: below 0 for hits, up to infinity for rays that were never looked at; entry (R,) depth up to which the
+        tube around the ray is known to be empty, infinity if all of it is.
     """
 
     depth: Tensor
     gap: Tensor
+    entry: Tensor
 
     @property
     def hit(self) -> Tensor:
@@ -68,17 +71,26 @@ class SurfaceMap(NamedTuple):
     hit: Tensor
 
 
-def trace(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> Crossings:
+def trace(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int, reach: float = 0.0) -> Crossings:
     """Sphere-trace rays from given depths; once a sign change is bracketed, secant steps close in on it.
 
     Rays that are done, because they are on the surface or leave it behind, are not asked again: only grazing rays take
     all steps.
 
+    Args:
+        sdf: Distances of points.
+        origin: Camera position.
+        directions: Of the rays, optical-axis component 1.
+        start: Depths to begin at.
+        steps: Evaluations that a ray may cost.
+        reach: Radius of the tube whose emptiness ``entry`` tells.
+
     Shape:
-        origin (3,), directions (R, 3) with optical-axis component 1, start (R,).
+        origin (3,), directions (R, 3), start (R,).
     """
     length = directions.norm(dim=-1)
     t = start.clone()
+    entry = torch.full_like(t, float("inf"))
     depth, gap = t.clone(), torch.full_like(t, float("inf"))
     # The bracket: last depth outside, first depth inside, and the distances there.
     near_t, near_d = t.clone(), torch.full_like(t, float("inf"))
@@ -89,6 +101,9 @@ def trace(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: in
         here = t[live]
         d = sdf((origin + directions[live] * here[:, None])[None])[0, :, 0].to(t.dtype)
         inside = d < 0.0
+        # Between two steps the tube was empty for as long as the last distance vouches for it.
+        vouched = torch.where(near_d[live].isinf(), here, near_t[live] + (near_d[live] - reach) / length[live])
+        entry[live] = torch.where((d < reach) & entry[live].isinf(), torch.minimum(vouched, here), entry[live])
         was_crossed = crossed[live]
         crossed[live] = was_crossed | inside
         far_t[live], far_d[live] = torch.where(inside, here, far_t[live]), torch.where(inside, d, far_d[live])
@@ -104,11 +119,11 @@ def trace(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: in
         onward = here + (STEP_SHARE * d.clamp(min=0.0) + SMALLEST_STEP) / length[live]
         now_crossed = crossed[live]
         t[live] = torch.where(now_crossed, secant, onward)
-        passed = ~now_crossed & ((d > gap[live] + SOFT_RIM) | (onward > FAR))
-        live = live[~(passed | (now_crossed & (d.abs() < TOUCHING)))]
+        gone = ~now_crossed & (onward > FAR)
+        live = live[~(gone | (now_crossed & (d.abs() < TOUCHING)))]
         if not len(live):
             break
-    return Crossings(torch.where(crossed, t, depth), torch.where(crossed, gap.clamp(max=0.0), gap))
+    return Crossings(torch.where(crossed, t, depth), torch.where(crossed, gap.clamp(max=0.0), gap), entry)
 
 
 def crossings(sdf: Sdf, angles: Tensor, half_fov: float = HALF_FOV) -> Crossings:
@@ -117,22 +132,26 @@ def crossings(sdf: Sdf, angles: Tensor, half_fov: float = HALF_FOV) -> Crossings
     Shape:
         angles (1, 2).
     """
-    origin, directions = rays(angles, LEVELS[0][0], half_fov)
-    found = trace(sdf, origin[0], directions[0], torch.full_like(directions[0, :, 0], NEAR), LEVELS[0][1])
+
+    def reach(side: int) -> float:
+        """Radius around a ray within which the rays of its pixel, and of half the next ones, lie."""
+        return 3.0 * FAR * math.tan(half_fov) / side
+
+    side, steps = LEVELS[0]
+    origin, directions = rays(angles, side, half_fov)
+    found = trace(sdf, origin[0], directions[0], torch.full_like(directions[0, :, 0], NEAR), steps, reach(side))
     for (coarse, _), (size, steps) in itertools.pairwise(LEVELS):
-        # What a ray knows holds for a tube around it; children lie within one coarse pixel of a known ray.
-        reach = 2.0 * (FAR * torch.tan(torch.tensor(half_fov))).item() / coarse * 1.5
-        near_miss = found.gap < reach
-        begin = torch.where(near_miss, found.depth - reach, torch.full_like(found.depth, FAR))
-        begin = -torch.nn.functional.max_pool2d(-begin.reshape(1, 1, coarse, coarse), 3, 1, 1)
+        begin = found.entry.clamp(max=FAR).reshape(1, 1, coarse, coarse)
+        begin = -torch.nn.functional.max_pool2d(-begin, 3, 1, 1)
         begin = torch.nn.functional.interpolate(begin, size=size, mode="nearest-exact").reshape(-1).clamp(min=NEAR)
         origin, directions = rays(angles, size, half_fov)
         active = (begin < FAR).nonzero()[:, 0]
         depth, gap = torch.full_like(begin, FAR), torch.full_like(begin, float("inf"))
+        entry = gap.clone()
         if len(active):
-            part = trace(sdf, origin[0], directions[0, active], begin[active], steps)
-            depth[active], gap[active] = part.depth, part.gap
-        found = Crossings(depth, gap)
+            part = trace(sdf, origin[0], directions[0, active], begin[active], steps, reach(size))
+            depth[active], gap[active], entry[active] = part
+        found = Crossings(depth, gap, entry)
     return found
 
 

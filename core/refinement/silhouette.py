@@ -1,0 +1,102 @@
+"""A polish of the head's outline: hair and skull grow to what the matte shows, as far as the latents make it likely.
+
+Landmarks hold the face, nothing holds the hair. Rays through random pixels of the matte say where the head should be
+and is not, or is and should not be; at their nearest approach the distance has a gradient in the latent. One shared
+step of the geometry rows is fitted, held by the latents' own distribution and by the landmarks. No colour takes part.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.camera import HALF_FOV, NEAR
+from core.models.networks import Networks
+from core.refinement.landmarks import INDEPENDENT, TOLERANCE
+from core.rendering.precision import Sdf, distance
+from core.rendering.surfaces import trace
+from core.visibility import camera_frame, project, rays_through
+
+STEPS = 24
+RATE = 0.05
+RAYS = 500
+# World units over which a ray's nearest approach passes from outside to inside.
+SOFTNESS = 0.004
+# Rays whose matte is neither clear nor solid say nothing.
+CLEAR, SOLID = 0.1, 0.9
+# A ray meets the head when it comes this near (world units), and is then judged a little inside.
+MEETING, INSIDE = 0.001, 0.004
+# What one wrong ray in a hundred weighs against one standard deviation of the latent.
+WEIGHT = 40.0
+# Evaluations of the distance a ray.
+TRACING = 12
+# Share of the picture above the lowest landmark that is judged: below the chin the matte ends at the collar.
+ABOVE_CHIN = 0.02
+
+
+def fit_silhouette(networks: Networks, styles: Tensor, angles: Tensor, matte: Tensor, landmarks: Tensor) -> Tensor:
+    """The step that brings the head's outline nearer to its matte.
+
+    Args:
+        networks: With landmarks.
+        styles: Latent rows, one latent in all geometry rows.
+        angles: Yaw and pitch of the photo's camera.
+        matte: Of the head, in the picture of that camera.
+        landmarks: In the same picture, in the model's order.
+
+    Shape:
+        styles (1, rows, style_dim), angles (1, 2), matte (1, 1, S, S), landmarks (L, 2) in unit picture coordinates;
+        returns (style_dim,), to be added to every geometry row.
+    """
+    field, regressor = networks.generator.field, networks.landmarks
+    if regressor is None:
+        return torch.zeros_like(styles[0, 0])
+    random = torch.Generator().manual_seed(0)
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        # Copies: tensors that were made in inference mode can take no part in a gradient.
+        latent, wanted, angles = styles[:, 0].clone(), landmarks.clone(), angles.clone()
+        scale, colour_row, matte = networks.renderer_scale[0].clone(), styles[:, -1:].clone(), matte.clone()
+        position, _ = camera_frame(angles)
+        lowest = float(wanted[:, 1].max()) - ABOVE_CHIN
+
+        def rows(step: Tensor) -> Tensor:
+            shared = (latent + step * scale)[:, None].expand(-1, styles.shape[1] - 1, -1)
+            return torch.cat((shared, colour_row), dim=1)
+
+        step = torch.zeros_like(latent[0])
+        mean, square = torch.zeros_like(step), torch.zeros_like(step)
+        for number in range(STEPS):
+            places = torch.rand(RAYS, 2, generator=random).to(latent)
+            places[:, 1] *= lowest
+            shown = functional.grid_sample(matte, (places * 2.0 - 1.0)[None, None], align_corners=False)[0, 0, 0]
+            sure = (shown > SOLID) | (shown < CLEAR)
+            places, solid = places[sure], shown[sure] > 0.5
+            directions = rays_through(angles, places[None] * 2.0 - 1.0, HALF_FOV)[0]
+            with torch.no_grad():
+                points, sign = _wrong(distance(field, rows(step)), position[0], directions, solid)
+            step = step.detach().requires_grad_()
+            depth_of = field.sdf(points[None], rows(step))[0, :, 0]
+            outline = functional.softplus(sign * depth_of / SOFTNESS).sum() / len(solid)
+            uv, _ = project(regressor(latent + step * scale), angles)
+            misfit = torch.linalg.vector_norm((uv[0] + 1.0) / 2.0 - wanted, dim=-1) / TOLERANCE
+            held = ((1.0 + misfit.square()).sqrt() - 1.0).mean() * INDEPENDENT + 0.5 * step.square().sum()
+            (gradient,) = torch.autograd.grad(WEIGHT * outline + held, step)
+            # Adam by hand, as in the landmark polish.
+            mean = 0.9 * mean + 0.1 * gradient
+            square = 0.99 * square + 0.01 * gradient.square()
+            spread = (square / (1.0 - 0.99 ** (number + 1))).sqrt()
+            rate = RATE * (1.0 - 0.7 * number / STEPS)
+            step = (step - rate * mean / (1.0 - 0.9 ** (number + 1)) / (spread + 1e-8)).detach()
+    return step * scale
+
+
+def _wrong(sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest approaches (N, 3) of rays that miss the head and should not (sign 1), or meet it and should not (-1)."""
+    found = trace(sdf, origin, directions, torch.full_like(directions[:, 0], NEAR), TRACING)
+    meets = found.gap <= MEETING
+    wrong = meets != solid
+    depth = torch.where(meets, found.depth + INSIDE, found.depth)
+    points = (origin + directions * depth[:, None])[wrong]
+    sign = torch.where(solid, 1.0, -1.0)[wrong]
+    return points, sign
