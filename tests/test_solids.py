@@ -1,0 +1,68 @@
+"""Laws of the volume: hollows are filled, strays are found and passed by, the head itself is never cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from core.rendering import solids
+from core.rendering.surfaces import crossings
+
+CPU = torch.device("cpu")
+
+
+def ball(points: Tensor, centre: tuple[float, float, float], radius: float) -> Tensor:
+    return (points - points.new_tensor(centre)).norm(dim=-1) - radius
+
+
+def head(points: Tensor) -> Tensor:
+    """A skull with an ear of its own."""
+    return torch.minimum(ball(points, (0.0, 0.0, 0.0), 0.07), ball(points, (0.07, 0.0, 0.0), 0.012))
+
+
+def with_lock(points: Tensor) -> Tensor:
+    return torch.minimum(head(points), ball(points, (0.0, -0.02, -0.098), 0.018))
+
+
+def batched(sdf: object) -> solids.Sdf:
+    return lambda points: sdf(points[0])[None, :, None]  # type: ignore[operator]
+
+
+def test_hollows_are_filled_and_the_outside_is_not() -> None:
+    axis = np.linspace(-1, 1, 40)
+    radius = np.sqrt(sum(np.square(grid) for grid in np.meshgrid(axis, axis, axis, indexing="ij")))
+    shell = (np.abs(radius - 0.6) - 0.15).astype(np.float32)
+    filled = solids.filled(shell)
+    assert (filled[radius < 0.4] < 0).all()
+    assert np.array_equal(filled[radius > 0.5], shell[radius > 0.5])
+    assert solids.filled(filled) is filled
+
+
+def test_a_head_without_strays_has_none() -> None:
+    assert solids.strays(head, CPU) is None
+
+
+@pytest.mark.parametrize("sdf", [with_lock])
+def test_a_lock_behind_the_neck_is_passed_by_and_the_head_stays(sdf: object) -> None:
+    mask = solids.strays(sdf, CPU)  # type: ignore[arg-type]
+    assert mask is not None
+    clear = solids.without_strays(batched(sdf), mask)
+    lock = torch.tensor([[[0.0, -0.02, -0.105], [0.0, -0.03, -0.1]]])
+    assert (clear(lock) > 0).all()
+    inside = torch.tensor([[[0.0, 0.0, 0.0], [0.07, 0.0, 0.005], [0.0, 0.0, -0.065]]])
+    assert (clear(inside) < 0).all()
+    side = torch.tensor([[1.5, 0.0]])
+    seen = crossings(clear, side).hit.sum()
+    alone = crossings(solids.without_strays(batched(head), None), side).hit.sum()
+    both = crossings(batched(sdf), side).hit.sum()
+    assert abs(int(seen - alone)) < 0.02 * int(alone)
+    assert int(both) > 1.03 * int(alone)
+
+
+def test_nothing_beyond_the_scene_is_drawn() -> None:
+    everywhere = solids.without_strays(lambda points: torch.full((*points.shape[:2], 1), -1.0), None)
+    outside = torch.tensor([[[0.0, 0.0, -0.13], [0.124, 0.0, 0.0]]])
+    assert (everywhere(outside) > 0).all()
+    assert everywhere(torch.zeros(1, 1, 3)).item() < 0
