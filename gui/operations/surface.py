@@ -68,6 +68,11 @@ class SurfaceOperations(QObject):
         """Whether the mesh shown is of an older edit."""
         return self._stale
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the finest mesh of the newest edit is there and nothing is under way."""
+        return self._mesh is not None and self._job is None and not self._idle.isActive() and not self._stale
+
     def on_session_changed(self, changes: Changes, initiator: object) -> None:
         """Another head: build at once, coarsely. Another edit: mark, wait for rest."""
         if changes & Changes.INVERSION:
