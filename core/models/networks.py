@@ -17,6 +17,7 @@ from core.models.configuration import ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
 from core.models.generator import Generator
+from core.models.hair import HairPrior
 from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
 
@@ -60,6 +61,7 @@ class Networks:
     directions: Mapping[str, Direction] = field(default_factory=dict)
     landmarks: LandmarkRegressor | None = None
     landmark_indices: Tensor | None = None
+    hair: HairPrior | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -109,6 +111,7 @@ class Networks:
                 name: Direction(direction.renderer.to(device), direction.decoder.to(device))
                 for name, direction in self.directions.items()
             },
+            hair=None if self.hair is None else self.hair.to(device),
         )
 
     @classmethod
