@@ -71,6 +71,7 @@ class TrainerConfig:
     seed: int = 0
     resume: bool = True
     max_steps: int | None = None
+    """Steps over all resumed parts of the run, at most."""
 
 
 def ema_update(averaged: nn.Module, live: nn.Module, decay: float) -> None:
@@ -102,7 +103,8 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
     begun = time.monotonic() - spent
     saved = drawn = time.monotonic()
     try:
-        while (elapsed := time.monotonic() - begun) < config.minutes * 60 and step != config.max_steps:
+        last = math.inf if config.max_steps is None else config.max_steps
+        while (elapsed := time.monotonic() - begun) < config.minutes * 60 and step < last:
             progress = elapsed / (config.minutes * 60)
             rate = min(1.0, (step + 1) / config.warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
             for group in optimiser.param_groups:

@@ -75,6 +75,13 @@ def test_two_halves_are_as_good_as_a_whole(tmp_path: Path) -> None:
     torch.testing.assert_close(again.weight, dict(averaged["network"].named_parameters())["weight"])
 
 
+def test_a_run_that_is_past_its_steps_takes_none(tmp_path: Path) -> None:
+    run(Regression(), tmp_path, 4)
+    task = Regression()
+    run(task, tmp_path, 2)
+    assert task.calls == 0
+
+
 def test_a_spent_budget_is_spent(tmp_path: Path) -> None:
     task = Regression()
     train(task, TrainerConfig(tmp_path, minutes=0.0, resume=False), Job.quiet())
