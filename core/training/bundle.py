@@ -15,6 +15,7 @@ from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.training.directions import STEPS, find_directions
+from core.training.hair import hair_prior
 from core.training.latents import latent_statistics
 from core.training.local_branch import Parts
 from core.training.stages import landmark_indices
@@ -69,6 +70,7 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
         {name: found.direction for name, found in find_directions(generator, samples).items()},
         regressor,
         torch.tensor(indices),
+        hair_prior(),
     )
 
 
