@@ -347,11 +347,15 @@ def guide(
     if normals is not None:
         resized = functional.interpolate(normals, size=(size, size), mode="bilinear", align_corners=False)
         flat_normals = functional.normalize(resized, dim=1, eps=1e-12).flatten(2).transpose(1, 2)
-    colour, direct, mirror = merged(view, dense.flatten(2).transpose(1, 2), flat_normals, target)
     alpha = functional.interpolate(alpha, size=(size, size), mode="bilinear", align_corners=False).clamp(0.0, 1.0)
-    on_head = (alpha > 0.02).to(alpha.dtype)
-    channels = torch.cat((colour, direct[..., None], mirror[..., None]), dim=-1).transpose(1, 2)
-    channels = channels.reshape(batch, 5, size, size) * on_head
+    on_head = (alpha > 0.02).flatten(1)  # (B, size * size)
+    # Of a single picture only the head is looked up; pictures of a batch have heads of different sizes.
+    shown = on_head[0].nonzero()[:, 0] if batch == 1 else torch.arange(size * size, device=points.device)
+    flat = dense.flatten(2).transpose(1, 2)[:, shown]
+    colour, direct, mirror = merged(view, flat, None if flat_normals is None else flat_normals[:, shown], target)
+    found = torch.cat((colour, direct[..., None], mirror[..., None]), dim=-1) * on_head[:, shown, None]
+    channels = found.new_zeros(batch, size * size, found.shape[-1]).index_copy(1, shown, found)
+    channels = channels.transpose(1, 2).reshape(batch, 5, size, size)
     return torch.cat((channels[:, :4], alpha, channels[:, 4:]), dim=1)
 
 

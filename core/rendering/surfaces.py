@@ -24,9 +24,12 @@ from core.visibility import extended, rays
 
 # Sides of the pictures that are traced one after the other, and the field evaluations that a grazing ray of each may
 # cost; most rays are done after three or four.
-LEVELS = ((16, 24), (32, 16), (64, 20))
+LEVELS = ((16, 32), (32, 24), (64, 28))
 # Rays that pass the surface by less than this still carry a share of its soft density (world units).
 SOFT_RIM = 0.008
+# Depth range of nine neighbouring pixels below which they show one patch of surface, and how far before it the finer
+# picture begins (world units).
+SMOOTH, BEFORE_PATCH = 0.02, 0.0015
 # Distance at which a ray counts as having met the surface (world units).
 TOUCHING = 2e-4
 # Samples around the crossing and their optical-axis distance: what training uses (core.models.guided).
@@ -143,7 +146,8 @@ def crossings(sdf: Sdf, angles: Tensor, half_fov: float = HALF_FOV) -> Crossings
     for (coarse, _), (size, steps) in itertools.pairwise(LEVELS):
         begin = found.entry.clamp(max=FAR).reshape(1, 1, coarse, coarse)
         begin = -torch.nn.functional.max_pool2d(-begin, 3, 1, 1)
-        begin = torch.nn.functional.interpolate(begin, size=size, mode="nearest-exact").reshape(-1).clamp(min=NEAR)
+        begin = torch.nn.functional.interpolate(begin, size=size, mode="nearest-exact")
+        begin = torch.where(*_shortcut(found, size), begin).reshape(-1).clamp(min=NEAR)
         origin, directions = rays(angles, size, half_fov)
         active = (begin < FAR).nonzero()[:, 0]
         depth, gap = torch.full_like(begin, FAR), torch.full_like(begin, float("inf"))
@@ -172,6 +176,26 @@ def integrate_head(
     """
     first = integrate_geometry(generator, styles, angles, found, half_fov)
     return first.appearance(generator, styles, modulate)
+
+
+def _shortcut(found: Crossings, size: int) -> tuple[Tensor, Tensor]:
+    """Where a finer picture may begin just before its coarse one's surface, and at which depth.
+
+    In the middle of a smooth patch, all of whose neighbours met the surface at about the same depth, nothing can stand
+    before it that is wider than a coarse pixel.
+
+    Shape:
+        Returns a mask and depths, (1, 1, size, size).
+    """
+    side = round(len(found.depth) ** 0.5)
+    depth = found.depth.reshape(1, 1, side, side)
+    padded = torch.nn.functional.pad(depth, (1, 1, 1, 1), mode="replicate")
+    spread = torch.nn.functional.max_pool2d(padded, 3, 1) + torch.nn.functional.max_pool2d(-padded, 3, 1)
+    met = -torch.nn.functional.max_pool2d(-found.hit.to(depth.dtype).reshape(1, 1, side, side), 3, 1, 1)
+    smooth = ((spread < SMOOTH) & (met > 0.5)).to(depth.dtype)
+    mask = torch.nn.functional.interpolate(smooth, size=size, mode="nearest-exact") > 0.5
+    near = torch.nn.functional.interpolate(depth, size=size, mode="bilinear", align_corners=False)
+    return mask, near - BEFORE_PATCH
 
 
 class HeadPass(NamedTuple):
