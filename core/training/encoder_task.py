@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core.camera import SCENE_RADIUS
 from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.guided import surface_samples, trace_surface
@@ -39,6 +40,8 @@ class EncoderTaskConfig:
     portraits_from: float = 0.3
     points: int = 384
     normal_points: int = 96
+    free_points: int = 256
+    """Points anywhere in the scene's cube (P_F of Eq. 5)."""
     rendered: int = 6
     """Pictures a step whose reconstruction is rendered (L_rec at the thumb)."""
     rendered_from: float = 0.5
@@ -109,9 +112,7 @@ class EncoderTask:
         """Latents w (N, rows, 256), decoder styles and pose (N, 6) of premultiplied pictures."""
         with mixed_precision(self.device):
             out = (encoder or self.encoder)(encoder_input(picture).contiguous(memory_format=layout(self.device)))
-        styles = out.styles.float() * self.latents.w_std + self.latents.w_mean
-        decoder_styles = out.decoder_styles.float() * self.latents.s_std + self.latents.s_mean
-        return styles, decoder_styles, out.pose.float()
+        return *self.latents.of(out), out.pose.float()
 
     def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """One batch of renders, joined by real portraits after ``portraits_from``."""
@@ -178,7 +179,10 @@ class EncoderTask:
         origin, direction = rays(data.camera[head, other], pixel_grid(DEPTH_SIZE, self.device)[index])
         surface = origin[:, None] + direction * torch.where(seen > 0, t, torch.ones_like(t))[..., None]
         normal = data.normal[head, other].flatten(1, 2).gather(1, index[..., None].expand(-1, -1, 3)).float() / 127
-        off = surface + normal * torch.randn_like(t)[..., None] * 0.01
+        # P_F: near the surface, and anywhere in the scene. Without the latter a sheet of matter may stand before the
+        # face unpunished: the silhouettes of portraits made E0 put one there.
+        anywhere = (torch.rand(n, c.free_points, 3, device=self.device) * 2 - 1) * SCENE_RADIUS
+        off = torch.cat([surface + normal * torch.randn_like(t)[..., None] * 0.01, anywhere], 1)
         sdf = self._sdf(torch.cat([surface, off], 1), styles)[..., 0]
         with torch.no_grad():
             d_off = self._sdf(off, truth)[..., 0]
@@ -192,7 +196,7 @@ class EncoderTask:
         colour = rgba[..., :3] / rgba[..., 3:].clamp(min=0.5)
         return {
             "surface": masked_mean(sdf[:, : c.points].abs(), seen),
-            "off": masked_mean((sdf[:, c.points :] - d_off).abs(), seen),
+            "off": masked_mean((sdf[:, c.points :] - d_off).abs(), F.pad(seen, (0, c.free_points), value=1.0)),
             "normal": masked_mean((gradient - normal[:, :k]).abs(), seen[:, :k, None]),
             "colour": masked_mean((torch.sigmoid(rgb) - colour).abs(), solid[..., None]),
         }

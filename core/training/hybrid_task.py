@@ -88,12 +88,7 @@ class HybridTask(DecoderTask):
         """Styles, decoder styles and pose (N, 6) of premultiplied canonical pictures (N, 4, 256, 256)."""
         with mixed_precision(self.device):
             out = self.encoder(encoder_input(picture))
-        lat = self.latents
-        return (
-            out.styles.float() * lat.w_std + lat.w_mean,
-            out.decoder_styles.float() * lat.s_std + lat.s_mean,
-            out.pose.float(),
-        )
+        return *self.latents.of(out), out.pose.float()
 
     @torch.no_grad()
     def _reframed(self, portraits: RealPortraits) -> Tensor:

@@ -7,6 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from core.models.encoder import EncoderOutput
 from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.training.data import WorldHeads
@@ -24,6 +25,16 @@ class Latents:
     w_std: Tensor
     s_mean: Tensor
     s_std: Tensor
+
+    def of(self, found: EncoderOutput) -> tuple[Tensor, Tensor]:
+        """E0's answer as latents: styles (N, rows, style_dim) and decoder styles (N, rows_d, D).
+
+        The geometry rows share their mean, as in the product: the field only ever saw one latent for all of them, and
+        rows of their own were seen to leave what it knows.
+        """
+        styles = found.styles.float() * self.w_std + self.w_mean
+        shared = styles[:, :-1].mean(1, keepdim=True).expand(-1, styles.shape[1] - 1, -1)
+        return torch.cat([shared, styles[:, -1:]], 1), found.decoder_styles.float() * self.s_std + self.s_mean
 
 
 @torch.no_grad()
