@@ -43,6 +43,8 @@ IDENTITY_WEIGHTS = "dlib-face-embedding"
 # Entries of each tier's cache: the photo or edit at hand, and the one before (a switch back and forth costs nothing).
 CACHED = 2
 RECONSTRUCTION_SIZE = 256
+# Decimals of an angle [rad] beyond which two cameras are one.
+SAME_ANGLE = 9
 
 Value = TypeVar("Value")
 Pixels = NDArray[np.uint8]
@@ -249,12 +251,18 @@ class Engine:
     ) -> Iterator[Frame]:
         """Frames along a path, one by one; every frame is a yield point.
 
+        A sweep comes back the way it went: a camera that was there before gives the frame that was there before.
+
         Raises:
             Cancelled: Somebody asked to stop.
         """
+        drawn: dict[tuple[float, float, float], Frame] = {}
         for number, camera in enumerate(path):
             job.report(number / len(path), f"frame {number + 1} of {len(path)}")
-            yield self.render(RenderRequest(inversion, edit, camera, size))
+            place = (round(camera.yaw, SAME_ANGLE), round(camera.pitch, SAME_ANGLE), round(camera.half_fov, SAME_ANGLE))
+            if place not in drawn:
+                drawn[place] = self.render(RenderRequest(inversion, edit, camera, size))
+            yield drawn[place]
         job.report(1.0, "turntable ready")
 
     # ---------------------------------------------------------------------------------------------------- private

@@ -170,3 +170,23 @@ def test_framings_compose_like_their_maps() -> None:
     assert compose(outer, inner).matrix() @ np.append(point, 1.0) == pytest.approx(
         outer.matrix() @ np.append(step, 1.0)
     )
+
+
+def test_a_turntable_draws_each_camera_once(
+    engine: Engine, inversion: Inversion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    render = engine.render
+
+    def counted(request: RenderRequest) -> Frame:
+        asked.append(request.camera.yaw)
+        return render(request)
+
+    monkeypatch.setattr(engine, "render", counted)
+    path = turntable_path(8, engine.limits)
+    frames = list(engine.turntable(inversion, LatentEdit.none, path, 32, Job.quiet()))
+    # There and back: 0, 45, 90, 135 degrees … of a sine; five different cameras in eight frames.
+    assert len(frames) == 8
+    assert len(asked) == 5
+    for frame, camera in zip(frames, path, strict=True):
+        assert frame.request.camera.yaw == pytest.approx(camera.yaw, abs=1e-8)

@@ -42,8 +42,19 @@ def trained_generator(run: Path, model: ModelConfig) -> Generator:
     return generator.requires_grad_(False).eval()
 
 
-def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000) -> Networks:
-    """The networks of a run folder, with whatever stages it holds (field and encoder at least)."""
+def collect(
+    run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000, hair: bool = False
+) -> Networks:
+    """The networks of a run folder, with whatever stages it holds (field and encoder at least).
+
+    Args:
+        run: The run folder.
+        landmarks: The table of landmark vertices.
+        model: The family of sizes.
+        samples: Labelled samples for the directions.
+        hair: Put the table of hair into the weights. Off: it fills outlines better and looks worse
+            (docs/decisions/hair-table.md).
+    """
     generator, encoder = trained_generator(run, model), Encoder(model.encoder)
     load_averaged(run / "encoder.pt", {"encoder": encoder})
     parts = None
@@ -70,7 +81,7 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
         {name: found.direction for name, found in find_directions(generator, samples).items()},
         regressor,
         torch.tensor(indices),
-        hair_prior(),
+        hair_prior() if hair else None,
     )
 
 
