@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from core.camera import CameraLimits
 from core.models.bundle import write_networks
@@ -100,3 +101,23 @@ def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     )
     logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
     return path
+
+
+def restore(networks: Networks, run: Path) -> None:
+    """Writes the states of field, decoder and encoder that weights came from, so that training can go on from them.
+
+    They begin at step 0 with their whole budget before them and fresh optimiser moments; numbers have the weights' half
+    precision. Stages that are in the folder already are overwritten.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    stages: dict[str, tuple[str, nn.Module]] = {
+        "field": ("generator", networks.generator),
+        "decoder": ("decoder", networks.generator.decoder),
+        "encoder": ("encoder", networks.encoder),
+    }
+    for stage, (part, module) in stages.items():
+        weights = {part: module.state_dict()}
+        state = {"task": stage, "step": 0, "spent": 0.0, "live": weights, "averaged": weights}
+        torch.save(state, run / f"{stage}.pt")
+    if networks.landmarks is not None:
+        torch.save(networks.landmarks.state_dict(), run / "landmarks.pt")
