@@ -15,6 +15,7 @@ from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
 from core.evaluation import metrics
+from core.evaluation.perceptual import Perceptual
 from core.frame import Frame, RenderRequest
 from core.inversion import Inversion
 
@@ -22,10 +23,12 @@ from core.inversion import Inversion
 SIZE = 256
 # Radians to either side of the photo's own pose at which identity is asked again.
 SIDE_YAW = 0.35
+# And again where the photo has seen hardly half of the head.
+FAR_YAW = 0.6
 
 
 def side_views(engine: Engine, inversion: Inversion, yaw: float = SIDE_YAW) -> tuple[Frame, Frame]:
-    """The unedited head from the left and right of the photo's own pose."""
+    """The unedited head from the left and right of the photo's own pose, ``yaw`` radians away."""
     camera = inversion.camera
     left, right = (
         engine.render(
@@ -36,29 +39,63 @@ def side_views(engine: Engine, inversion: Inversion, yaw: float = SIDE_YAW) -> t
     return left, right
 
 
+def side_distances(engine: Engine, inversion: Inversion, yaw: float = SIDE_YAW) -> list[float]:
+    """Identity distance of the photo to the left and the right view, ``yaw`` radians away."""
+    aligned = inversion.aligned
+    same = engine.embed(aligned.crop256, aligned.matte256 > 0.5)
+    return [
+        float(np.linalg.norm(same - engine.embed(frame.pixels, frame.alpha > 127)))
+        for frame in side_views(engine, inversion, yaw)
+    ]
+
+
 def measure(engine: Engine, inversion: Inversion) -> dict[str, float]:
-    """All figures of one photo; every one is a finite number."""
+    """All figures of one photo that the report shows; every one is a finite number."""
     aligned = inversion.aligned
     inside = aligned.matte256 > 0.5
-    photo, picture = _tensor(aligned.crop256), _tensor(inversion.reconstruction)
-    mask = torch.from_numpy(inside)[None, None]
+    distances = side_distances(engine, inversion)
     same = engine.embed(aligned.crop256, inside)
-    distances = [
-        float(np.linalg.norm(same - engine.embed(frame.pixels, frame.alpha > 127)))
-        for frame in side_views(engine, inversion)
-    ]
-    grey = torch.zeros_like(photo)
-    photo_head, picture_head = torch.where(mask, photo, grey), torch.where(mask, picture, grey)
     return {
-        "mae": metrics.mae(photo_head, picture_head, mask),
-        "mae_whole": metrics.mae(photo, picture),
-        "ssim": metrics.ssim(photo_head, picture_head, mask),
-        "ssim_e3dge": metrics.ssim_e3dge(photo_head, picture_head, mask),
-        "psnr": metrics.psnr(photo_head, picture_head, mask),
+        **compare(aligned.crop256, inversion.reconstruction, inside),
         "identity_distance": float(np.linalg.norm(same - engine.embed(inversion.reconstruction, inside))),
         "identity_yaw35": sum(distances) / len(distances),
     }
 
 
-def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
+def compare(photo: NDArray[np.uint8], picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> dict[str, float]:
+    """Differences of two pictures over a mask; ``mae_whole`` over all pixels.
+
+    Shape:
+        photo and picture (S, S, 3) uint8, inside (S, S).
+
+    Raises:
+        ValueError: The mask is empty.
+    """
+    mask = torch.from_numpy(inside)[None, None]
+    first, second = as_tensor(photo), as_tensor(picture)
+    first_head, second_head = greyed(first, mask), greyed(second, mask)
+    return {
+        "mae": metrics.mae(first_head, second_head, mask),
+        "mae_whole": metrics.mae(first, second),
+        "ssim": metrics.ssim(first_head, second_head, mask),
+        "ssim_e3dge": metrics.ssim_e3dge(first_head, second_head, mask),
+        "psnr": metrics.psnr(first_head, second_head, mask),
+    }
+
+
+def perceptual_distance(
+    perceptual: Perceptual, photo: NDArray[np.uint8], picture: NDArray[np.uint8], inside: NDArray[np.bool_]
+) -> float:
+    """VGG16 perceptual distance of two heads, both on the same grey. Shapes as in :func:`compare`."""
+    mask = torch.from_numpy(inside)[None, None]
+    return perceptual(greyed(as_tensor(photo), mask), greyed(as_tensor(picture), mask))
+
+
+def greyed(picture: Tensor, mask: Tensor) -> Tensor:
+    """The picture (B, C, H, W) in [-1, 1], mid-grey outside the mask (B, 1, H, W)."""
+    return torch.where(mask, picture, torch.full_like(picture, metrics.GREY))
+
+
+def as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """(S, S, 3) uint8 to (1, 3, S, S) in [-1, 1]."""
     return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1.0

@@ -1,43 +1,77 @@
-"""A folder of portraits through the whole engine: a table of figures and a contact sheet to look at.
+"""A folder of portraits through the whole engine: a table of figures and contact sheets to look at.
 
 Each photo's figures and pictures are kept as soon as they are there, so that an interrupted run goes on where it
-stopped; results of other weights are not mixed in. The sheet shows photo, reconstruction, two turned views and the
-bare surface side by side: figures are worth little that nobody has looked at.
+stopped; results of other weights or settings are not mixed in. The sheets show photo, reconstruction, turned views,
+a smile to either side and the bare surface side by side.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from math import copysign
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
 from core.errors import CameoError, PhotoNotFound
-from core.evaluation.likeness import SIDE_YAW, measure
-from core.export import write_bytes, write_picture
+from core.evaluation.likeness import FAR_YAW, SIDE_YAW, measure, perceptual_distance, side_distances
+from core.evaluation.perceptual import ABSENT, Perceptual
+from core.evaluation.sheets import CELL, Pixels, blank, relief, write_pages
+from core.evaluation.tables import Kept, Row, cell, figure_lines, grid, share, spreads, write_report
+from core.export import write_picture
 from core.frame import RenderRequest
-from core.inversion import SAME_PERSON
+from core.inversion import SAME_PERSON, Inversion
 from core.job import Job
 from core.photo import Photo
+
+if TYPE_CHECKING:
+    from core.evaluation.people import People
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".avif")
 SPLIT_FILE = Path(__file__).resolve().parents[2] / "resources" / "validation_split.json"
-CELL = 256
-COLUMNS = ("photo", "reconstruction", "left", "right", "surface")
-# Rows of a contact sheet before it goes on in a second block of columns, so that it stays viewable.
-SHEET_ROWS = 10
-FIGURES = ("mae", "mae_whole", "ssim", "ssim_e3dge", "psnr", "identity_distance", "identity_yaw35")
+COLUMNS = (
+    "photo",
+    "reconstruction",
+    "-.6",
+    "-.35",
+    "+.35",
+    "+.6",
+    "1.2",
+    "Smile -1",
+    "Smile +1",
+    "relief",
+    "relief .6",
+)
+PROFILE_YAW = 1.2
+FIGURES = (
+    *("mae", "mae_whole", "ssim", "ssim_e3dge", "psnr", "perceptual"),
+    *("identity_distance", "identity_yaw35", "identity_yaw60", "largest_component_share", "seconds"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured how; part of every row's stamp."""
+
+    detector: str = "mediapipe"
+    mesh_resolution: int = 64
+    perceptual: bool = True
+    floor_heads: int = 24
+    """0 for no floor."""
+
+    @classmethod
+    def quick(cls, detector: str = "mediapipe", *, perceptual: bool = True) -> Settings:
+        """The same steps in seconds."""
+        return cls(detector, 24, perceptual, 2)
 
 
 def photos_in(folder: Path, split: str = "all") -> list[Path]:
@@ -65,95 +99,150 @@ def photos_in(folder: Path, split: str = "all") -> list[Path]:
 
 
 def evaluate(
-    opener: Callable[[], Engine], photos: Sequence[Path], out: Path, weights: str, detector: str, job: Job
+    opener: Callable[[], Engine],
+    photos: Sequence[Path],
+    out: Path,
+    stamp: str,
+    settings: Settings,
+    job: Job,
+    *,
+    perceptual: Perceptual | None = None,
+    people: People | None = None,
 ) -> dict[str, Any]:
-    """Reconstruct photos and write ``table.md``, ``table.json``, ``sheet.png`` and one file a photo into ``out``.
+    """Reconstruct photos and write ``table.md``, ``table.json``, ``sheet.png`` … and one file a photo into ``out``.
+
+    Args:
+        opener: Opens the engine when it is first needed.
+        photos: The photos.
+        out: Where results go.
+        stamp: Name and hash of the weights.
+        settings: What is measured how.
+        job: Where to report.
+        perceptual: VGG16, or None to leave that distance out.
+        people: The world, for the floor; None to leave it out.
 
     Returns:
         The summary: per figure mean, std and n; how many photos failed and how many look like the same person.
+
+    Raises:
+        Cancelled: Somebody asked to stop; the rows so far are kept.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    kept = Kept(out / "photos", {"weights": stamp, "detector": settings.detector, **_marks(settings, perceptual)})
+    rows: dict[str, Row] = {}
+    end = 0.95 if people is None else 0.85
     for number, path in enumerate(photos):
-        job.report(number / len(photos), path.name)
-        row = _kept(out, path, weights)
-        if row is None:
-            row = _one(opener(), path, out, detector, job.part(number / len(photos), (number + 1) / len(photos)))
-            text = json.dumps({"weights": weights, **row}, indent=1, ensure_ascii=False, allow_nan=False)
-            write_bytes(text.encode(), _row_file(out, path))
+        done = end * number / len(photos)
+        job.report(done, path.name)
+        row = kept.get(path.name)
+        if row is None or ("error" not in row and not kept.path(path.name, ".strip.png").is_file()):
+            part = job.part(done, end * (number + 1) / len(photos))
+            row = _one(opener(), path, kept, settings, perceptual, part)
+            kept.put(path.name, row)
         rows[path.name] = row
-    summary = summarise(rows, weights)
-    write_bytes((table(summary) + "\n").encode(), out / "table.md")
-    write_bytes(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False).encode(), out / "table.json")
-    sheet = contact_sheet(out, [path for path in photos if "error" not in rows[path.name]], rows)
-    if sheet is not None:
-        write_picture(sheet, out / "sheet.png")
+    floor = None
+    if people is not None and settings.floor_heads:
+        from core.evaluation.floor import identity_floor  # draws: needs what photos do not
+
+        marks = {"heads_of": "core.evaluation.people", "portrait": "v1"}
+        floor = identity_floor(opener(), people, settings.floor_heads, Kept(out / "floor", marks), job.part(end, 0.97))
+    summary = summarise(rows, stamp, settings, floor)
+    if perceptual is None:
+        summary["notes"] = [ABSENT]
+    write_report(out, summary, table(summary))
+    good = [path for path in photos if "error" not in rows[path.name]]
+    write_pages([(_caption(path, rows[path.name]), kept.path(path.name, ".strip.png")) for path in good], COLUMNS, out)
     job.report(1.0, "done")
     return summary
 
 
-def summarise(rows: dict[str, dict[str, Any]], weights: str) -> dict[str, Any]:
-    """Mean, standard deviation and count of every figure over the photos that worked."""
+def _marks(settings: Settings, perceptual: Perceptual | None) -> dict[str, Any]:
+    return {"mesh_resolution": settings.mesh_resolution, "perceptual": perceptual is not None}
+
+
+def summarise(
+    rows: dict[str, Row], stamp: str, settings: Settings, floor: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Mean, standard deviation and count of every figure over the photos that worked, and shares of one person."""
     good = [row for row in rows.values() if "error" not in row]
-    figures: dict[str, Any] = {}
-    for name in (*FIGURES, "largest_component_share", "seconds"):
-        values = [float(row[name]) for row in good if name in row]
-        if values:
-            deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-            figures[name] = {"mean": statistics.fmean(values), "std": deviation, "n": len(values)}
+    sides = {"source": [[row["identity_distance"]] for row in good]}
+    sides |= {name: [row[f"identity_{name}_sides"] for row in good] for name in ("yaw35", "yaw60")}
     return {
-        "weights": weights,
+        "suite": "photos",
+        "weights": stamp,
+        "settings": asdict(settings),
         "photos": len(rows),
         "failed": {name: row["error"] for name, row in rows.items() if "error" in row},
         "same_person": sum(row["identity_distance"] < SAME_PERSON for row in good),
         "same_person_yaw35": sum(row["identity_yaw35"] < SAME_PERSON for row in good),
-        "figures": figures,
+        "same_person_yaw60": sum(row["identity_yaw60"] < SAME_PERSON for row in good),
+        # Every turned view counts by itself, as in the measurements that the aims come from.
+        "same_person_share": {
+            name: share(distance < SAME_PERSON for view in views for distance in view) for name, views in sides.items()
+        },
+        "figures": spreads(good, FIGURES),
+        "floor": floor,
+        "notes": [],
     }
 
 
 def table(summary: dict[str, Any]) -> str:
     """The summary as Markdown."""
     worked = summary["photos"] - len(summary["failed"])
+    floor = summary["floor"] or {}
+    shares = summary["same_person_share"]
     lines = [
         f"{summary['weights']}: {worked} of {summary['photos']} photos reconstructed; same person in "
-        f"{summary['same_person']}, at yaw ±{SIDE_YAW} in {summary['same_person_yaw35']}.",
+        f"{summary['same_person']}, at yaw ±{SIDE_YAW} in {summary['same_person_yaw35']}, at ±{FAR_YAW} in "
+        f"{summary['same_person_yaw60']} (mean of both sides).",
         "",
-        "| figure | mean ± std | n |",
-        "|---|---|---|",
+        *figure_lines(summary["figures"]),
+        "",
+        *grid(
+            ("identity", "distance to the photo", f"views below {SAME_PERSON}", "floor: true views", "floor: share"),
+            [
+                (
+                    label,
+                    cell(summary["figures"].get(figure)),
+                    _percent(shares.get(name)),
+                    cell(floor.get(figure)),
+                    _percent(floor.get(f"same_{name}")),
+                )
+                for label, figure, name in (
+                    ("source", "identity_distance", "source"),
+                    (f"yaw ±{SIDE_YAW}", "identity_yaw35", "yaw35"),
+                    (f"yaw ±{FAR_YAW}", "identity_yaw60", "yaw60"),
+                )
+            ],
+        ),
     ]
-    lines += [
-        f"| {name} | {value['mean']:.3f} ± {value['std']:.3f} | {value['n']} |"
-        for name, value in summary["figures"].items()
-    ]
-    lines += ["", *(f"* {name}: {error['message']}" for name, error in summary["failed"].items())]
-    return "\n".join(lines).rstrip()
+    remarks = [*summary["notes"], *(f"{name}: {error['message']}" for name, error in summary["failed"].items())]
+    return "\n".join([*lines, "", *(f"* {remark}" for remark in remarks)]).rstrip()
 
 
-def _row_file(out: Path, photo: Path) -> Path:
-    return out / "photos" / f"{photo.name}.json"
+def _percent(value: dict[str, float] | None) -> str:
+    return "–" if value is None else f"{100 * value['mean']:.0f} % of {int(value['n'])}"
 
 
-def _strip_file(out: Path, photo: Path) -> Path:
-    return out / "photos" / f"{photo.name}.strip.png"
+def _caption(path: Path, row: Row) -> str:
+    distances = "/".join(f"{row[name]:.2f}" for name in ("identity_distance", "identity_yaw35", "identity_yaw60"))
+    return f"{path.stem}  mae {row['mae']:.3f}  id {distances}"
 
 
-def _kept(out: Path, photo: Path, weights: str) -> dict[str, Any] | None:
-    """The row of an earlier run with the same weights."""
-    try:
-        row = json.loads(_row_file(out, photo).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(row, dict) or row.pop("weights", None) != weights:
-        return None
-    return row if "error" in row or _strip_file(out, photo).is_file() else None
-
-
-def _one(engine: Engine, path: Path, out: Path, detector: str, job: Job) -> dict[str, Any]:
+def _one(engine: Engine, path: Path, kept: Kept, settings: Settings, perceptual: Perceptual | None, job: Job) -> Row:
     """Figures of one photo, and its strip of pictures on disk."""
     try:
-        inversion = engine.invert(Photo.load(path), job.part(0.0, 0.4), 0, detector)
-        row: dict[str, Any] = dict(measure(engine, inversion))
+        inversion = engine.invert(Photo.load(path), job.part(0.0, 0.4), 0, settings.detector)
+        row: Row = dict(measure(engine, inversion))
         job.report(0.6, path.name)
-        mesh = engine.mesh(inversion, LatentEdit.none, 64, job.part(0.6, 0.9))
+        for name, yaw in (("yaw35", SIDE_YAW), ("yaw60", FAR_YAW)):
+            distances = side_distances(engine, inversion, yaw)
+            row[f"identity_{name}_sides"], row[f"identity_{name}"] = distances, sum(distances) / len(distances)
+        if perceptual is not None:
+            aligned = inversion.aligned
+            row["perceptual"] = perceptual_distance(
+                perceptual, aligned.crop256, inversion.reconstruction, aligned.matte256 > 0.5
+            )
+        mesh = engine.mesh(inversion, LatentEdit.none, settings.mesh_resolution, job.part(0.6, 0.9))
     except CameoError as error:
         if job.cancelled:
             raise
@@ -163,31 +252,30 @@ def _one(engine: Engine, path: Path, out: Path, detector: str, job: Job) -> dict
     row["yaw"], row["pitch"] = inversion.camera.yaw, inversion.camera.pitch
     row["seconds"] = sum(inversion.seconds.values())
     row["warnings"] = list(inversion.warnings)
-    cells = [inversion.aligned.crop256, inversion.reconstruction]
-    for turn, layer in ((-SIDE_YAW, "picture"), (SIDE_YAW, "picture"), (0.0, "normals")):
-        camera = Camera(inversion.camera.yaw + turn, inversion.camera.pitch)
-        cells.append(engine.render(RenderRequest(inversion, LatentEdit.none, camera, CELL, layer)).pixels)
-    write_picture(np.concatenate(cells, axis=1), _strip_file(out, path))
+    write_picture(np.concatenate(strip(engine, inversion), axis=1), kept.path(path.name, ".strip.png"))
     return row
 
 
-def contact_sheet(out: Path, photos: Sequence[Path], rows: dict[str, dict[str, Any]]) -> NDArray[np.uint8] | None:
-    """Strips under one another, with name and figures; None without photos."""
-    if not photos:
-        return None
-    blocks = (len(photos) + SHEET_ROWS - 1) // SHEET_ROWS
-    width = CELL * len(COLUMNS)
-    sheet = Image.new("RGB", (blocks * (width + 8), CELL * min(len(photos), SHEET_ROWS)), (20, 20, 20))
-    draw = ImageDraw.Draw(sheet)
-    for number, path in enumerate(photos):
-        x, y = number // SHEET_ROWS * (width + 8), number % SHEET_ROWS * CELL
-        with Image.open(_strip_file(out, path)) as strip:
-            sheet.paste(strip.convert("RGB"), (x, y))
-        row = rows[path.name]
-        text = f"{path.stem}  mae {row['mae']:.3f}  id {row['identity_distance']:.2f}/{row['identity_yaw35']:.2f}"
-        draw.rectangle((x, y, x + 7 * len(text), y + 12), fill=(0, 0, 0))
-        draw.text((x + 2, y), text, fill=(255, 255, 255))
-    return np.asarray(sheet)
+def strip(engine: Engine, inversion: Inversion) -> list[Pixels]:
+    """The pictures of one photo, one a column; what the model does not offer stays empty."""
+    camera = inversion.camera
+
+    def look(turn: float = 0.0, edit: LatentEdit = LatentEdit.none) -> Pixels:
+        turned = Camera(camera.yaw + turn, camera.pitch)
+        return engine.render(RenderRequest(inversion, edit, turned, CELL)).pixels
+
+    def clay(turn: float) -> Pixels:
+        turned = Camera(camera.yaw + turn, camera.pitch)
+        frame = engine.render(RenderRequest(inversion, LatentEdit.none, turned, CELL, "normals"))
+        return relief(frame.pixels, frame.alpha)
+
+    # Towards the side that the photo shows less of, which also stays within the cameras of the model.
+    profile = -copysign(PROFILE_YAW, camera.yaw)
+    cells = [inversion.aligned.crop256, inversion.reconstruction]
+    cells += [look(turn) for turn in (-FAR_YAW, -SIDE_YAW, SIDE_YAW, FAR_YAW, profile)]
+    smiles = any(attribute.name == "Smile" for attribute in engine.attributes)
+    cells += [look(0.0, LatentEdit.none.with_strength("Smile", s)) if smiles else blank() for s in (-1.0, 1.0)]
+    return [*cells, clay(0.0), clay(copysign(FAR_YAW, profile))]
 
 
-__all__ = ["contact_sheet", "evaluate", "photos_in", "summarise", "table"]
+__all__ = ["Settings", "evaluate", "photos_in", "strip", "summarise", "table"]

@@ -1,0 +1,149 @@
+"""``python -m core evaluate SUITE``: options of every suite, and where their results go.
+
+Nothing heavy is imported before a suite starts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import CameoError, Cancelled
+from core.job import Job
+from core.terminal import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    Detector,
+    DetectorOption,
+    DeviceOption,
+    FolderOption,
+    JsonOption,
+    Opener,
+    ThreadsOption,
+    WeightsOption,
+    complain,
+    interruptible,
+    progress,
+    refuse,
+    registry_of,
+    say,
+)
+
+if TYPE_CHECKING:
+    from core.evaluation.people import People
+    from core.evaluation.perceptual import Perceptual
+
+app = typer.Typer(no_args_is_help=True, help="Measure a model.")
+
+Split = StrEnum("Split", ["all", "validation"])
+
+PhotosArgument = Annotated[Path, typer.Argument(help="Folder with photos.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many photos.")]
+SplitOption = Annotated[Split, typer.Option("--split", help="All photos, or those kept from training for validation.")]
+QuickOption = Annotated[bool, typer.Option("--quick", help="Few and small: to see that it runs, in CI.")]
+VggOption = Annotated[
+    Path | None, typer.Option("--vgg", help="VGG16's convolutions (npz) [default: where install-eval puts them].")
+]
+PackOption = Annotated[Path | None, typer.Option("--pack", help="The world's pack [default: runs/world/pack.npz].")]
+
+QUICK_PHOTOS = 2
+
+
+RESULTS = Path("runs") / "evaluation"
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for tables and sheets.")]
+
+
+@app.command("photos")
+def photos(
+    folder: PhotosArgument,
+    out: OutOption = RESULTS / "photos",
+    limit: LimitOption = None,
+    split: SplitOption = Split.all,
+    quick: QuickOption = False,
+    floor_heads: Annotated[int, typer.Option(min=0, help="World heads for the floor of identity; 0: none.")] = 24,
+    vgg: VggOption = None,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Reconstruct a folder of photos: likeness, identity around the head, contact sheets. Goes on where it stopped."""
+    from core.evaluation import photos as suite
+    from core.evaluation.tables import weights_stamp
+
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+        chosen = suite.photos_in(folder, split.value)[: QUICK_PHOTOS if quick else limit]
+    except CameoError as error:
+        refuse(error)
+    perceptual = _perceptual(vgg)
+    settings = suite.Settings(detector.value, perceptual=perceptual is not None, floor_heads=floor_heads)
+    if quick:
+        settings = suite.Settings.quick(detector.value, perceptual=perceptual is not None)
+    opener = Opener(weights, device, threads, registry)
+    people = _people(pack) if settings.floor_heads and floor_heads else None
+    with _running(f"{len(chosen)} photos", out, as_json) as job:
+        summary = suite.evaluate(opener, chosen, out, stamp, settings, job, perceptual=perceptual, people=people)
+    _show(summary, suite.table, as_json)
+
+
+# ------------------------------------------------------------------------------------------------- what suites share
+
+
+@contextmanager
+def _running(label: str, out: Path, as_json: bool) -> Iterator[Job]:
+    """A job with a bar and Ctrl-C; its errors end the command with a sentence."""
+    with interruptible() as interruption, progress(label, shown=not as_json) as show:
+        job = interruption.job = Job("Evaluating", on_report=show)
+        try:
+            yield job
+        except Cancelled:
+            complain(f"Interrupted; the same command goes on from {out}.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except CameoError as error:
+            refuse(error, EXIT_FAILED)
+
+
+def _show(summary: dict[str, Any], table: Callable[[dict[str, Any]], str], as_json: bool) -> None:
+    say(json.dumps(summary, ensure_ascii=False) if as_json else table(summary))
+
+
+def _perceptual(named: Path | None) -> Perceptual | None:
+    """VGG16 if it is at hand; a file that was named must be there."""
+    from core.evaluation.perceptual import ABSENT, Perceptual, vgg_file
+
+    path = vgg_file(named)
+    if path is None:
+        if named is not None:
+            refuse(CameoError(f"There is no file {named}.", hint="Leave out --vgg, or name VGG16's convolutions."))
+        complain(ABSENT)
+        return None
+    return Perceptual(path)
+
+
+def _people(pack: Path | None, stream: int = 0, *, needed: bool = False) -> People | None:
+    """The world if it can be drawn here; without it a suite that can do so goes on and says what is left out."""
+    try:
+        from core.evaluation.people import PACK, People
+
+        return People(pack or PACK, stream)
+    except (CameoError, ImportError) as error:
+        problem = (
+            error
+            if isinstance(error, CameoError)
+            else CameoError("The package moderngl is not there, so no people can be drawn.", hint="Run `make install`.")
+        )
+        if needed or pack is not None:
+            refuse(problem, EXIT_FAILED)
+        complain(f"{problem.message} {problem.hint} The floor is left out.")
+        return None
