@@ -7,7 +7,6 @@ the field was taught by many hair styles and sometimes leaves a lock of another 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -24,8 +23,9 @@ from core.job import Job
 EXTENT = 0.125
 # Half side of the cube that is drawn: a cell less, as meshes end.
 SCENE = 0.122
-# Cells of the fine grid along one edge of a block.
-BLOCK = 4
+# Cells of the fine grid along one edge of a block that is first looked at, and the resolution from which on there are
+# twice as many.
+BLOCK, LARGE = 4, 96
 # A block is looked at closely when its corners are nearer to the surface than this many half diagonals. 1 would do for
 # an exact distance; the learned one is up to half as steep again in places.
 SAFETY = 1.6
@@ -67,51 +67,87 @@ def sampled_volume(sdf: Sdf, resolution: int, device: torch.device, job: Job) ->
     Shape:
         Returns (R, R, R), R = resolution.
     """
-    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
-        raise CameoError(
-            f"A mesh resolution of {resolution} is not possible.",
-            hint=f"Choose a resolution from {MIN_RESOLUTION} to {MAX_RESOLUTION}.",
-        )
-    axis = _axis(resolution, device)
-    # Block corners: every BLOCK-th grid point, and the last one.
-    corners = torch.unique(torch.cat((torch.arange(0, resolution, BLOCK), torch.tensor([resolution - 1])))).to(device)
-    coarse_points = torch.cartesian_prod(axis[corners], axis[corners], axis[corners])
-    coarse = evaluated(sdf, coarse_points, job.part(0.0, 0.4), "feeling for the surface")
-    side = len(corners)
-    coarse = coarse.reshape(side, side, side)
-    # A surface can only be in a block if some corner is within half a diagonal of it.
-    half_diagonal = 0.5 * BLOCK * float(axis[1] - axis[0]) * 3.0**0.5
-    near = -functional.max_pool3d(-coarse.abs()[None, None], 2, 1)[0, 0] < SAFETY * half_diagonal
-    low = -functional.max_pool3d(-coarse[None, None], 2, 1)[0, 0]
-    high = functional.max_pool3d(coarse[None, None], 2, 1)[0, 0]
-    near |= (low < 0.0) & (high > 0.0)
-    volume = _interpolated(coarse, corners, resolution)
-    mask = torch.zeros_like(volume, dtype=torch.bool)
-    spans = [(int(a), int(b) + 1) for a, b in itertools.pairwise(corners)]
-    for i, j, k in near.nonzero().tolist():
-        (x0, x1), (y0, y1), (z0, z1) = spans[i], spans[j], spans[k]
-        mask[x0:x1, y0:y1, z0:z1] = True
-    index = mask.nonzero()
-    points = torch.stack((axis[index[:, 0]], axis[index[:, 1]], axis[index[:, 2]]), dim=-1)
-    volume[mask] = evaluated(sdf, points, job.part(0.4, 1.0), "measuring the surface")
-    outside = float(axis[1] - axis[0])
+    volume = measured(sdf, resolution, device, job)
+    outside = 2.0 * EXTENT / (resolution - 1)
     for face in (volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]):
         face.clamp_(min=outside)
     return volume.cpu().numpy()
 
 
-def _interpolated(coarse: Tensor, corners: Tensor, resolution: int) -> Tensor:
-    """Trilinear values between block corners, whose last block may be shorter than the others."""
-    volume = coarse
-    grid = torch.arange(resolution, device=coarse.device)
-    upper = torch.searchsorted(corners, grid).clamp(min=1)
-    share = (grid - corners[upper - 1]).float() / (corners[upper] - corners[upper - 1]).float()
+def measured(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> Tensor:
+    """Distances on the grid (x, y, z), from coarse to fine: where no surface can be, finer grids are interpolated.
+
+    Shape:
+        sdf maps (N, 3) to (N,); returns (R, R, R), R = resolution.
+    """
+    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        raise CameoError(
+            f"A mesh resolution of {resolution} is not possible.",
+            hint=f"Choose a resolution from {MIN_RESOLUTION} to {MAX_RESOLUTION}.",
+        )
+    block = BLOCK if resolution < LARGE else 2 * BLOCK
+    step = 2.0 * EXTENT / (resolution - 1)
+    blocks = -((1 - resolution) // block)
+    # Whole blocks: the grid may reach a little beyond its end, and is cut there at last.
+    axis = torch.arange(blocks * block + 1, device=device) * step - EXTENT
+    axis[:resolution] = _axis(resolution, device)
+    coarse = axis[::block]
+    points = torch.cartesian_prod(coarse, coarse, coarse)
+    volume = evaluated(sdf, points, job.part(0.0, 0.2), "feeling for the surface").reshape((blocks + 1,) * 3)
+    near = torch.ones((blocks,) * 3, dtype=torch.bool, device=device)
+    done = 0.2
+    while block > 1:
+        # A solid is closed where the grid ends: there its inside counts too.
+        end = torch.arange(len(near), device=device) * block
+        ends = (end == 0) | (end + block >= resolution - 1)
+        border = ends[:, None, None] | ends[:, None] | ends
+        inside = -functional.max_pool3d(-volume[None, None], 2, 1)[0, 0] < 0.0
+        near &= _may_hold_surface(volume, block * step) | (border & inside)
+        block //= 2
+        share = 1.0 if block == 1 else 0.5 * (done + 1.0)
+        volume, near = _halved(sdf, volume, near, axis[::block], job.part(done, share))
+        done = share
+    return volume[:resolution, :resolution, :resolution].contiguous()
+
+
+def _may_hold_surface(volume: Tensor, side: float) -> Tensor:
+    """Blocks (n, n, n) with a surface between their corners (n + 1, …), or with corners so near one that it could be.
+
+    Args:
+        volume: Distances at the corners.
+        side: Of a block, world units.
+    """
+    low = -functional.max_pool3d(-volume[None, None], 2, 1)[0, 0]
+    high = functional.max_pool3d(volume[None, None], 2, 1)[0, 0]
+    mean = functional.avg_pool3d(volume[None, None], 2, 1)[0, 0]
+    # Of a block with a surface some corner is within half a diagonal of it, and all are within their mean distance
+    # to the farthest place, which is a corner: (0 + 3 + 3 √2 + √3) / 8 sides.
+    nearest, average = SAFETY * 0.5 * side * 3.0**0.5, SAFETY * 1.122 * side
+    near = (low < nearest) & (high > -nearest) & (mean.abs() < average)
+    return near | ((low < 0.0) & (high >= 0.0))
+
+
+def _halved(sdf: Sdf, volume: Tensor, near: Tensor, axis: Tensor, job: Job) -> tuple[Tensor, Tensor]:
+    """The volume at half the spacing, measured in the blocks that are near, and those blocks cut in eight.
+
+    Shape:
+        volume (n + 1, …), near (n, …), axis (2 n + 1,); returns (2 n + 1, …) and (2 n, …).
+    """
+    fine = functional.interpolate(volume[None, None], size=(len(axis),) * 3, mode="trilinear", align_corners=True)
+    fine = fine[0, 0]
+    corner = torch.arange(3, device=axis.device)
+    offsets = torch.cartesian_prod(corner, corner, corner)
+    index = (2 * near.nonzero()[:, None] + offsets).reshape(-1, 3)
+    flat = (index[:, 0] * len(axis) + index[:, 1]) * len(axis) + index[:, 2]
+    asked = torch.zeros_like(fine, dtype=torch.bool)
+    asked.view(-1)[flat] = True
+    asked[::2, ::2, ::2] = False  # known already
+    flat = asked.view(-1).nonzero()[:, 0]
+    index = torch.stack((flat // len(axis) ** 2, flat // len(axis) % len(axis), flat % len(axis)), dim=-1)
+    fine.view(-1)[flat] = evaluated(sdf, axis[index], job, "measuring the surface")
     for dimension in range(3):
-        shape = [1, 1, 1]
-        shape[dimension] = resolution
-        weight = share.reshape(shape)
-        volume = torch.lerp(volume.index_select(dimension, upper - 1), volume.index_select(dimension, upper), weight)
-    return volume.contiguous()
+        near = near.repeat_interleave(2, dimension)
+    return fine, near
 
 
 def filled(volume: NDArray[np.float32]) -> NDArray[np.float32]:
