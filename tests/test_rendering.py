@@ -14,7 +14,7 @@ from core.frame import LAYERS
 from core.models.guided import surface_samples, trace_surface
 from core.models.networks import Networks
 from core.models.volume import samples_on_rays
-from core.rendering import edited, frames, surfaces
+from core.rendering import edited, frames, integrals, surfaces
 from core.visibility import rays
 from tests.toy_head import toy_networks
 
@@ -70,9 +70,9 @@ def test_samples_around_the_crossing_lie_where_training_puts_them(networks: Netw
         return networks.generator.field.sdf(points, styles)
 
     found = surfaces.crossings(sdf, ANGLES)
-    head = surfaces.integrate_geometry(networks.generator, styles, ANGLES, found)
+    head = integrals.integrate_geometry(networks.generator, styles, ANGLES, found)
     origin, directions = rays(ANGLES, 64)
-    t, deltas = surface_samples(sdf, origin, directions, steps=30, fine=surfaces.FINE, spacing=surfaces.SPACING)
+    t, deltas = surface_samples(sdf, origin, directions, steps=30, fine=integrals.FINE, spacing=integrals.SPACING)
     hits = found.hit[head.active]
     assert (head.geometry.samples.t[0] - t[0, head.active])[hits].abs().max() < 1e-3
     assert torch.allclose(head.geometry.samples.deltas[0], deltas[0, head.active])
@@ -81,7 +81,7 @@ def test_samples_around_the_crossing_lie_where_training_puts_them(networks: Netw
 def test_guided_integrals_equal_those_of_many_plain_samples_inside_the_silhouette(networks: Networks) -> None:
     generator, styles = networks.generator, torch.zeros(1, 3, 8)
     found = surfaces.crossings(lambda points: generator.field.sdf(points, styles), ANGLES)
-    maps = surfaces.integrate_geometry(generator, styles, ANGLES, found).appearance(generator, styles)
+    maps = integrals.integrate_geometry(generator, styles, ANGLES, found).appearance(generator, styles)
     origin, directions = rays(ANGLES, 64)
     t = torch.linspace(0.88, 1.12, 481)[None, None, :-1]
     samples = samples_on_rays(origin, directions, torch.zeros_like(directions), t, end=1.12, endless=False)

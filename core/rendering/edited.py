@@ -19,12 +19,14 @@ from torch.nn import functional
 from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
-from core.rendering import surfaces
 from core.rendering.flow import landmark_flow
+from core.rendering.folded import FoldedField
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
-from core.rendering.precision import distance
-from core.rendering.solids import strays, without_strays
-from core.rendering.surfaces import SurfaceMap
+from core.rendering.integrals import integrate_geometry
+from core.rendering.search import located
+from core.rendering.shape import HeadShape, head_shape
+from core.rendering.solids import strays
+from core.rendering.surfaces import SurfaceMap, refined_surface
 from core.rendering.tones import tone_volume
 from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, source_view
 
@@ -57,6 +59,7 @@ class SourceHead:
     view: SourceView
     residual: Tensor
     resting_flow: Tensor | None
+    shape: HeadShape
     strays: Tensor | None
     """Where solids float beside the head; see ``core.rendering.solids``."""
 
@@ -72,6 +75,7 @@ class EditedHead:
     edit: LatentEdit
     styles: Tensor
     decoder_styles: Tensor
+    shape: HeadShape
     view: SourceView
     _maps: VolumeMaps
     _make_large: Callable[[], SourceView]
@@ -118,9 +122,10 @@ def source_head(
         As in :class:`SourceHead`.
     """
     field = networks.generator.field
-    with_strays = distance(field, styles)
-    stray = strays(lambda points: with_strays(points[None])[0, :, 0], networks.device)
-    maps, surface = _source_render(networks, styles, angles, stray)
+    with_strays = FoldedField(field, styles)
+    stray = strays(lambda points: with_strays.sdf(points[None])[0, :, 0], networks.device)
+    shape = head_shape(field, styles, stray)
+    maps, surface = _source_render(networks, shape, angles)
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
@@ -136,19 +141,17 @@ def source_head(
         source_view(photo, surface.depth, surface.hit, matte, angles),
         residual,
         aligned_residual(networks, residual, maps.rgb)[1],
+        shape,
         stray,
     )
 
 
-def _source_render(
-    networks: Networks, styles: Tensor, angles: Tensor, stray: Tensor | None
-) -> tuple[VolumeMaps, SurfaceMap]:
+def _source_render(networks: Networks, shape: HeadShape, angles: Tensor) -> tuple[VolumeMaps, SurfaceMap]:
     """Thumbnail and fine surface from the source camera."""
-    field = networks.generator.field
-    sdf = without_strays(distance(field, styles), stray)
-    found = surfaces.crossings(sdf, angles)
-    maps = surfaces.integrate_geometry(networks.generator, styles, angles, found).appearance(networks.generator, styles)
-    return maps, surfaces.refined_surface(sdf, angles, found, SOURCE_SURFACE)
+    found = located(shape, angles)
+    seen = integrate_geometry(networks.generator, shape.field, angles, found)
+    maps = seen.appearance(networks.generator, shape.field)
+    return maps, refined_surface(shape.sdf, angles, found, SOURCE_SURFACE)
 
 
 def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> tuple[Tensor, Tensor]:
@@ -175,13 +178,15 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
             edit,
             source.styles,
             source.decoder_styles,
+            source.shape,
             source.view,
             source.maps,
             lambda: source_view(source.photo_large, whole.depth, whole.hit, source.matte, source.angles),
             lambda: reference_features(networks, source.residual, local_depth(source.maps)),
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
-    maps, surface = _source_render(networks, styles, source.angles, source.strays)
+    shape = head_shape(networks.generator.field, styles, source.strays)
+    maps, surface = _source_render(networks, shape, source.angles)
     residual, flow = aligned_residual(networks, source.residual, maps.rgb)
     if networks.landmarks is not None:
         geometry, moved_geometry = (latent[:, :-1].mean(dim=1) for latent in (source.styles, styles))
@@ -210,6 +215,7 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
         edit,
         styles,
         decoder_styles,
+        shape,
         view(source.photo),
         maps,
         lambda: view(source.photo_large),

@@ -7,6 +7,9 @@ leave out what cannot be seen at their size.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,7 +23,9 @@ from core.models.volume import VolumeMaps
 from core.rendering import surfaces
 from core.rendering.edited import EditedHead
 from core.rendering.hybrid import hybrid_modulation
-from core.rendering.precision import distance, low_precision
+from core.rendering.integrals import integrate_geometry
+from core.rendering.precision import Sdf, distance, low_precision
+from core.rendering.search import located
 from core.rendering.solids import without_strays
 from core.rendering.tones import tones_at
 from core.visibility import blend, camera_frame, extended, guide
@@ -36,37 +41,52 @@ def angles_of(camera: Camera, device: torch.device) -> Tensor:
     return torch.tensor([[camera.yaw, camera.pitch]], dtype=torch.float32, device=device)
 
 
-def render_layer(networks: Networks, head: EditedHead, camera: Camera, size: int, layer: str) -> tuple[Tensor, Tensor]:
+def render_layer(
+    networks: Networks, head: EditedHead, camera: Camera, size: int, layer: str, *, plainly: bool = False
+) -> tuple[Tensor, Tensor]:
     """Render one layer.
+
+    Args:
+        networks: The model.
+        head: The edit tier.
+        camera: Where to look from.
+        size: Side of the picture.
+        layer: What to draw, one of ``core.frame.LAYERS``.
+        plainly: Take the slow twin: every ray traced through the unfolded field, in float32 throughout.
 
     Returns:
         Colours (3, size, size) in [-1, 1], straight, and alpha (1, size, size) in [0, 1].
     """
-    field = networks.generator.field
     angles = angles_of(camera, networks.device)
-    sdf = without_strays(distance(field, head.styles), head.source.strays)
-    found = surfaces.crossings(sdf, angles, camera.half_fov)
+    if plainly:
+        sdf: Sdf = without_strays(distance(networks.generator.field, head.styles), head.source.strays)
+        found = surfaces.crossings(sdf, angles, camera.half_fov)
+    else:
+        sdf = head.shape.sdf
+        found = located(head.shape, angles, camera.half_fov)
     if layer in ("normals", "depth"):
-        return _geometry_layer(networks, head, angles, camera, found, size, layer)
-    geometry = surfaces.integrate_geometry(networks.generator, head.styles, angles, found, camera.half_fov)
-    plain = maps = geometry.appearance(networks.generator, head.styles)
+        return _geometry_layer(networks, head, angles, camera, sdf, found, size, layer)
+    field = head.styles if plainly else head.shape.field
+    geometry = integrate_geometry(networks.generator, field, angles, found, camera.half_fov)
+    plain = maps = geometry.appearance(networks.generator, field)
     if size > PREVIEW and head.features is not None:
         modulate = hybrid_modulation(
             networks, head.features, head.source.angles, head.source.residual, maps, angles, camera.half_fov
         )
-        maps = geometry.appearance(networks.generator, head.styles, modulate)
+        maps = geometry.appearance(networks.generator, field, modulate)
     resolution = _decoded_size(networks, size)
     side = max(min(size, resolution) // 2, geometry.size)
     surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
 
+    @cache
     def hints(resolution: int) -> Tensor:
         channels = guide(head.view_for(resolution), surface.points, maps.alpha, size=resolution, target=angles)
         return channels * channels.new_tensor(_KNOWING if layer == "picture" else _BLIND)[:, None, None]
 
-    with low_precision(networks.device):
-        decoded = networks.generator.decoder(
-            maps.feature, head.decoder_styles, guide=hints(resolution), resolution=resolution
-        )
+    # Before the low precision: coordinates need all their digits.
+    known = hints(resolution)
+    with nullcontext() if plainly else low_precision(networks.device):
+        decoded = networks.generator.decoder(maps.feature, head.decoder_styles, guide=known, resolution=resolution)
     decoded = decoded.float()
     decoded = torch.cat((in_tune(decoded[:, :3], plain, head.tones), decoded[:, 3:]), dim=1)
     # Above the decoder's size the photo knows more than it: photo pixels are looked up at the picture's own resolution.
@@ -128,6 +148,7 @@ def _geometry_layer(
     head: EditedHead,
     angles: Tensor,
     camera: Camera,
+    sdf: Sdf,
     found: surfaces.Crossings,
     size: int,
     layer: str,
@@ -135,7 +156,6 @@ def _geometry_layer(
     """Normals (camera frame, x right, y up, z towards the viewer, as colours) or depth (near is bright)."""
     field = networks.generator.field
     side = min(size, 256)
-    sdf = without_strays(distance(field, head.styles), head.source.strays)
     surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
     if layer == "depth":
         colours = ((FAR - surface.depth) / (FAR - NEAR) * 2.0 - 1.0).expand(-1, 3, -1, -1)

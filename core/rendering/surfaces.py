@@ -1,9 +1,9 @@
 """Rays of one camera onto the surface of one head, with as few evaluations of the field as the picture allows.
 
 The training code samples every ray for itself (``core.models.guided``). Here a picture's rays share their search: a
-coarse picture is traced first and tells its children where to start and which of them cannot hit anything. Around the
-crossing the same samples are placed as in training, so that the integrals mean the same. One head, one camera, no
-gradients; refuses to know photos.
+coarse picture is traced first and tells its children where to start and which of them cannot hit anything. It needs
+nothing but the distance: the slow twin of ``core.rendering.search``, which knows the head's shape roughly beforehand.
+One head, one camera, no gradients; refuses to know photos.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 
 from core.camera import FAR, HALF_FOV, NEAR
-from core.models.generator import Generator, GeometryPass, Modulate
 from core.models.guided import SMALLEST_STEP, STEP_SHARE
-from core.models.volume import RaySamples, VolumeMaps
 from core.rendering.precision import Sdf
 from core.visibility import extended, rays
 
@@ -32,10 +30,6 @@ SOFT_RIM = 0.008
 SMOOTH, BEFORE_PATCH = 0.02, 0.0015
 # Distance at which a ray counts as having met the surface (world units).
 TOUCHING = 2e-4
-# Samples around the crossing and their optical-axis distance: what training uses (core.models.guided).
-FINE, SPACING = 6, 0.003
-# Share of the samples' span that lies before the crossing.
-BEFORE = 0.4
 # A refined depth may leave its start by this much (world units); farther means that it slid off an edge.
 REFINE_REACH = 0.012
 # A pixel whose last measured distance is below this has met the surface; others look past its silhouette.
@@ -159,25 +153,6 @@ def crossings(sdf: Sdf, angles: Tensor, half_fov: float = HALF_FOV) -> Crossings
     return found
 
 
-def integrate_head(
-    generator: Generator,
-    styles: Tensor,
-    angles: Tensor,
-    found: Crossings,
-    modulate: Modulate | None = None,
-    half_fov: float = HALF_FOV,
-) -> VolumeMaps:
-    """Volume-render the field around crossings that were found; rays far from the surface stay empty.
-
-    ``depth`` and ``xyz`` of the result are sums and not divided by alpha, as everywhere in ``core.models.volume``.
-
-    Shape:
-        styles (1, rows, style_dim), angles (1, 2).
-    """
-    first = integrate_geometry(generator, styles, angles, found, half_fov)
-    return first.appearance(generator, styles, modulate)
-
-
 def _shortcut(found: Crossings, size: int) -> tuple[Tensor, Tensor]:
     """Where a finer picture may begin just before its coarse one's surface, and at which depth.
 
@@ -196,45 +171,6 @@ def _shortcut(found: Crossings, size: int) -> tuple[Tensor, Tensor]:
     mask = torch.nn.functional.interpolate(smooth, size=size, mode="nearest-exact") > 0.5
     near = torch.nn.functional.interpolate(depth, size=size, mode="bilinear", align_corners=False)
     return mask, near - BEFORE_PATCH
-
-
-class HeadPass(NamedTuple):
-    """The geometry half of a rendered picture; any number of appearances can be put on it."""
-
-    geometry: GeometryPass
-    active: Tensor
-    size: int
-
-    def appearance(self, generator: Generator, styles: Tensor, modulate: Modulate | None = None) -> VolumeMaps:
-        """Colour, features and depth as pictures, with or without the local branch's modulation."""
-        output = generator.renderer.appearance(self.geometry, styles, modulate)
-        assert output.xyz is not None
-        rows = torch.cat(
-            (output.rgb, output.feature, output.depth[..., None], output.xyz, output.alpha[..., None]), dim=-1
-        )
-        full = rows.new_zeros(self.size * self.size, rows.shape[-1])
-        full[self.active] = rows[0]
-        picture = full.T.reshape(1, -1, self.size, self.size)
-        width = output.feature.shape[-1]
-        rgb, feature, depth, xyz, alpha = picture.split((3, width, 1, 3, 1), dim=1)
-        return VolumeMaps(rgb, feature, depth, xyz, alpha)
-
-
-def integrate_geometry(
-    generator: Generator, styles: Tensor, angles: Tensor, found: Crossings, half_fov: float = HALF_FOV
-) -> HeadPass:
-    """Distances, weights and hidden activations at the samples around crossings."""
-    size = round(len(found.depth) ** 0.5)
-    origin, directions = rays(angles, size, half_fov)
-    active = (found.gap < SOFT_RIM).nonzero()[:, 0]
-    directions = directions[:, active]
-    offsets = (torch.arange(FINE, device=styles.device) - (FINE - 1) * BEFORE) * SPACING
-    t = found.depth[active][None, :, None] + offsets
-    deltas = SPACING * directions.norm(dim=-1, keepdim=True).expand_as(t)
-    points = origin[:, None, None] + directions[:, :, None] * t[..., None]
-    view = torch.zeros_like(directions)
-    geometry = generator.renderer.geometry(styles, RaySamples(points, t, deltas, view))
-    return HeadPass(geometry, active, size)
 
 
 def refined_surface(
@@ -256,7 +192,7 @@ def refined_surface(
     active = (coverage.reshape(-1) > 0.02).nonzero()[:, 0]
     t, gap = depth.reshape(-1).clone(), torch.full_like(depth.reshape(-1), float("inf"))
     if len(active) and steps:
-        t[active], gap[active] = _secant(sdf, origin[0], directions[0, active], t[active], steps)
+        t[active], gap[active] = polished(sdf, origin[0], directions[0, active], t[active], steps)
     elif len(active):
         gap[active] = torch.where(coverage.reshape(-1)[active] > 0.5, -1.0, 1.0).to(gap.dtype)
     seen = (gap < SURFACE_FOUND).to(t.dtype).reshape(1, 1, size, size)
@@ -265,7 +201,7 @@ def refined_surface(
     return SurfaceMap(depth, points.transpose(1, 2).reshape(1, 3, size, size), seen)
 
 
-def _secant(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def polished(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Depths nearer to the zero of the distance than ``start``, and the last distance that was measured on the way.
 
     Shape:

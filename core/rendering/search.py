@@ -1,0 +1,110 @@
+"""Rays onto a head whose shape is known roughly: the volume says where, the field says exactly where.
+
+The fast twin of ``surfaces.crossings``, which traces every ray through the field alone. Every ray first reads the
+volume. Where that is sure of one crossing, the field only polishes it; where it is not (rims, strands of hair, an ear
+before a cheek) the field itself is asked at close intervals. Refuses to know photos.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from core.camera import FAR, HALF_FOV, NEAR
+from core.rendering.shape import HeadShape
+from core.rendering.surfaces import SOFT_RIM, Crossings, polished
+from core.visibility import rays
+
+__all__ = ["located"]
+
+# Depths between two readings of the volume: to find where a ray comes near the surface, and within that (world units).
+STRIDE, INTERVAL = 0.01, 0.002
+# The learned distance may be as much as this steeper than a true one.
+STEEPNESS = 1.6
+# Depth inside the volume beyond which a ray need not be followed.
+DEEP = 0.006
+# Fall of the distance along a ray, per unit of depth, below which it grazes.
+GRAZING = 0.25
+# Evaluations that may polish a crossing.
+POLISH = 3
+
+
+def located(shape: HeadShape, angles: Tensor, half_fov: float = HALF_FOV, size: int = 64) -> Crossings:
+    """First crossings of a picture's rays.
+
+    Shape:
+        angles (1, 2); the result is for size * size rays.
+    """
+    origin, directions = rays(angles, size, half_fov)
+    origin, directions = origin[0], directions[0]
+    depth = directions.new_full((len(directions),), FAR)
+    gap = torch.full_like(depth, float("inf"))
+    active, first, count = _windows(shape, origin, directions)
+    if len(active):
+        depth[active], gap[active] = _searched(shape, origin, directions[active], first, count)
+    # Nothing is claimed about a tube around the rays: nobody is traced after this.
+    return Crossings(depth, gap, torch.full_like(depth, NEAR))
+
+
+def _windows(shape: HeadShape, origin: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rays that may come near the surface, the depth where they first may, and readings until they are deep inside.
+
+    Shape:
+        origin (3,), directions (R, 3); returns (A,) indices, (A,) depths, (A,) counts.
+    """
+    steps = round((FAR - NEAR) / STRIDE)
+    t = NEAR + (torch.arange(steps, device=origin.device) + 0.5) * STRIDE
+    read, error = shape.estimate(origin + directions[:, None] * t[:, None])
+    reach = SOFT_RIM + error + STEEPNESS * 0.5 * STRIDE
+    deep = (read < -DEEP - STEEPNESS * 0.5 * STRIDE).to(torch.int8)
+    before = (deep.cumsum(dim=1, dtype=torch.int8) - deep) == 0
+    close = ((read < reach) & before).to(torch.int8)
+    active = close.any(dim=1).nonzero()[:, 0]
+    close = close[active]
+    start = close.argmax(dim=1)
+    end = steps - close.flip(1).argmax(dim=1)
+    counts = (end - start) * round(STRIDE / INTERVAL)
+    return active, NEAR + start * STRIDE, counts
+
+
+def _searched(
+    shape: HeadShape, origin: Tensor, directions: Tensor, first: Tensor, count: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Depth and gap of rays with their windows; see :class:`Crossings`.
+
+    Shape:
+        directions (A, 3), first (A,), count (A,).
+    """
+    longest = int(count.max())
+    number = torch.arange(longest, device=origin.device)
+    t = first[:, None] + (number + 0.5) * INTERVAL
+    ray, place = (number < count[:, None]).nonzero(as_tuple=True)
+    read = t.new_full(t.shape, float("inf"))
+    error = torch.zeros_like(read)
+    read[ray, place], error[ray, place] = shape.estimate(origin + directions[ray] * t[ray, place][:, None])
+    # The part of each ray that counts: up to where even a wrong volume is inside.
+    sure = read < -error
+    ahead = (sure.cumsum(dim=1) - sure.long()) == 0
+    doubtful = (read < error) & ahead
+    falling = (read[:, :-1] - read[:, 1:]) > GRAZING * INTERVAL
+    steady = ~(doubtful[:, :-1] & ahead[:, 1:] & ~falling).any(dim=1)
+    clean = sure.any(dim=1) & steady
+    asked = doubtful & ~clean[:, None]
+    ray, place = asked.nonzero(as_tuple=True)
+    points = origin + directions[ray] * t[ray, place][:, None]
+    read[ray, place] = shape.sdf(points[None])[0, :, 0]
+    read = torch.where(ahead, read, read.new_full((), float("inf")))
+    inside = read < 0.0
+    hit = inside.any(dim=1)
+    entered = inside.to(torch.int8).argmax(dim=1)
+    closest = torch.where(hit, entered, read.argmin(dim=1))
+    gap = read.gather(1, closest[:, None])[:, 0]
+    depth = t.gather(1, closest[:, None])[:, 0]
+    before = read.gather(1, (closest - 1).clamp(min=0)[:, None])[:, 0]
+    share = (gap / (gap - before)).clamp(0.0, 1.0)
+    between = hit & (closest > 0) & before.isfinite()
+    depth = torch.where(between, depth - share * INTERVAL, depth)
+    ray = hit.nonzero()[:, 0]
+    if len(ray):
+        depth[ray], _ = polished(shape.sdf, origin, directions[ray], depth[ray], POLISH)
+    return depth, gap
