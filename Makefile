@@ -84,9 +84,10 @@ train-smoke: $(READY) ## two steps of every stage on a toy world and a toy model
 	$(PY) -m core train bundle --model toy-256 --run runs/smoke/run --landmarks runs/smoke/world/landmark_vertices.json \
 		--samples 200 --out runs/smoke/weights --name toy
 
-install-eval: $(READY) ## fetch what only training and evaluation need: VGG16 features (59 MB) into weights/fetched
+install-eval: $(READY) ## fetch what only training and evaluation need into weights/fetched: VGG16 (59 MB), judges of edits (3 MB, by npm)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,evaluation]'
 	$(PY) -m weights.fetch
+	$(PY) -m weights.fetch_scorers
 
 clean: ## remove what running and testing leave behind; the environment and the weights stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis cameo.egg-info bench.json

@@ -97,7 +97,76 @@ def photos(
     _show(summary, suite.table, as_json)
 
 
+@app.command("edits")
+def edits(
+    folder: PhotosArgument,
+    out: OutOption = RESULTS / "edits",
+    limit: LimitOption = None,
+    split: SplitOption = Split.all,
+    quick: QuickOption = False,
+    strengths: Annotated[str, typer.Option(help="What is tried to both sides; 1 is always.")] = "0.5,1,1.5,2",
+    judge_heads: Annotated[int, typer.Option(min=0, help="World heads that judges learn from; 0: none.")] = 400,
+    vgg: VggOption = None,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Edit a folder of photos: success by independent judges, identity, leakage, limits. Goes on where it stopped."""
+    from core.evaluation import edits as suite
+    from core.evaluation.edit_tables import table
+    from core.evaluation.photos import photos_in
+    from core.evaluation.scorers import ABSENT, Networks
+    from core.evaluation.tables import weights_stamp
+
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+        chosen = photos_in(folder, split.value)[: QUICK_PHOTOS if quick else limit]
+    except CameoError as error:
+        refuse(error)
+    settings = suite.Settings((1.0,) if quick else _numbers(strengths, always=1.0), detector.value)
+    networks = Networks.load()
+    notes = [] if networks is not None else [ABSENT]
+    perceptual = _perceptual(vgg) if judge_heads and not quick else None
+    people = _people(pack, 1) if perceptual is not None else None
+    with _running(f"{len(chosen)} photos", out, as_json) as job:
+        probes, start = None, 0.0
+        if perceptual is not None and people is not None:
+            from core.evaluation.probes import probes as learnt
+
+            start = 0.2
+            probes = learnt(perceptual, people, judge_heads, RESULTS / "probes", job.part(0.0, start))
+        if probes is None:
+            notes.append("No classifiers of the world's labels: hair, beard and glasses have no judge.")
+        summary = suite.evaluate(
+            Opener(weights, device, threads, registry),
+            chosen,
+            out,
+            stamp,
+            settings,
+            suite.Judges(networks, perceptual, probes),
+            job.part(start, 1.0),
+            notes,
+        )
+    _show(summary, table, as_json)
+
+
 # ------------------------------------------------------------------------------------------------- what suites share
+
+
+def _numbers(text: str, always: float) -> tuple[float, ...]:
+    """Positive numbers between commas, sorted, one of them always there."""
+    try:
+        found = {float(part) for part in text.split(",") if part.strip()} | {always}
+    except ValueError:
+        refuse(CameoError(f"“{text}” is no list of numbers.", hint="Write for example 0.5,1,2."))
+    if not all(0.0 < number < 100.0 for number in found):
+        refuse(CameoError(f"“{text}” are no strengths.", hint="Write positive numbers, for example 0.5,1,2."))
+    return tuple(sorted(found))
 
 
 @contextmanager
@@ -145,5 +214,5 @@ def _people(pack: Path | None, stream: int = 0, *, needed: bool = False) -> Peop
         )
         if needed or pack is not None:
             refuse(problem, EXIT_FAILED)
-        complain(f"{problem.message} {problem.hint} The floor is left out.")
+        complain(f"{problem.message} {problem.hint} What needs them is left out.")
         return None

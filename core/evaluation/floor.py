@@ -6,16 +6,20 @@ head's true turned views do cannot be told from the truth by it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from core.camera import Camera
 from core.engine import Engine
-from core.evaluation.likeness import FAR_YAW, SIDE_YAW, SIZE
-from core.evaluation.people import People, Person, over
+from core.evaluation.likeness import FAR_YAW, SIDE_YAW, SIZE, over
 from core.evaluation.tables import Kept, Spread, share, spreads
 from core.inversion import SAME_PERSON
 from core.job import Job
+
+if TYPE_CHECKING:
+    from core.evaluation.people import People, Person
 
 # Standard deviation of the yaw and pitch [rad] of the first view: portraits are nearly frontal.
 PORTRAIT_YAW, PORTRAIT_PITCH = 0.15, 0.08

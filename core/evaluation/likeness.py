@@ -99,3 +99,9 @@ def greyed(picture: Tensor, mask: Tensor) -> Tensor:
 def as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """(S, S, 3) uint8 to (1, 3, S, S) in [-1, 1]."""
     return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1.0
+
+
+def over(picture: NDArray[np.uint8], wall: NDArray[np.float64] | float) -> NDArray[np.uint8]:
+    """A picture (S, S, 4) with straight alpha over a wall (colour or (S, S, 3)): (S, S, 3) uint8."""
+    alpha = picture[..., 3:].astype(np.float64) / 255.0
+    return np.asarray(np.clip(np.rint(picture[..., :3] * alpha + wall * (1.0 - alpha)), 0, 255), np.uint8)

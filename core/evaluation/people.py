@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.camera import HALF_FOV, Camera
 from core.errors import CameoError
+from core.evaluation.likeness import over
 from core.world import assets
 from core.world.identity import LABELS, Z_SIZE, labels, scene_parameters
 from core.world.rasteriser import Buffers, Renderer
@@ -113,10 +114,4 @@ class People:
         return self._renderers[size]
 
 
-def over(picture: Pixels, wall: NDArray[np.float64] | float) -> Pixels:
-    """A picture (S, S, 4) with straight alpha over a wall (colour or (S, S, 3)): (S, S, 3) uint8."""
-    alpha = picture[..., 3:].astype(np.float64) / 255.0
-    return np.asarray(np.clip(np.rint(picture[..., :3] * alpha + wall * (1.0 - alpha)), 0, 255), np.uint8)
-
-
-__all__ = ["HALF_FOV", "PACK", "SEED", "People", "Person", "over"]
+__all__ = ["HALF_FOV", "PACK", "SEED", "People", "Person"]

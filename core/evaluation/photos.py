@@ -15,15 +15,14 @@ from math import copysign
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
 from core.errors import CameoError, PhotoNotFound
+from core.evaluation.floor import identity_floor
 from core.evaluation.likeness import FAR_YAW, SIDE_YAW, measure, perceptual_distance, side_distances
 from core.evaluation.perceptual import ABSENT, Perceptual
-from core.evaluation.sheets import CELL, Pixels, blank, relief, write_pages
+from core.evaluation.sheets import CELL, Pixels, blank, relief, tiled, write_pages
 from core.evaluation.tables import Kept, Row, cell, figure_lines, grid, share, spreads, write_report
 from core.export import write_picture
 from core.frame import RenderRequest
@@ -141,8 +140,6 @@ def evaluate(
         rows[path.name] = row
     floor = None
     if people is not None and settings.floor_heads:
-        from core.evaluation.floor import identity_floor  # draws: needs what photos do not
-
         marks = {"heads_of": "core.evaluation.people", "portrait": "v1"}
         floor = identity_floor(opener(), people, settings.floor_heads, Kept(out / "floor", marks), job.part(end, 0.97))
     summary = summarise(rows, stamp, settings, floor)
@@ -252,7 +249,7 @@ def _one(engine: Engine, path: Path, kept: Kept, settings: Settings, perceptual:
     row["yaw"], row["pitch"] = inversion.camera.yaw, inversion.camera.pitch
     row["seconds"] = sum(inversion.seconds.values())
     row["warnings"] = list(inversion.warnings)
-    write_picture(np.concatenate(strip(engine, inversion), axis=1), kept.path(path.name, ".strip.png"))
+    write_picture(tiled(strip(engine, inversion)), kept.path(path.name, ".strip.png"))
     return row
 
 
@@ -269,10 +266,10 @@ def strip(engine: Engine, inversion: Inversion) -> list[Pixels]:
         frame = engine.render(RenderRequest(inversion, LatentEdit.none, turned, CELL, "normals"))
         return relief(frame.pixels, frame.alpha)
 
-    # Towards the side that the photo shows less of, which also stays within the cameras of the model.
+    # First towards the side that the photo shows less of; the other one stops where the model's cameras do.
     profile = -copysign(PROFILE_YAW, camera.yaw)
     cells = [inversion.aligned.crop256, inversion.reconstruction]
-    cells += [look(turn) for turn in (-FAR_YAW, -SIDE_YAW, SIDE_YAW, FAR_YAW, profile)]
+    cells += [look(turn) for turn in (-FAR_YAW, -SIDE_YAW, SIDE_YAW, FAR_YAW, profile, -profile)]
     smiles = any(attribute.name == "Smile" for attribute in engine.attributes)
     cells += [look(0.0, LatentEdit.none.with_strength("Smile", s)) if smiles else blank() for s in (-1.0, 1.0)]
     return [*cells, clay(0.0), clay(copysign(FAR_YAW, profile))]

@@ -18,7 +18,9 @@ Pixels = NDArray[np.uint8]
 
 CELL = 256
 """Side of one picture in pixels; an FFHQ crop shows a face at two thirds of that."""
-PAGE_ROWS = 8
+# Strips a page and cells a row: viewers that shrink large pictures leave these as they are.
+PAGE_STRIPS = 3
+COLUMNS = 6
 LINE = 12
 DARK, LIGHT = (20, 20, 20), (235, 235, 235)
 # Where the light of a relief comes from, in the camera's frame (x right, y up, z towards the viewer).
@@ -38,13 +40,21 @@ def relief(normals: Pixels, alpha: Pixels) -> Pixels:
     return np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, axis=2)
 
 
+def tiled(cells: Sequence[Pixels], columns: int = COLUMNS) -> Pixels:
+    """Square cells of one size in rows of so many, the last row filled up."""
+    missing = -len(cells) % columns
+    filled = [*cells, *(blank(cells[0].shape[0]) for _ in range(missing))]
+    lines = [np.concatenate(filled[start : start + columns], axis=1) for start in range(0, len(filled), columns)]
+    return np.concatenate(lines, axis=0)
+
+
 def blank(size: int = CELL) -> Pixels:
     """An empty cell."""
     return np.full((size, size, 3), DARK[0], np.uint8)
 
 
 def page(strips: Sequence[tuple[str, Path]], columns: Sequence[str]) -> Pixels:
-    """Strips under one another, each with its caption; the first one says what its columns are."""
+    """Strips under one another, each with its caption; the first one says what its cells are, row by row."""
     pictures: list[Image.Image] = []
     for _, path in strips:
         with Image.open(path) as file:
@@ -58,7 +68,8 @@ def page(strips: Sequence[tuple[str, Path]], columns: Sequence[str]) -> Pixels:
         _label(draw, 0, y, caption)
         y += picture.height
     for number, name in enumerate(columns):
-        _label(draw, number * CELL, pictures[0].height - LINE, name)
+        x, y = number % COLUMNS * CELL, number // COLUMNS * CELL
+        _label(draw, x, y + CELL - LINE - 1, name)
     return np.asarray(sheet)
 
 
@@ -76,7 +87,7 @@ def write_pages(strips: Sequence[tuple[str, Path]], columns: Sequence[str], out:
     Raises:
         ExportFailed: One cannot be written.
     """
-    pages = [strips[start : start + PAGE_ROWS] for start in range(0, len(strips), PAGE_ROWS)]
+    pages = [strips[start : start + PAGE_STRIPS] for start in range(0, len(strips), PAGE_STRIPS)]
     for number, rows in enumerate(pages, start=1):
         write_picture(page(rows, columns), out / (f"{name}.png" if number == 1 else f"{name}_{number}.png"))
     return len(pages)

@@ -13,15 +13,15 @@ from core.export import write_picture
 
 def test_strips_fill_pages(tmp_path: Path) -> None:
     strips = []
-    for number in range(sheets.PAGE_ROWS + 1):
+    for number in range(sheets.PAGE_STRIPS + 1):
         path = tmp_path / f"{number}.png"
         write_picture(np.full((sheets.CELL, 2 * sheets.CELL, 3), 10 * number, np.uint8), path)
         strips.append((f"strip {number}", path))
     assert sheets.write_pages(strips, ("a", "b"), tmp_path) == 2
     with Image.open(tmp_path / "sheet.png") as first, Image.open(tmp_path / "sheet_2.png") as second:
-        assert first.size == (2 * sheets.CELL, sheets.PAGE_ROWS * sheets.CELL)
+        assert first.size == (2 * sheets.CELL, sheets.PAGE_STRIPS * sheets.CELL)
         assert second.size == (2 * sheets.CELL, sheets.CELL)
-        assert second.getpixel((300, 128)) == (10 * sheets.PAGE_ROWS,) * 3
+        assert second.getpixel((300, 128)) == (10 * sheets.PAGE_STRIPS,) * 3
 
 
 def test_no_strips_are_no_pages(tmp_path: Path) -> None:
