@@ -140,7 +140,7 @@ def source_head(
         surface,
         source_view(photo, surface.depth, surface.hit, matte, angles),
         residual,
-        aligned_residual(networks, residual, maps.rgb)[1],
+        None if networks.landmarks is not None else aligned_residual(networks, residual, maps.rgb)[1],
         shape,
         stray,
     )
@@ -187,11 +187,13 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
     styles, decoder_styles = edited_latents(networks, source, edit)
     shape = head_shape(networks.generator.field, styles, source.strays)
     maps, surface = _source_render(networks, shape, source.angles)
-    residual, flow = aligned_residual(networks, source.residual, maps.rgb)
+    flow: Tensor | None
     if networks.landmarks is not None:
         geometry, moved_geometry = (latent[:, :-1].mean(dim=1) for latent in (source.styles, styles))
         flow = landmark_flow(networks.landmarks, geometry, moved_geometry, source.angles, GUIDE_SIZE)
-    elif flow is not None and source.resting_flow is not None:
+    else:
+        flow = aligned_residual(networks, source.residual, maps.rgb)[1]
+    if flow is not None and source.resting_flow is not None:
         # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
         flow = flow - source.resting_flow
     change = _grown(maps.rgb, GUIDE_SIZE) - _moved(_grown(source.maps.rgb, GUIDE_SIZE), flow)
@@ -219,7 +221,9 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
         view(source.photo),
         maps,
         lambda: view(source.photo_large),
-        lambda: reference_features(networks, residual, local_depth(maps)),
+        lambda: reference_features(
+            networks, aligned_residual(networks, source.residual, maps.rgb)[0], local_depth(maps)
+        ),
     )
 
 

@@ -99,11 +99,15 @@ def integrate_geometry(
 def _painted(one: GeometryPass, field: FoldedField, modulate: Modulate | None) -> tuple[Tensor, Tensor]:
     """Integrated colour (1, R, 3) and feature (1, R, W)."""
     batch, count, samples, width = one.hidden.shape
-    h = one.hidden.reshape(-1, width)
+    h = one.hidden
     if modulate is not None:
-        alpha, delta = modulate(one.samples.points.reshape(1, -1, 3), slice(0, count))
-        h = torch.addcmul(h + delta[0], alpha[0], h)
-    feature, rgb = field.appearance(h)
+        # Once a ray, at its surface: the samples of a ray lie in one pixel of the view and within millimetres.
+        surface = one.xyz / one.alpha[..., None].clamp(min=1e-3)
+        alpha, delta = modulate(
+            torch.where(one.alpha[..., None] > 1e-3, surface, one.samples.points[:, :, 0]), slice(0, count)
+        )
+        h = torch.addcmul(h + delta[:, :, None], alpha[:, :, None], h)
+    feature, rgb = field.appearance(h.reshape(-1, width))
     weights = one.weights
     colour = (weights[..., None] * (2.0 * rgb.sigmoid() - 1.0).reshape(batch, count, samples, 3)).sum(dim=2)
     return colour, torch.einsum("brs,brsc->brc", weights, feature.reshape(batch, count, samples, width))

@@ -74,11 +74,18 @@ def sampled_volume(sdf: Sdf, resolution: int, device: torch.device, job: Job) ->
     return volume.cpu().numpy()
 
 
-def measured(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> Tensor:
+def measured(sdf: Sdf, resolution: int, device: torch.device, job: Job, safety: float = SAFETY) -> Tensor:
     """Distances on the grid (x, y, z), from coarse to fine: where no surface can be, finer grids are interpolated.
 
+    Args:
+        sdf: Distances (N,) of points (N, 3).
+        resolution: Grid points a side, R.
+        device: Where to evaluate.
+        job: Where to report.
+        safety: How much steeper than a true distance it may be.
+
     Shape:
-        sdf maps (N, 3) to (N,); returns (R, R, R), R = resolution.
+        Returns (R, R, R).
     """
     if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
         raise CameoError(
@@ -102,7 +109,7 @@ def measured(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> Tenso
         ends = (end == 0) | (end + block >= resolution - 1)
         border = ends[:, None, None] | ends[:, None] | ends
         inside = -functional.max_pool3d(-volume[None, None], 2, 1)[0, 0] < 0.0
-        near &= _may_hold_surface(volume, block * step) | (border & inside)
+        near &= _may_hold_surface(volume, block * step, safety) | (border & inside)
         block //= 2
         share = 1.0 if block == 1 else 0.5 * (done + 1.0)
         volume, near = _halved(sdf, volume, near, axis[::block], job.part(done, share))
@@ -110,19 +117,20 @@ def measured(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> Tenso
     return volume[:resolution, :resolution, :resolution].contiguous()
 
 
-def _may_hold_surface(volume: Tensor, side: float) -> Tensor:
+def _may_hold_surface(volume: Tensor, side: float, safety: float) -> Tensor:
     """Blocks (n, n, n) with a surface between their corners (n + 1, …), or with corners so near one that it could be.
 
     Args:
         volume: Distances at the corners.
         side: Of a block, world units.
+        safety: As in :func:`measured`.
     """
     low = -functional.max_pool3d(-volume[None, None], 2, 1)[0, 0]
     high = functional.max_pool3d(volume[None, None], 2, 1)[0, 0]
     mean = functional.avg_pool3d(volume[None, None], 2, 1)[0, 0]
     # Of a block with a surface some corner is within half a diagonal of it, and all are within their mean distance
     # to the farthest place, which is a corner: (0 + 3 + 3 √2 + √3) / 8 sides.
-    nearest, average = SAFETY * 0.5 * side * 3.0**0.5, SAFETY * 1.122 * side
+    nearest, average = safety * 0.5 * side * 3.0**0.5, safety * 1.122 * side
     near = (low < nearest) & (high > -nearest) & (mean.abs() < average)
     return near | ((low < 0.0) & (high >= 0.0))
 

@@ -178,10 +178,14 @@ def refined_surface(
 ) -> SurfaceMap:
     """The surface at a higher resolution than it was traced at, by secant steps; most pixels need one or two.
 
+    At the resolution that it was traced at it is the crossings themselves.
+
     Shape:
         angles (1, 2).
     """
     side = round(len(found.depth) ** 0.5)
+    if side == size:
+        steps = 0
     hit = found.hit.to(found.depth.dtype).reshape(1, 1, side, side)
     depth = extended(found.depth.reshape(1, 1, side, side), hit)
     smooth = torch.nn.functional.interpolate(depth, size=size, mode="bilinear", align_corners=False)
