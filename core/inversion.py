@@ -26,6 +26,7 @@ from core.camera import Camera, CameraLimits
 from core.job import Job
 from core.models.networks import Networks
 from core.photo import Photo
+from core.refinement.delta import Refinement
 from core.refinement.hair import DEMAND, Outline, fit_hair, improves, missing
 from core.refinement.landmarks import polish
 from core.refinement.silhouette import fit_silhouette
@@ -66,6 +67,8 @@ class Inversion:
     reconstruction: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
     seconds: Mapping[str, float] = field(default_factory=dict)
     """How long ``align`` and ``encode`` took."""
+    refinement: Refinement | None = None
+    """Tuned weights, when the head was refined."""
 
     def __post_init__(self) -> None:
         for name in ("metrics", "seconds"):

@@ -1,0 +1,146 @@
+"""The methods of refinement as data: which variables move, how fast, by which losses, on which views, when to stop.
+
+The papers' methods keep their published steps, rates and schedules (specification §1, §2 and §11); where they ask for
+LPIPS, ``structure`` stands in, and its stop rule (LPIPS ≤ 0.06) has no counterpart. ``fast`` and ``best`` are ours:
+they leave the geometry, which encoder, landmarks and outline agreed upon, as it is, and move appearance only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+LATENTS = ("w", "w+", "appearance")
+"""Latent variables: one offset for all rows; an offset a row; the rows that shape does not depend on."""
+WEIGHTS = ("geometry", "colour", "decoder", "mapping", "beta")
+"""Groups of the generator's parameters."""
+MOVES_SHAPE = frozenset({"w", "w+", "geometry", "beta", "camera"})
+"""Variables under which kept rays and activations do not hold."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of optimisation."""
+
+    name: str
+    """For a person."""
+    steps: int
+    rates: Mapping[str, float]
+    """Variable → Adam's rate: of ``LATENTS``, ``WEIGHTS``, or "camera" [rad]."""
+    losses: Mapping[str, float]
+    """Loss → weight: squared, pixels, structure, thumb, matte, offset, locality, shape."""
+    schedule: str = "constant"
+    views: str = "photo"
+    """"photo"; "alternating" photo and pseudo-view; "both" in every step."""
+    jitter: float = 0.0
+    """Standard deviation of the latents' noise at the first step; it falls linearly to 0."""
+    restart: bool = False
+    """Begin with the weights as they were loaded, latents kept (HFGI3D's last stage)."""
+
+    @property
+    def moves_shape(self) -> bool:
+        """Whether the surface may change."""
+        return bool(MOVES_SHAPE & set(self.rates))
+
+    @property
+    def passes(self) -> int:
+        """Guided passes with gradients."""
+        return self.steps * (2 if self.views == "both" else 1)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A configuration of the one loop."""
+
+    name: str
+    label: str
+    stages: tuple[Stage, ...]
+    views: int = 0
+    """Pseudo-views."""
+    fill: str = "generator"
+    """What pseudo-views show where the photo cannot: "generator" as tuned so far, or the unrefined head's "picture"."""
+    border: int = 51
+    """Erosion at the relief's border, at 512 px."""
+    centred: bool = False
+    """The ellipse lies around the photo's camera instead of the front."""
+    honest: bool = False
+    """Stop at the knee, and go back to the best step; else the schedule runs out and the end is kept."""
+    measures: int = 12
+    """Points of the curve."""
+
+    @property
+    def passes(self) -> int:
+        """Guided passes with gradients, of all stages."""
+        return sum(stage.passes for stage in self.stages)
+
+    def limited(self, passes: int) -> Method:
+        """The same method with its steps shortened in proportion, for comparisons at equal cost."""
+        share = min(1.0, passes / max(1, self.passes))
+        return replace(
+            self, stages=tuple(replace(stage, steps=max(1, round(stage.steps * share))) for stage in self.stages)
+        )
+
+
+_PAPER = {"squared": 1.0, "structure": 1.0, "thumb": 0.1}
+_OURS = {"pixels": 1.0, "structure": 0.5, "thumb": 0.5, "matte": 0.2}
+_ALL = dict.fromkeys(WEIGHTS, 5e-5)
+_SPLIT = {"decoder": 1e-4, "colour": 2e-5, "geometry": 2e-5}
+_SG2 = Stage("projecting", 450, {"w": 5e-3}, _PAPER, schedule="step", jitter=0.03)
+_SG2PLUS = Stage("projecting", 500, {"w+": 5e-3}, {**_PAPER, "offset": 2e-4}, schedule="step", jitter=0.03)
+_STAGE_A = Stage("projecting", 500, {"w+": 1e-2}, {**_PAPER, "offset": 2e-4}, schedule="cosine", jitter=0.03)
+_APPEARANCE = {"appearance": 2e-2, "colour": 2e-3, "decoder": 6e-3}
+
+METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (
+        Method("fast", "Fast", (Stage("tuning", 70, _APPEARANCE, _OURS, "fading"),), honest=True, measures=6),
+        Method(
+            "best",
+            "Best",
+            (
+                Stage("tuning", 50, _APPEARANCE, _OURS, "constant"),
+                Stage("tuning on all sides", 260, _APPEARANCE, _OURS, "fading", views="alternating"),
+            ),
+            views=12,
+            fill="picture",
+            border=11,
+            centred=True,
+            honest=True,
+            measures=10,
+        ),
+        Method("sg2", "SG2 (W)", (_SG2,)),
+        Method("sg2plus", "SG2+ (W+)", (_SG2PLUS,)),
+        Method("pti", "PTI", (_SG2, Stage("tuning", 100, _ALL, _PAPER))),
+        Method("pti-split", "PTI, split rates", (_SG2, Stage("tuning", 100, _SPLIT, {**_PAPER, "locality": 0.1}))),
+        Method(
+            "pti-appearance",
+            "PTI, appearance only",
+            (Stage("tuning", 200, {"decoder": 1e-4, "colour": 1e-4}, _PAPER),),
+        ),
+        Method(
+            "hfgi3d",
+            "HFGI3D",
+            (
+                _STAGE_A,
+                Stage("tuning", 500, _SPLIT, _PAPER),
+                Stage(
+                    "tuning on all sides",
+                    1000,
+                    {"decoder": 5e-5, "colour": 5e-5, "geometry": 1e-5},
+                    {**_PAPER, "shape": 0.1},
+                    views="both",
+                    restart=True,
+                ),
+            ),
+            views=30,
+        ),
+        Method(
+            "density",
+            "Shape held (HFGI3D, D)",
+            (_STAGE_A, Stage("tuning", 1000, _SPLIT, {**_PAPER, "shape": 1.0})),
+        ),
+    )
+}
+"""All methods by name, as ``--refine`` takes them."""
+
+__all__ = ["LATENTS", "METHODS", "MOVES_SHAPE", "WEIGHTS", "Method", "Stage"]

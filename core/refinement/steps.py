@@ -1,0 +1,227 @@
+"""What one step of a refinement compares: the photo, or a pseudo-view, with the generator's own picture of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.job import Job
+from core.models.generator import Generator
+from core.models.networks import Networks
+from core.refinement.ellipse import camera_ellipse
+from core.refinement.losses import masked, shape_drift, shape_points, structure
+from core.refinement.methods import Method, Stage
+from core.refinement.passes import Drawn, Prepared, draw, prepare
+from core.refinement.pseudo_views import blend, soft_mask, warp
+from core.refinement.relief import Relief, relief_of
+from core.refinement.variables import Latents
+from core.rendering.edited import EditedHead, SourceHead
+from core.rendering.frames import angles_of, render_layer
+from core.rendering.precision import distance
+from core.rendering.solids import without_strays
+from core.rendering.surfaces import crossings, refined_surface
+
+RELIEF = 256
+"""Side of the depth map that the photo's relief is made of."""
+HELD_POINTS = 2048
+LOCALITY_STEP = 30.0
+"""α of PTI's locality regulariser: how far from the pivot the generator must stay as it was."""
+LOCALITY_PSI = 0.5
+CAMERA_SPREAD = (0.3, 0.15)
+"""Standard deviations of yaw and pitch [rad] of the cameras at which locality is asked (StyleSDF's training)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A picture to be met.
+
+    Shape:
+        picture (1, 3, S, S) straight colours in [-1, 1]; matte (1, 1, S, S); small (1, 3, 64, 64) premultiplied.
+    """
+
+    picture: Tensor
+    matte: Tensor
+    small: Tensor
+
+    @classmethod
+    def of(cls, picture: Tensor, matte: Tensor) -> Target:
+        """With its small version."""
+        small = functional.interpolate(picture * matte, size=(64, 64), mode="area")
+        return cls(picture, matte, small)
+
+    @classmethod
+    def of_photo(cls, source: SourceHead, size: int) -> Target:
+        """The photo itself at a size."""
+        picture, matte = (
+            functional.interpolate(part.clone(), size=(size, size), mode="area")
+            for part in (source.photo, source.matte)
+        )
+        return cls.of(picture, matte)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A camera (1, 2) and what it should see."""
+
+    angles: Tensor
+    target: Target
+
+
+def loss_of(
+    stage: Stage,
+    networks: Networks,
+    generator: Generator,
+    rows: tuple[Tensor, Tensor],
+    latents: Latents,
+    view: View,
+    ready: Prepared,
+    camera: Tensor | None,
+    random: torch.Generator,
+) -> Tensor:
+    """The weighted sum of a stage's losses at one view.
+
+    The picture is judged where the surface is: what the matte shows beside it, colours cannot reach.
+    """
+    if camera is not None:
+        ready = replace(ready, angles=view.angles + camera)
+    drawn = draw(generator, *rows, ready)
+    target = view.target
+    weight = target.matte * ready.hit
+    total = drawn.picture.new_zeros(())
+    for name, share in stage.losses.items():
+        total = total + share * _part(name, networks, generator, rows, latents, ready, drawn, target, weight, random)
+    return total
+
+
+def _part(
+    name: str,
+    networks: Networks,
+    generator: Generator,
+    rows: tuple[Tensor, Tensor],
+    latents: Latents,
+    ready: Prepared,
+    drawn: Drawn,
+    target: Target,
+    weight: Tensor,
+    random: torch.Generator,
+) -> Tensor:
+    if name == "squared":
+        return masked((drawn.picture - target.picture).square(), weight)
+    if name == "pixels":
+        return masked((drawn.picture - target.picture).abs(), weight)
+    if name == "structure":
+        return structure(drawn.picture, target.picture, weight)
+    if name == "thumb":
+        small = functional.interpolate(target.matte, size=(64, 64), mode="area")
+        colour = masked((drawn.maps.rgb - target.small).abs(), small)
+        return colour + (drawn.maps.alpha - small).abs().mean()
+    if name == "matte":
+        return (drawn.logit.sigmoid() - target.matte).abs().mean()
+    if name == "offset":
+        return latents.length()
+    if name == "locality":
+        return _locality(networks, generator, rows, random)
+    if name == "shape":
+        return _shape(networks, generator, rows, ready, random)
+    raise ValueError(f"unknown loss {name!r}")
+
+
+def _shape(
+    networks: Networks, generator: Generator, rows: tuple[Tensor, Tensor], ready: Prepared, random: torch.Generator
+) -> Tensor:
+    """L_geo against the generator as it was loaded, at the latents of now."""
+    surface = ready.surface.points.flatten(2)[0].T[ready.surface.hit.flatten() > 0.5]
+    chosen = torch.randint(len(surface), (HELD_POINTS,), generator=random).to(surface.device)
+    points = shape_points(surface[chosen], generator.field.config.scene_radius, random)
+    with torch.no_grad():
+        before, gradient = networks.generator.field.sdf_with_gradient(points, rows[0])
+    held = (before, functional.normalize(gradient, dim=-1))
+    return shape_drift(generator.field, held, points, HELD_POINTS, rows[0])
+
+
+def _locality(networks: Networks, generator: Generator, rows: tuple[Tensor, Tensor], random: torch.Generator) -> Tensor:
+    """PTI's regulariser at a random camera: near the pivot the tuned generator draws what the loaded one draws (§1.2).
+
+    The step α is taken along a random latent's direction and bounded by the way to it: cameo-256's latents are shorter
+    than StyleGAN2's, and α = 30 would lead out of what the field knows.
+    """
+    base = networks.generator
+    device = rows[0].device
+    with torch.no_grad():
+        z = torch.randn(1, base.config.z_dim, generator=random).to(device)
+        w = base.mapping(z)
+        means = (networks.renderer_mean, networks.decoder_mean)
+        away = (
+            means[0] + LOCALITY_PSI * (base.styles(w) - means[0]) - rows[0],
+            means[1] + LOCALITY_PSI * (base.decoder_styles(w) - means[1]) - rows[1],
+        )
+        length = torch.sqrt(sum((part.square().sum() for part in away), start=rows[0].new_zeros(())))
+        moved = tuple(
+            row + part * (LOCALITY_STEP / length).clamp(max=1.0) for row, part in zip(rows, away, strict=True)
+        )
+        angles = torch.randn(1, 2, generator=random).to(device) * torch.tensor([CAMERA_SPREAD], device=device)
+        ready = prepare(base, moved[0], angles, frozen=False)
+        before = draw(base, moved[0], moved[1], ready)
+        weight = before.alpha
+    after = draw(generator, moved[0], moved[1], ready)
+    squared = masked((after.picture - before.picture).square(), weight)
+    return squared + structure(after.picture, before.picture, weight)
+
+
+def pseudo_targets(
+    networks: Networks,
+    head: EditedHead,
+    generator: Generator,
+    rows: tuple[Tensor, Tensor],
+    method: Method,
+    fill: EditedHead | None,
+    strays: Tensor | None,
+    job: Job,
+) -> tuple[list[View], float]:
+    """The pseudo-views of a method and the mean share of the head that the photo fills in them.
+
+    Args:
+        networks: As loaded.
+        head: The unedited head.
+        generator: As tuned so far; its surface carries the photo, and without ``fill`` it paints what is hidden.
+        rows: Latents as tuned so far.
+        method: Number of views, where they lie, erosion.
+        fill: The unrefined head whose product picture fills what the photo did not see, or None.
+        strays: Where solids float beside the head.
+        job: Where to report; its fraction is left alone.
+    """
+    with torch.no_grad():
+        styles, decoder = (row.detach() for row in rows)
+        source = head.source
+        relief = _photo_relief(generator, styles, source, strays)
+        yaw, pitch = (float(angle) for angle in source.angles[0])
+        centre = (yaw, pitch) if method.centred else (0.0, 0.0)
+        views, shares = [], []
+        size = generator.config.decoder.image_size
+        photo = source.view.photo.clone()
+        for camera in camera_ellipse(method.views, centre):
+            job.report(job.fraction, "seeing the photo from other sides")
+            angles = angles_of(camera, styles.device)
+            if fill is None:
+                drawn = draw(generator, styles, decoder, prepare(generator, styles, angles, strays, frozen=False))
+                picture, alpha = drawn.picture.clamp(-1.0, 1.0), drawn.alpha
+            else:
+                colours, cover = render_layer(networks, fill, camera, size, "picture")
+                picture, alpha = colours[None].clone(), cover[None].clone()
+            carried = warp(relief, photo, source.angles.clone(), angles, size)
+            mask = soft_mask(carried, method.border)
+            shares.append(float((mask * alpha).sum() / alpha.sum().clamp(min=1.0)))
+            views.append(View(angles, Target.of(blend(carried.picture, picture, mask), alpha)))
+    return views, sum(shares) / max(1, len(shares))
+
+
+def _photo_relief(generator: Generator, styles: Tensor, source: SourceHead, strays: Tensor | None) -> Relief:
+    """The surface that the photo shows, where its matte is solid."""
+    angles = source.angles.clone()
+    sdf = without_strays(distance(generator.field, styles), strays)
+    surface = refined_surface(sdf, angles, crossings(sdf, angles), RELIEF)
+    matte = functional.interpolate(source.matte.clone(), size=(RELIEF, RELIEF), mode="area")
+    return relief_of(surface.depth, (surface.hit > 0.5) & (matte > 0.5), angles)

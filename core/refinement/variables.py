@@ -1,0 +1,85 @@
+"""What a refinement may move: offsets of the latents, and the generator's parameters in named groups."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from core.models.generator import Generator
+
+
+class Latents:
+    """Latent rows and their offsets; the rows stay, the offsets move.
+
+    Shape:
+        styles (1, rows, style_dim), decoder_styles (1, rows_d, D). The last field row is colour's.
+    """
+
+    def __init__(self, styles: Tensor, decoder_styles: Tensor) -> None:
+        self._start = (styles, decoder_styles)
+        self._offsets: list[tuple[Tensor, Tensor]] = []
+        self._names: list[str] = []
+
+    def free(self, name: str) -> list[Tensor]:
+        """New offsets of zero.
+
+        Args:
+            name: "w", one for all rows of a network; "w+", one a row; "appearance", of the colour row and the
+                decoder's rows: the surface cannot move.
+
+        Shape:
+            Returns (1, 1 or rows, style_dim) and (1, 1 or rows_d, D).
+        """
+        styles, decoder = self._start
+        if name == "w":
+            made = (torch.zeros_like(styles[:, :1]), torch.zeros_like(decoder[:, :1]))
+        elif name == "w+":
+            made = (torch.zeros_like(styles), torch.zeros_like(decoder))
+        elif name == "appearance":
+            made = (torch.zeros_like(styles[:, -1:]), torch.zeros_like(decoder))
+        else:
+            raise ValueError(f"unknown variable {name!r}")
+        self._offsets.append(made)
+        self._names.append(name)
+        return list(made)
+
+    def rows(self, jitter: float = 0.0, random: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Latents with offsets, and noise of a standard deviation on them if asked for."""
+        styles, decoder = self._start
+        for name, (first, second) in zip(self._names, self._offsets, strict=True):
+            if name == "appearance":
+                first = torch.cat((torch.zeros_like(styles[:, :-1]), first), dim=1)
+            styles, decoder = styles + first, decoder + second
+        if jitter > 0.0 and random is not None:
+            # One draw for all rows: rows of their own would leave the latents that the field knows.
+            for_field = torch.randn(styles[:, :1].shape, generator=random).to(styles)
+            for_decoder = torch.randn(decoder[:, :1].shape, generator=random).to(decoder)
+            styles, decoder = styles + jitter * for_field, decoder + jitter * for_decoder
+        return styles, decoder
+
+    def length(self) -> Tensor:
+        """Mean length of the offsets, row by row (e4e's regulariser)."""
+        parts = [offset.norm(dim=-1).mean() for pair in self._offsets for offset in pair]
+        return torch.stack(parts).sum() if parts else self._start[0].new_zeros(())
+
+
+def parameter_groups(generator: Generator) -> dict[str, dict[str, Tensor]]:
+    """Names and tensors of every parameter, once, by what it does.
+
+    geometry: layers and head of the distance; colour: view layer and colour head; decoder: without its mapping;
+    mapping: both mapping networks; beta: the density's width.
+    """
+    groups: dict[str, dict[str, Tensor]] = {name: {} for name in ("geometry", "colour", "decoder", "mapping", "beta")}
+    for name, parameter in generator.named_parameters():
+        if name.startswith(("style.", "decoder.style.")):
+            group = "mapping"
+        elif name.startswith("decoder."):
+            group = "decoder"
+        elif name == "renderer.sigmoid_beta":
+            group = "beta"
+        elif ".views_linears." in name or ".rgb_linear." in name:
+            group = "colour"
+        else:
+            group = "geometry"
+        groups[group][name] = parameter
+    return groups

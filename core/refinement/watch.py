@@ -1,0 +1,199 @@
+"""Honest stopping: what a refinement wins at the photo, and what it breaks elsewhere, while it runs.
+
+Every measurement draws the head by the generator's own colours: at the photo's camera (difference and identity), at
+yaw ±0.35 from there (identity of the view nobody photographed) and, when the shape may move, depth and normals at
+±0.35 and ±0.6 against the head it began with. The best step is the one with the smallest ``cost``; the knee is passed
+when nothing has become better for a while.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.models.generator import Generator
+from core.refinement.losses import masked, ssim_map
+from core.refinement.passes import Drawn, Prepared, draw, prepare
+from core.refinement.relief import seen_from
+from core.rendering.frames import to_pixels
+from core.tensors import picture_pixels, picture_tensor
+from core.visibility import normals_of, unproject
+
+SIDE_YAW = 0.35
+DRIFT_YAWS = (-0.6, -0.35, 0.35, 0.6)
+DRIFT_LIMIT = 0.05
+"""Mean depth change of unseen parts, in head sizes, that is still the same head."""
+SLACK = 0.01
+"""Rise of the identity distance at the photo that is still noise."""
+PATIENCE, GAIN = 3, 0.005
+"""Stop after this many measurements in a row whose cost fell by less than this."""
+
+Embed = Callable[[NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement. Distances of identity are Euclidean, below 0.6 the same person."""
+
+    step: int
+    mae: float
+    """Mean absolute difference over the head, colours in [-1, 1]."""
+    ssim: float
+    identity_distance: float
+    novel_identity: float
+    """Mean identity distance of the views at yaw ±0.35 to the photo."""
+    shape_drift: float = 0.0
+    """Mean depth change where the photo did not see, in head sizes."""
+    normal_drift: float = 0.0
+    """Mean turn of the normals there [rad]."""
+
+    def row(self) -> dict[str, float]:
+        """The figures by name."""
+        return asdict(self)
+
+
+def cost(point: Point, start: Point) -> float:
+    """What the best step minimises: error at the photo and identity from the sides, each relative to the start.
+
+    Harm counts in full: drift beyond its limit, and an identity at the photo that became worse than noise.
+    """
+    gained = 0.5 * point.mae / max(start.mae, 1e-6)
+    gained += 0.5 * point.novel_identity / max(start.novel_identity, 1e-6) if start.novel_identity else 0.0
+    broken = max(0.0, point.shape_drift / DRIFT_LIMIT - 1.0)
+    estranged = max(0.0, point.identity_distance - start.identity_distance - SLACK)
+    return gained + broken + 2.0 * estranged
+
+
+def past_the_knee(costs: list[float]) -> bool:
+    """Whether the last ``PATIENCE`` measurements brought next to nothing."""
+    if len(costs) <= PATIENCE:
+        return False
+    return min(costs[-PATIENCE:]) > min(costs[:-PATIENCE]) - GAIN
+
+
+def compared(
+    photo: NDArray[np.uint8],
+    inside: NDArray[np.bool_],
+    shown: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+    embed: Embed | None,
+) -> dict[str, float]:
+    """Figures of a head against its photo, on the bytes that a person sees.
+
+    Args:
+        photo: The photo.
+        inside: The head in it; nothing else counts.
+        shown: Pixels over the backdrop and alpha from the photo's camera, then from the sides.
+        embed: Identity of pixels within a mask; without it distances are 0.
+
+    Returns:
+        ``mae``, ``ssim``, ``identity_distance`` and ``novel_identity``, the mean of the sides.
+
+    Shape:
+        photo (S, S, 3), inside (S, S), pixels (S, S, 3), alpha (S, S).
+    """
+    mask = torch.from_numpy(inside)[None, None].float()
+    first, second = (picture_tensor(pixels) * mask for pixels in (shown[0][0], photo))
+    figures = {
+        "mae": float(masked((first - second).abs(), mask)),
+        "ssim": float(masked(ssim_map(first, second), mask)),
+        "identity_distance": 0.0,
+        "novel_identity": 0.0,
+    }
+    if embed is not None:
+        same = embed(photo, inside)
+        figures["identity_distance"] = float(np.linalg.norm(same - embed(shown[0][0], inside)))
+        away = [float(np.linalg.norm(same - embed(pixels, alpha > 127))) for pixels, alpha in shown[1:]]
+        figures["novel_identity"] = sum(away) / len(away) if away else 0.0
+    return figures
+
+
+class Watch:
+    """Measures one head during its refinement.
+
+    Args:
+        generator: As it was before.
+        styles: As they were before.
+        angles: The photo's camera.
+        photo: In [-1, 1].
+        matte: Of the head.
+        strays: Where solids float beside the head.
+        embed: Identity of pixels (256, 256, 3) uint8 within a mask; None leaves identities at 0.
+
+    Shape:
+        styles (1, rows, style_dim), angles (1, 2), photo (1, 3, S, S), matte (1, 1, S, S).
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        styles: Tensor,
+        angles: Tensor,
+        photo: Tensor,
+        matte: Tensor,
+        strays: Tensor | None,
+        embed: Embed | None,
+    ) -> None:
+        self._strays, self._embed, self._angles = strays, embed, angles
+        self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
+        self._views: dict[float, Prepared] = {}
+        self._start: dict[float, Prepared] = {}
+        for yaw in (0.0, *DRIFT_YAWS):
+            self._start[yaw] = prepare(generator, styles, self._turned(yaw), strays, frozen=False)
+        # The photo's own surface decides what it saw; half a head is as wide as its relief.
+        own = self._start[0.0].surface
+        self._buffer = torch.where(own.hit > 0.5, own.depth, torch.full_like(own.depth, math.inf))[0, 0]
+        points = own.points.flatten(2)[0, :, own.hit.flatten() > 0.5]
+        self.head_size = float((points[1].amax() - points[1].amin()).clamp(min=1e-3)) if points.numel() else 0.2
+
+    def _turned(self, yaw: float) -> Tensor:
+        return self._angles + self._angles.new_tensor([[yaw, 0.0]])
+
+    @torch.no_grad()
+    def measure(self, generator: Generator, styles: Tensor, decoder: Tensor, step: int, *, shape_moved: bool) -> Point:
+        """Draw and compare.
+
+        Shape:
+            styles (1, rows, style_dim), decoder (1, rows_d, D).
+        """
+        if shape_moved:
+            self._views.clear()
+        drawn: dict[float, Drawn] = {}
+        for yaw in (0.0, -SIDE_YAW, SIDE_YAW) if self._embed is not None else (0.0,):
+            if yaw not in self._views:
+                self._views[yaw] = prepare(generator, styles, self._turned(yaw), self._strays, frozen=True)
+            drawn[yaw] = draw(generator, styles, decoder, self._views[yaw])
+        shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
+        figures = compared(self._photo, self._inside, shown, self._embed)
+        drift = self._drift(generator, styles) if shape_moved else (0.0, 0.0)
+        return Point(
+            step,
+            figures["mae"],
+            figures["ssim"],
+            figures["identity_distance"],
+            figures["novel_identity"],
+            drift[0],
+            drift[1],
+        )
+
+    def _drift(self, generator: Generator, styles: Tensor) -> tuple[float, float]:
+        depths, turns = [], []
+        for yaw in DRIFT_YAWS:
+            before = self._start[yaw].surface
+            after = prepare(generator, styles, self._turned(yaw), self._strays, frozen=False).surface
+            points = before.points.flatten(2)[0].T
+            hidden = ~seen_from(points, self._angles, self._buffer, tolerance=0.004)
+            common = (before.hit > 0.5).flatten() & (after.hit > 0.5).flatten() & hidden
+            if not common.any():
+                continue
+            depths.append((after.depth - before.depth).abs().flatten()[common])
+            first, second = (normals_of(unproject(m.depth, self._turned(yaw))) for m in (before, after))
+            turns.append((first * second).sum(dim=1).flatten()[common].clamp(-1.0, 1.0).acos())
+        if not depths:
+            return 0.0, 0.0
+        return float(torch.cat(depths).mean()) / self.head_size, float(torch.cat(turns).mean())

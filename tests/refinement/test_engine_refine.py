@@ -1,0 +1,106 @@
+"""Laws of ``Engine.refine``: a refined head is a head like any other, and the one it came from is left as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.camera import Camera
+from core.edit import LatentEdit
+from core.engine import WORSE_IDENTITY, WORSE_MAE, Engine
+from core.errors import CameoError, Cancelled
+from core.frame import RenderRequest
+from core.inversion import Inversion
+from core.job import Job
+from core.photo import Photo
+from tests.toy_head import NAME, toy_registry
+
+ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
+SMILE = LatentEdit.none.with_strength("Smile", 1.0)
+KEYS = {"mae", "ssim", "identity_distance", "novel_identity"}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return Engine.open(NAME, "cpu", registry=toy_registry(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture(scope="module")
+def inversion(engine: Engine) -> Inversion:
+    return engine.invert(Photo.load(ASTRONAUT), Job.quiet())
+
+
+@pytest.fixture(scope="module")
+def refined(engine: Engine, inversion: Inversion) -> Inversion:
+    return engine.refine(inversion, "sg2plus", Job.quiet(), passes=6)
+
+
+def drawn(
+    engine: Engine, inversion: Inversion, edit: LatentEdit = LatentEdit.none, layer: str = "generator"
+) -> np.ndarray:
+    return engine.render(RenderRequest(inversion, edit, Camera(0.2), 96, layer)).pixels
+
+
+def test_the_report_says_what_was_done(inversion: Inversion, refined: Inversion) -> None:
+    assert inversion.refinement is None
+    assert refined.refinement is not None
+    report = refined.refinement.report
+    assert set(report["before"]) == set(report["after"]) == KEYS
+    assert report["method"] == "sg2plus"
+    assert report["steps"] == report["curve"][-1]["step"] == 6
+    assert report["seconds"] > 0
+    assert {"visibility_share", "rolled_back", "kept_step", "share", "delta_bytes", "shape_drift"} <= set(report)
+    json.dumps(dict(report), allow_nan=False)
+
+
+def test_the_photos_own_colours_are_never_worse(inversion: Inversion, refined: Inversion) -> None:
+    assert refined.metrics["mae"] <= inversion.metrics["mae"] + WORSE_MAE
+    assert refined.metrics["identity_distance"] <= inversion.metrics["identity_distance"] + WORSE_IDENTITY
+
+
+def test_edits_views_and_meshes_work_on_it_and_the_head_before_is_as_it_was(
+    engine: Engine, inversion: Inversion, refined: Inversion
+) -> None:
+    before = drawn(engine, inversion)
+    if refined.refinement is not None and refined.refinement.report["share"] > 0:
+        assert not np.array_equal(drawn(engine, refined), before)
+    assert not np.array_equal(drawn(engine, refined, SMILE), drawn(engine, refined))
+    assert len(engine.mesh(refined, SMILE, 24, Job.quiet()).faces) > 100
+    assert np.array_equal(drawn(engine, inversion), before)
+    assert refined.refinement is not None
+    assert refined.refinement.origin is inversion
+
+
+def test_refining_again_starts_from_where_the_first_began(
+    engine: Engine, inversion: Inversion, refined: Inversion
+) -> None:
+    again = engine.refine(refined, "sg2plus", Job.quiet(), passes=6)
+    assert again.refinement is not None
+    assert again.refinement.origin is inversion
+    assert np.array_equal(again.styles, refined.styles)
+
+
+def test_a_cancelled_refinement_leaves_everything(engine: Engine, inversion: Inversion) -> None:
+    before = drawn(engine, inversion)
+    job = Job("refining", on_yield=lambda: job.cancel() if "step 3" in job.stage else None)
+    with pytest.raises(Cancelled):
+        engine.refine(inversion, "fast", job)
+    assert inversion.refinement is None
+    assert np.array_equal(drawn(engine, inversion), before)
+
+
+def test_live_frames_of_the_head_before_are_served_meanwhile(engine: Engine, inversion: Inversion) -> None:
+    before = drawn(engine, inversion)
+    frames: list[np.ndarray] = []
+    job = Job("refining", on_yield=lambda: frames.append(drawn(engine, inversion)) if len(frames) < 4 else None)
+    engine.refine(inversion, "fast", job, passes=2)
+    assert len(frames) == 4
+    assert all(np.array_equal(frame, before) for frame in frames)
+
+
+def test_an_unknown_method_is_explained(engine: Engine, inversion: Inversion) -> None:
+    with pytest.raises(CameoError, match="no refinement"):
+        engine.refine(inversion, "magic", Job.quiet())
