@@ -59,6 +59,9 @@ app.add_typer(weights_app, name="weights")
 app.add_typer(evaluate_app, name="evaluate")
 
 MeshFormat = StrEnum("MeshFormat", ["glb", "obj", "ply", "stl", "none"])
+RefineMethod = StrEnum(
+    "RefineMethod", ["fast", "best", "sg2", "sg2plus", "pti", "pti-split", "pti-appearance", "hfgi3d", "density"]
+)
 TurntableFormat = StrEnum("TurntableFormat", ["mp4", "webm", "gif", "none"])
 
 
@@ -78,6 +81,13 @@ def reconstruct(
     mesh_resolution: Annotated[int, typer.Option(min=16, max=512, help="Grid points a side.")] = 128,
     turntable: Annotated[TurntableFormat, typer.Option(help="File type of the turntable.")] = TurntableFormat.mp4,
     frames: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures in the turntable.")] = 60,
+    refine: Annotated[
+        RefineMethod | None,
+        typer.Option(help="Optimise the head for its photo: fast (under a minute), best (minutes)."),
+    ] = None,
+    refine_passes: Annotated[
+        int | None, typer.Option(min=1, help="Shorten the refinement to so many passes of the generator.")
+    ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
@@ -95,7 +105,18 @@ def reconstruct(
     def wishes() -> Wishes:
         from core.report import Wishes
 
-        return Wishes(wanted, views, mesh.value, mesh_resolution, turntable.value, frames, face, detector.value)
+        return Wishes(
+            wanted,
+            views,
+            mesh.value,
+            mesh_resolution,
+            turntable.value,
+            frames,
+            face,
+            detector.value,
+            None if refine is None else refine.value,
+            refine_passes,
+        )
 
     failures = 0
     names = folder_names(photos)

@@ -19,10 +19,11 @@ from core.camera import Camera, turntable_path
 from core.edit import LatentEdit
 from core.engine import Engine
 from core.evaluation.likeness import measure
-from core.export import write_mesh, write_picture, write_turntable
+from core.export import write_bytes, write_mesh, write_picture, write_turntable
 from core.frame import RenderRequest
 from core.job import Job
 from core.photo import Photo
+from core.refinement.delta import delta_bytes
 from core.results import move_results, refuse_foreign, workshop
 
 # Radians to either side over which the row of views is spread.
@@ -44,11 +45,15 @@ class Wishes:
     frames: int = 60
     face: int = 0
     detector: str = "mediapipe"
+    refine: str | None = None
+    """One of ``core.refinement.methods.METHODS``, or the encoder's answer as it is."""
+    refine_passes: int | None = None
 
     def names(self) -> list[str]:
         """The files that will be written, the report excepted."""
         names = ["aligned.png", "reconstruction.png"]
         names += [] if self.edit.is_empty else ["edited.png"]
+        names += [] if self.refine is None else ["refinement.safetensors"]
         names += [f"view_{number}.png" for number in range(self.views)]
         names += [] if self.mesh == "none" else [f"mesh.{self.mesh}"]
         names += [] if self.turntable == "none" else [f"turntable.{self.turntable}"]
@@ -83,8 +88,19 @@ def _make_all(engine: Engine, photo: Photo, folder: Path, wishes: Wishes, job: J
         write(folder / name)
         files[role] = name
 
-    inversion = engine.invert(photo, job.part(0.0, 0.25), wishes.face, wishes.detector)
+    refinement: dict[str, Any] = {}
+    inversion = engine.invert(
+        photo, job.part(0.0, 0.25 if wishes.refine is None else 0.05), wishes.face, wishes.detector
+    )
     seconds.update(inversion.seconds)
+    if wishes.refine is not None:
+        # Refining takes most of the time when it is asked for; the other stages share what is left of the bar.
+        inversion = engine.refine(inversion, wishes.refine, job.part(0.05, 0.75), wishes.refine_passes)
+        job = job.part(0.7, 1.0)
+        if inversion.refinement is not None:
+            refinement = {"refinement": dict(inversion.refinement.report)}
+            content = delta_bytes(inversion.refinement.delta)
+            save("refinement", "refinement.safetensors", lambda path: write_bytes(content, path))
     started = time.perf_counter()
     save("aligned", "aligned.png", lambda path: write_picture(inversion.aligned.crop256, path))
     save("reconstruction", "reconstruction.png", lambda path: write_picture(inversion.reconstruction, path))
@@ -118,6 +134,7 @@ def _make_all(engine: Engine, photo: Photo, folder: Path, wishes: Wishes, job: J
         "camera": {"yaw": inversion.camera.yaw, "pitch": inversion.camera.pitch},
         "warnings": list(inversion.warnings),
         "metrics": figures,
+        **refinement,
         "mesh": mesh_figures,
         "files": files,
     }

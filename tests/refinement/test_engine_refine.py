@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from core.__main__ import RefineMethod, app
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import WORSE_IDENTITY, WORSE_MAE, Engine
@@ -16,6 +18,8 @@ from core.frame import RenderRequest
 from core.inversion import Inversion
 from core.job import Job
 from core.photo import Photo
+from core.refinement.delta import read_delta
+from core.refinement.methods import METHODS
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
@@ -104,3 +108,37 @@ def test_live_frames_of_the_head_before_are_served_meanwhile(engine: Engine, inv
 def test_an_unknown_method_is_explained(engine: Engine, inversion: Inversion) -> None:
     with pytest.raises(CameoError, match="no refinement"):
         engine.refine(inversion, "magic", Job.quiet())
+
+
+def test_the_command_line_refines_and_reports(tmp_path: Path) -> None:
+    weights = toy_registry(tmp_path / "weights").folder
+    quick = (
+        "--views",
+        "0",
+        "--mesh",
+        "none",
+        "--turntable",
+        "none",
+        "--threads",
+        "1",
+        "--refine",
+        "best",
+        "--refine-passes",
+        "8",
+    )
+    result = CliRunner().invoke(
+        app,
+        ["reconstruct", str(ASTRONAUT), "--out", str(tmp_path / "out"), "--weights", NAME, *quick],
+        env={"CAMEO_WEIGHTS": str(weights)},
+    )
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "out" / "astronaut"
+    report = json.loads((folder / "report.json").read_text())
+    assert report["refinement"]["method"] == "best"
+    assert 0.0 < report["refinement"]["visibility_share"] <= 1.0
+    assert report["files"]["refinement"] == "refinement.safetensors"
+    delta = read_delta(folder / "refinement.safetensors")
+    assert delta.bytes == report["refinement"]["delta_bytes"]
+    wrong = CliRunner().invoke(app, ["reconstruct", str(ASTRONAUT), "--out", str(tmp_path), "--refine", "magic"])
+    assert wrong.exit_code == 2
+    assert {method.value for method in RefineMethod} == set(METHODS)
