@@ -29,6 +29,9 @@ from core.rendering.tones import tones_at
 from core.surface import SurfaceMesh
 from core.visibility import merged
 
+# Reach of the differences that normals are taken over (world units; a head has a radius of about 0.1).
+NORMAL_STEP = 5e-4
+
 
 class RawSurface(NamedTuple):
     """Triangles straight from marching cubes, and how they hang together."""
@@ -51,17 +54,19 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
     Raises:
         CameoError: The field has no surface.
     """
-    field = networks.generator.field
 
     def sdf(points: Tensor) -> Tensor:
-        return field.sdf(points[None], head.styles)[0, :, 0]
+        return head.shape.field.sdf(points[None])[0, :, 0]
 
-    volume = sampled_volume(sdf, resolution, networks.device, job.part(0.0, 0.6))
-    surface = largest_piece(filled(volume))
+    volume = filled(sampled_volume(sdf, resolution, networks.device, job.part(0.0, 0.6)))
+    surface = largest_piece(volume)
     job.report(0.7, "colouring the surface")
     vertices = torch.from_numpy(surface.vertices).to(networks.device)
-    normals = vertex_normals(sdf, vertices, job.part(0.7, 0.8))
-    colours = vertex_colours(networks, head, vertices, normals, job.part(0.8, 1.0))
+    if 2.0 * EXTENT / (resolution - 1) > 2.0 * NORMAL_STEP:
+        normals = vertex_normals(sdf, vertices, job.part(0.7, 0.8))
+    else:
+        normals = volume_normals(torch.from_numpy(volume).to(networks.device), vertices)
+    colours = vertex_colours(head, vertices, normals, job.part(0.8, 1.0))
     job.report(1.0, "surface ready")
     return SurfaceMesh(
         surface.vertices,
@@ -111,24 +116,40 @@ def largest_piece(volume: NDArray[np.float32]) -> RawSurface:
 def vertex_normals(sdf: Sdf, vertices: Tensor, job: Job) -> Tensor:
     """Outward unit normals (V, 3): the distance's gradient by four differences in a tetrahedron."""
     corners = vertices.new_tensor(((1.0, -1.0, -1.0), (-1.0, -1.0, 1.0), (-1.0, 1.0, -1.0), (1.0, 1.0, 1.0)))
-    step = 5e-4
     gradient = torch.zeros_like(vertices)
     for number, corner in enumerate(corners):
-        values = evaluated(sdf, vertices + step * corner, job.part(number / 4, (number + 1) / 4), "finding normals")
+        values = evaluated(
+            sdf, vertices + NORMAL_STEP * corner, job.part(number / 4, (number + 1) / 4), "finding normals"
+        )
         gradient += values[:, None] * corner
     return functional.normalize(gradient, dim=-1)
 
 
-def vertex_colours(networks: Networks, head: EditedHead, vertices: Tensor, normals: Tensor, job: Job) -> Tensor:
+def volume_normals(volume: Tensor, vertices: Tensor) -> Tensor:
+    """Outward unit normals (V, 3) by central differences in a volume that is as fine as the field's own would be.
+
+    Shape:
+        volume (R, R, R), axes x, y, z; vertices (V, 3).
+    """
+    # A cell to either side would leave the blocks around the surface that are exact; half a cell does not.
+    step = EXTENT / (len(volume) - 1)
+    offsets = step * torch.cat((torch.eye(3), -torch.eye(3))).to(vertices)
+    # The volume's last axis is z: what grid_sample calls x.
+    grid = ((vertices + offsets[:, None]) / EXTENT).flip(-1)[None, :, :, None]
+    found = functional.grid_sample(volume[None, None], grid, padding_mode="border", align_corners=True)[0, 0, :, :, 0]
+    return functional.normalize((found[:3] - found[3:]).T, dim=-1)
+
+
+def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, job: Job) -> Tensor:
     """Colours (V, 3) in [-1, 1]: the photo's where it saw vertex or mirror image, else the generator's in its tones."""
-    field = networks.generator.field
+    field = head.shape.field
     colours = []
     for start in range(0, len(vertices), SLAB):
         job.report(start / len(vertices), "colouring the surface")
         with torch.inference_mode():
             part = slice(start, start + SLAB)
-            _, raw = field.appearance(field.hidden(vertices[None, part], head.styles), head.styles)
-            own = 2.0 * torch.sigmoid(raw[0].float()) - 1.0 + tones_at(head.tones, vertices[part])
+            _, raw = field.appearance(field.hidden(vertices[part]))
+            own = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
             seen, direct, mirror = merged(head.view_large, vertices[None, part], normals[None, part])
             trust = (direct + (1.0 - direct) * mirror)[0, :, None]
             colours.append(seen[0] + own.clamp(-1.0, 1.0) * (1.0 - trust))

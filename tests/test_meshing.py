@@ -77,6 +77,15 @@ def test_vertices_lie_on_the_surface_and_normals_follow_its_gradient() -> None:
     assert ((normals * outward).sum(-1)[upper] > 0.5).all()
 
 
+def test_normals_of_a_fine_volume_are_those_of_its_distance() -> None:
+    volume = solids.sampled_volume(bumpy, 128, CPU, Job.quiet())
+    vertices = torch.from_numpy(meshing.largest_piece(volume).vertices)
+    vertices = vertices[(vertices[:, 1] > 0.03) & (vertices.abs().amax(dim=-1) < 0.12)]
+    found = meshing.volume_normals(torch.from_numpy(volume), vertices)
+    exact = meshing.vertex_normals(bumpy, vertices, Job.quiet())
+    assert (found * exact).sum(dim=-1).quantile(0.05) > 0.98
+
+
 def test_an_empty_field_and_an_impossible_resolution_are_explained() -> None:
     empty = solids.sampled_volume(lambda points: torch.ones(len(points)), 24, CPU, Job.quiet())
     with pytest.raises(CameoError, match="no surface"):

@@ -8,13 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.camera import Camera
+from core.camera import FAR, NEAR, Camera
 from core.edit import LatentEdit
 from core.frame import LAYERS
+from core.models.configuration import FieldConfig
+from core.models.field import Field
 from core.models.guided import surface_samples, trace_surface
 from core.models.networks import Networks
 from core.models.volume import samples_on_rays
-from core.rendering import edited, frames, integrals, surfaces
+from core.rendering import edited, frames, integrals, search, shape, surfaces
+from core.rendering.folded import CHUNK, FoldedField
 from core.visibility import rays
 from tests.toy_head import toy_networks
 
@@ -92,6 +95,65 @@ def test_guided_integrals_equal_those_of_many_plain_samples_inside_the_silhouett
     assert (maps.alpha - plain.alpha)[inside].abs().max() < 0.03
     assert (maps.rgb - plain.rgb)[inside.expand(-1, 3, -1, -1)].abs().mean() < 0.01
     assert (maps.depth / maps.alpha - plain.depth / plain.alpha)[inside].abs().mean() < 2e-3
+
+
+def test_the_folded_field_is_the_field() -> None:
+    torch.manual_seed(4)
+    config = FieldConfig(width=32, depth=3, style_dim=8, view_directions=False, sdf_scale=0.1, sdf_sphere_radius=0.1)
+    field, styles = Field(config), torch.randn(1, 4, 8)
+    points = 0.24 * torch.rand(2 * CHUNK + 5, 3) - 0.12
+    with torch.inference_mode():
+        folded, plain = FoldedField(field, styles), field(points[None], styles)
+        hidden = folded.hidden(points)
+        feature, colour = folded.appearance(hidden)
+        assert torch.allclose(folded.sdf(points[None]), plain.sdf, atol=1e-6)
+        assert torch.allclose(folded.sdf_from(hidden, points), plain.sdf[0], atol=1e-6)
+        assert torch.allclose(feature, plain.feature[0], atol=1e-4)
+        assert torch.allclose(colour, plain.rgb_raw[0], atol=1e-4)
+        assert folded.sdf(points[None, :0]).shape == (1, 0, 1)
+
+
+class EaredBall(FoldedField):
+    """A ball with an ear, with a sheet before it that is thinner than a cell of the volume."""
+
+    def __init__(self) -> None:
+        pass
+
+    def sdf(self, points: Tensor) -> Tensor:
+        sheet = (points[..., 2:] - 0.1).abs() - 0.0015
+        sheet = torch.maximum(sheet, points[..., :2].norm(dim=-1, keepdim=True) - 0.03)
+        return torch.minimum(ball(points), sheet)
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.3, 1.2, -0.9])
+def test_rays_that_read_the_volume_find_what_rays_through_the_field_find(
+    monkeypatch: pytest.MonkeyPatch, yaw: float
+) -> None:
+    monkeypatch.setattr("core.rendering.shape.FoldedField", lambda field, styles: EaredBall())
+    head = shape.head_shape(Field(FieldConfig(width=8, depth=1)), torch.zeros(1, 2, 256), None)
+    angles = torch.tensor([[yaw, 0.1]])
+    found = search.located(head, angles)
+    origin, directions = rays(angles, 64)
+    t = torch.arange(NEAR, FAR, 0.0005)
+    truth = head.sdf((origin[0] + directions[0, :, None] * t[:, None]).reshape(1, -1, 3)).reshape(4096, -1) < 0
+    hit = truth.any(dim=1)
+    assert (found.hit == hit).float().mean() > 0.998
+    both = hit & found.hit
+    wrong = (found.depth - t[truth.to(torch.int8).argmax(dim=1)]).abs()[both]
+    assert (wrong < 1e-3).float().mean() > 0.995
+
+
+def test_fast_and_slow_twin_draw_the_same_head(networks: Networks, source: edited.SourceHead) -> None:
+    with torch.inference_mode():
+        for edit in (LatentEdit.none, LatentEdit.none.with_strength("Smile", 1.0)):
+            head = edited.edited_head(networks, source, edit)
+            for yaw, size in ((0.0, 96), (0.7, 128), (-1.0, 200)):
+                fast, slow = (
+                    frames.render_layer(networks, head, Camera(yaw, 0.1), size, "picture", plainly=plainly)
+                    for plainly in (False, True)
+                )
+                error = (fast[0] * fast[1] - slow[0] * slow[1]).square().mean()
+                assert 10 * torch.log10(4 / error) > 36
 
 
 def test_the_refined_surface_lies_on_the_surface() -> None:

@@ -7,7 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.job import Job
+from core.models.configuration import FieldConfig
+from core.models.field import Field
 from core.rendering import solids
+from core.rendering.folded import FoldedField
 from core.rendering.surfaces import crossings
 
 CPU = torch.device("cpu")
@@ -66,3 +70,26 @@ def test_nothing_beyond_the_scene_is_drawn() -> None:
     outside = torch.tensor([[[0.0, 0.0, -0.13], [0.124, 0.0, 0.0]]])
     assert (everywhere(outside) > 0).all()
     assert everywhere(torch.zeros(1, 1, 3)).item() < 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_volume_measured_where_it_matters_has_the_signs_of_one_measured_everywhere(seed: int) -> None:
+    torch.manual_seed(seed)
+    config = FieldConfig(width=32, depth=3, style_dim=8, view_directions=False, sdf_scale=0.1, sdf_sphere_radius=0.08)
+    field = FoldedField(Field(config), torch.randn(1, 4, 8))
+    asked = 0
+
+    def sdf(points: Tensor) -> Tensor:
+        nonlocal asked
+        asked += len(points)
+        return field.sdf(points[None])[0, :, 0]
+
+    with torch.inference_mode():
+        sparse = solids.measured(sdf, 100, CPU, Job.quiet())
+        spent = asked
+        axis = torch.linspace(-solids.EXTENT, solids.EXTENT, 100)
+        dense = sdf(torch.cartesian_prod(axis, axis, axis)).reshape(100, 100, 100)
+    assert torch.equal(sparse < 0, dense < 0)
+    # Beside the surface also the numbers are those of the field: that is what the surface is cut from.
+    assert (sparse - dense)[dense.abs() < 0.002].abs().max() < 1e-6
+    assert spent < 0.4 * asked

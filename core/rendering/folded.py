@@ -90,7 +90,8 @@ def _product(h: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
     On a CPU as a 1×1 convolution over channels-last rows: oneDNN's kernels take half the time of the BLAS that comes
     with PyTorch on processors that are not Intel's, and give the same digits.
     """
-    if h.device.type != "cpu" or weight.shape[1] < 16 or not torch.backends.mkldnn.is_available():
+    small = weight.shape[1] < 16 or not len(h)
+    if small or h.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return functional.linear(h, weight, offset)
     rows = h.reshape(1, len(h), 1, -1).permute(0, 3, 1, 2)
     found = functional.conv2d(rows, weight[:, :, None, None], offset)

@@ -24,7 +24,7 @@ from core.rendering import surfaces
 from core.rendering.edited import EditedHead
 from core.rendering.hybrid import hybrid_modulation
 from core.rendering.integrals import integrate_geometry
-from core.rendering.precision import Sdf, distance, low_precision
+from core.rendering.precision import Sdf, distance, low_precision, packed
 from core.rendering.search import located
 from core.rendering.solids import without_strays
 from core.rendering.tones import tones_at
@@ -84,9 +84,11 @@ def render_layer(
         return channels * channels.new_tensor(_KNOWING if layer == "picture" else _BLIND)[:, None, None]
 
     # Before the low precision: coordinates need all their digits.
-    known = hints(resolution)
+    feature, known = maps.feature, hints(resolution)
+    if not plainly:
+        feature, known = packed(feature), packed(known)
     with nullcontext() if plainly else low_precision(networks.device):
-        decoded = networks.generator.decoder(maps.feature, head.decoder_styles, guide=known, resolution=resolution)
+        decoded = networks.generator.decoder(feature, head.decoder_styles, guide=known, resolution=resolution)
     decoded = decoded.float()
     decoded = torch.cat((in_tune(decoded[:, :3], plain, head.tones), decoded[:, 3:]), dim=1)
     # Above the decoder's size the photo knows more than it: photo pixels are looked up at the picture's own resolution.

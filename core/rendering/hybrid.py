@@ -15,6 +15,7 @@ from core.models.generator import Modulate
 from core.models.local import lookup
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
+from core.rendering.precision import packed
 from core.visibility import project
 
 __all__ = ["aligned_residual", "enlarged", "hybrid_modulation", "local_depth", "reference_features"]
@@ -43,7 +44,7 @@ def aligned_residual(networks: Networks, residual: Tensor, thumb: Tensor) -> tup
     """
     if networks.aligner is None:
         return residual, None
-    output = networks.aligner(torch.cat((residual, enlarged(thumb)), dim=1))
+    output = networks.aligner(packed(torch.cat((residual, enlarged(thumb)), dim=1)))
     return output[:, :3], output[:, 3:5] if output.shape[1] >= 5 else None
 
 
