@@ -52,6 +52,8 @@ VggOption = Annotated[
 ]
 PackOption = Annotated[Path | None, typer.Option("--pack", help="The world's pack [default: runs/world/pack.npz].")]
 
+PeopleOption = Annotated[int, typer.Option("--people", min=1, help="How many people of the world.")]
+
 QUICK_PHOTOS = 2
 
 
@@ -155,7 +157,58 @@ def edits(
     _show(summary, table, as_json)
 
 
+@app.command("trajectories")
+def trajectories(
+    out: OutOption = RESULTS / "trajectories",
+    people: PeopleOption = 40,
+    frames: Annotated[int, typer.Option(min=2, help="Cameras around each.")] = 24,
+    paper: Annotated[bool, typer.Option("--paper", help="As many as in the paper: 500 people, 250 cameras.")] = False,
+    quick: QuickOption = False,
+    vgg: VggOption = None,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Novel views of people of the world, whose every view is known: one frame in, all others as truth."""
+    from core.evaluation import trajectories as suite
+    from core.evaluation.tables import weights_stamp
+
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+    except CameoError as error:
+        refuse(error)
+    settings = suite.Settings(people, frames, detector.value)
+    if quick or paper:
+        settings = suite.Settings.quick(detector.value) if quick else suite.Settings.paper(detector.value)
+    drawn = _people(pack, needed=True)
+    assert drawn is not None
+    perceptual = _perceptual(vgg)
+    with _running(f"{settings.people} people", out, as_json) as job:
+        summary = suite.evaluate(
+            Opener(weights, device, threads, registry),
+            drawn,
+            out,
+            stamp,
+            settings,
+            job,
+            perceptual=perceptual,
+            notes=_remarks(perceptual),
+        )
+    _show(summary, suite.table, as_json)
+
+
 # ------------------------------------------------------------------------------------------------- what suites share
+
+
+def _remarks(perceptual: Perceptual | None) -> list[str]:
+    from core.evaluation.perceptual import ABSENT
+
+    return [] if perceptual is not None else [ABSENT]
 
 
 def _numbers(text: str, always: float) -> tuple[float, ...]:

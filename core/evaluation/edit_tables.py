@@ -30,8 +30,8 @@ JUDGES: dict[str, tuple[str, ...]] = {
 }
 IDENTITY_LIMIT = 0.6
 """Beyond this an edited head is another person."""
-SMALLEST_WHOLE = 0.98
-"""Share of the head's pixels that must hang together; beard and glasses never come off in one piece of two percent."""
+LARGEST_STRAY = 0.004
+"""Share of the head's pixels that may come off by an edit; more is seen as something that floats beside the head."""
 HOLDS = 0.9
 """Share of photos that must stand a strength for it to be within the limits."""
 MOVES = 0.1
@@ -136,11 +136,13 @@ def _limits(rows: Sequence[Row], attribute: Attribute, strengths: Sequence[float
         end = attribute.low if sign < 0 else attribute.high
         reached, reason = 0.0, "the slider ends" if max(strengths) >= abs(end) else "nothing stronger was tried"
         for strength in sorted(strengths):
-            edits = [row[key] for row in rows if (key := f"{attribute.name} {sign * strength:+g}") in row]
+            key = f"{attribute.name} {sign * strength:+g}"
+            edits = [row[key] for row in rows if key in row]
             if not edits:
                 break
+            strays = [row["unedited"]["whole"] - row[key]["whole"] for row in rows if key in row]
             person = float(np.mean([edit["identity"] < IDENTITY_LIMIT for edit in edits]))
-            picture = float(np.mean([edit["face"] and edit["whole"] >= SMALLEST_WHOLE for edit in edits]))
+            picture = float(np.mean([e["face"] and s <= LARGEST_STRAY for e, s in zip(edits, strays, strict=True)]))
             if min(person, picture) < HOLDS:
                 reason = f"{'identity' if person < HOLDS else 'picture'} at {sign * strength:+g}"
                 break

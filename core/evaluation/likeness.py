@@ -21,6 +21,10 @@ from core.inversion import Inversion
 
 # Side in pixels at which everything is measured.
 SIZE = 256
+# Pictures of people of the world that stand for photos: pixels a side, and half the field of view [rad], which leaves
+# hair and a little wall around the canonical frame.
+PHOTO_SIZE = 512
+PHOTO_HALF_FOV = float(np.radians(9.0))
 # Radians to either side of the photo's own pose at which identity is asked again.
 SIDE_YAW = 0.35
 # And again where the photo has seen hardly half of the head.

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.camera import HALF_FOV, Camera
+from core.camera import Camera
 from core.errors import CameoError
-from core.evaluation.likeness import over
+from core.evaluation.likeness import PHOTO_HALF_FOV, PHOTO_SIZE, over
 from core.world import assets
 from core.world.identity import LABELS, Z_SIZE, labels, scene_parameters
 from core.world.rasteriser import Buffers, Renderer
@@ -24,10 +24,6 @@ from core.world.scene import Scene, build
 SEED = 90_001
 """First word of the streams of evaluation; training's is ``core.world.dataset.SEED``."""
 PACK = Path(__file__).resolve().parents[2] / "runs" / "world" / "pack.npz"
-PHOTO_SIZE = 512
-# Half the field of view of the picture that stands for a photo: hair and a little wall around the canonical frame.
-PHOTO_HALF_FOV = float(np.radians(9.0))
-
 Pixels = NDArray[np.uint8]
 
 
@@ -90,11 +86,14 @@ class People:
 
     def photo(self, person: Person, camera: Camera) -> Pixels:
         """The person as a photograph of 512 px, before a plain wall: what goes into the engine."""
-        wide = Camera(camera.yaw, camera.pitch, PHOTO_HALF_FOV)
         random = np.random.default_rng((SEED, self._stream, person.index, 2))
         wall = random.uniform(70, 210) + random.normal(size=3) * 10
         shade = np.linspace(1.06, 0.92, PHOTO_SIZE)[:, None, None]
-        return over(self.view(person, wide, PHOTO_SIZE).colour, wall * shade)
+        return over(self.wide(person, camera), wall * shade)
+
+    def wide(self, person: Person, camera: Camera) -> Pixels:
+        """What the photo shows of the person, (512, 512, 4) with straight alpha."""
+        return self.view(person, Camera(camera.yaw, camera.pitch, PHOTO_HALF_FOV), PHOTO_SIZE).colour
 
     def close(self) -> None:
         """Give the contexts back."""
@@ -114,4 +113,4 @@ class People:
         return self._renderers[size]
 
 
-__all__ = ["HALF_FOV", "PACK", "SEED", "People", "Person"]
+__all__ = ["PACK", "SEED", "People", "Person"]

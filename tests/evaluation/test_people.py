@@ -11,6 +11,7 @@ import pytest
 from core.camera import Camera
 from core.errors import CameoError
 from core.evaluation import people as room
+from core.evaluation.likeness import PHOTO_SIZE
 from core.evaluation.people import People
 from core.world.dataset import sample_head
 
@@ -52,6 +53,6 @@ def test_a_person_is_always_the_same(people: People) -> None:
 
 def test_a_photo_shows_the_person_before_a_wall(people: People) -> None:
     photo = people.photo(people.person(1), Camera())
-    assert photo.shape == (room.PHOTO_SIZE, room.PHOTO_SIZE, 3)
+    assert photo.shape == (PHOTO_SIZE, PHOTO_SIZE, 3)
     assert np.ptp(photo[:8].astype(int), axis=1).max() <= 1
     assert photo.std() > 10

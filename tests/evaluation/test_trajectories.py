@@ -1,0 +1,79 @@
+"""Trajectories on a toy head and real people of the world; skipped where the world cannot be drawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from core.__main__ import app
+from core.camera import HALF_FOV, Camera
+from core.errors import CameoError
+from core.evaluation import people as room
+from core.evaluation.likeness import PHOTO_HALF_FOV, PHOTO_SIZE
+from core.evaluation.people import People
+from core.evaluation.trajectories import FIGURES, Settings, _framed, _scale, summarise, table
+from tests.toy_head import NAME, toy_registry
+
+
+def test_every_view_of_everybody_counts() -> None:
+    rows = {
+        "a": {name: [1.0, 2.0] for name in FIGURES},
+        "b": {name: [3.0] for name in FIGURES} | {"reprojection": []},
+        "c": {"error": {"kind": "NoFaceFound", "message": "No face.", "hint": ""}},
+    }
+    summary = summarise(rows, "toy@1", Settings(3, 3))
+    assert summary["figures"]["mae"] == {"mean": 2.0, "std": 1.0, "n": 3}
+    assert summary["figures"]["reprojection"]["n"] == 2
+    assert "2 of 3 people" in table(summary)
+    assert "* c: No face." in table(summary)
+
+
+def test_a_world_that_is_not_there_is_said(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "trajectories", "--pack", str(tmp_path / "pack.npz")])
+    assert result.exit_code == 3
+    assert "is not there" in result.stderr
+
+
+def test_a_photo_cut_rightly_is_the_canonical_picture() -> None:
+    if not room.PACK.exists():
+        pytest.skip("no pack; build it with `python -m core world pack MAKEHUMAN_FOLDER`")
+    people = People()
+    person, camera = people.person(2), Camera(0.3, 0.1)
+    try:
+        truth = people.view(person, camera).colour
+    except CameoError as error:
+        pytest.skip(f"no off-screen OpenGL: {error}")
+    scale = np.tan(PHOTO_HALF_FOV) / np.tan(HALF_FOV)
+    to_crop = np.array([[scale / PHOTO_SIZE, 0, 0.5 - scale / 2], [0, scale / PHOTO_SIZE, 0.5 - scale / 2]])
+    assert _scale(to_crop) == pytest.approx(0)
+    cut = _framed(people, person, camera, to_crop)
+    people.close()
+    inside = (cut[..., 3] > 250) & (truth[..., 3] > 250)
+    assert inside.mean() > 0.2
+    assert abs(cut[inside][:, :3].astype(float) - truth[inside][:, :3]).mean() < 4
+    assert ((cut[..., 3] > 127) != (truth[..., 3] > 127)).mean() < 0.01
+
+
+@pytest.mark.slow
+def test_the_suite_runs_on_a_toy_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    if not room.PACK.exists():
+        pytest.skip("no pack; build it with `python -m core world pack MAKEHUMAN_FOLDER`")
+    registry = toy_registry(tmp_path / "weights")
+    out = tmp_path / "out"
+    command = ["evaluate", "trajectories", "--out", str(out), "--weights", NAME, "--quick", "--json"]
+    command += ["--threads", "1", "--weights-folder", str(registry.folder)]
+    result = CliRunner().invoke(app, command)
+    if "no off-screen OpenGL" in result.stderr:
+        pytest.skip(result.stderr)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)["figures"]
+    assert figures["mae"]["n"] == Settings.quick().frames - 1
+    assert 0 < figures["reprojection_truth"]["mean"] < 0.1
+    assert (out / "sheet.png").is_file()
+    stamp = (out / "people" / "person_0000.json").stat().st_mtime_ns
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert (out / "people" / "person_0000.json").stat().st_mtime_ns == stamp
