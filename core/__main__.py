@@ -18,7 +18,7 @@ import typer
 
 from core.edit import LatentEdit
 from core.errors import CameoError, Cancelled, InvalidEdit
-from core.evaluation.commands import app as evaluate_app
+from core.evaluation.refine_command import app as evaluate_app
 from core.job import Job
 from core.photo import Photo
 from core.results import folder_names, report_failure

@@ -1,0 +1,330 @@
+"""Methods of refinement against one another on the same photos, by the generator's own colours.
+
+As in the papers the pictures that are compared carry no pixel of the photo: the layer "generator". What a person gets
+to see, the photo's own colours on the refined head, stands beside it and must not become worse. Each photo and method
+is a row of its own, kept as soon as it is there, so that hours of optimisation survive an interruption. Identity is
+judged by a network that no method optimised; the smile by an expression network, or by landmarks without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from core.camera import Camera
+from core.edit import LatentEdit
+from core.engine import Engine
+from core.errors import CameoError
+from core.evaluation.likeness import SIDE_YAW, SIZE, measure
+from core.evaluation.scorers import FaceBox, Networks, landmark_scores, landmarks_of
+from core.evaluation.sheets import Pixels, tiled, write_pages
+from core.evaluation.tables import Kept, Row, Spread, cell, grid, share, spreads, write_report
+from core.export import write_picture
+from core.frame import RenderRequest
+from core.inversion import Inversion
+from core.job import Job
+from core.photo import Photo
+from core.refinement.methods import METHODS
+
+PHOTOS = 12
+"""Photos of a folder, evenly spaced by name: always the same ones."""
+ENCODER, EQUAL_PTI = "encoder", "pti-equal"
+"""Before any refinement; and PTI with as many passes as ``best`` took."""
+COMPARED = (ENCODER, "fast", "best", EQUAL_PTI)
+"""What is compared by default; the papers' full schedules take from ten minutes to over an hour a photo."""
+FIGURES = ("mae", "ssim", "identity_distance", "novel_identity", "shape_drift", "seconds", "passes")
+SHOWN_FIGURES = ("shown_mae", "shown_identity_distance", "shown_identity_yaw35")
+HALVED, ENOUGH_MAE, BETTER, NOISE, LARGEST_EDIT = 0.5, 0.05, 0.85, 0.01, 0.45
+"""What the methods should reach: see ``aims``."""
+SMILE = LatentEdit.none.with_strength("Smile", 1.0)
+SHOWN = tuple(f"{what} {turn}" for what in ("head", "Smile +1") for turn in ("left", "front", "right"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared; part of every row's stamp, but for the methods."""
+
+    methods: tuple[str, ...] = COMPARED
+    passes: int | None = None
+    detector: str = "mediapipe"
+
+    @classmethod
+    def quick(cls, detector: str = "mediapipe") -> Settings:
+        """The same steps in a minute or so."""
+        return cls(COMPARED, 6, detector)
+
+
+def chosen_photos(photos: Sequence[Path], count: int = PHOTOS) -> list[Path]:
+    """So many of the photos, evenly spaced."""
+    if len(photos) <= count:
+        return list(photos)
+    return [photos[number * len(photos) // count] for number in range(count)]
+
+
+def evaluate(
+    opener: Callable[[], Engine], photos: Sequence[Path], out: Path, stamp: str, settings: Settings, job: Job
+) -> dict[str, Any]:
+    """Refine photos by several methods; write ``table.md``, ``table.json``, ``curves.png`` and sheets into ``out``.
+
+    Args:
+        opener: Opens the engine when it is first needed.
+        photos: The photos.
+        out: Where results go.
+        stamp: Name and hash of the weights.
+        settings: What is compared.
+        job: Where to report.
+
+    Returns:
+        The summary: per method mean, std and n of every figure, and how many photos reach the aims.
+
+    Raises:
+        CameoError: There is no such method.
+        Cancelled: Somebody asked to stop; the rows so far are kept.
+    """
+    known = (ENCODER, EQUAL_PTI, *METHODS)
+    for name in settings.methods:
+        if name not in known:
+            raise CameoError(f"There is no refinement “{name}”.", hint=f"Use some of {', '.join(known)}.")
+    kept = Kept(out / "rows", {"weights": stamp, "passes": settings.passes, "detector": settings.detector})
+    judge = Networks.load()
+    rows: dict[str, dict[str, Row]] = {}
+    for number, path in enumerate(photos):
+        part = job.part(number / len(photos), (number + 1) / len(photos))
+        part.report(0.0, path.name)
+        rows[path.name] = _photo(opener, path, kept, settings, judge, part)
+    summary = summarise(rows, stamp, settings)
+    if judge is None:
+        summary["notes"].append("No expression network: smiles are judged by the width of the mouth.")
+    write_report(out, summary, table(summary))
+    for method in settings.methods:
+        strips = [
+            (_caption(name, method, row[method]), kept.path(f"{name}.{method}", ".strip.png"))
+            for name, row in rows.items()
+            if method in row and "error" not in row[method]
+        ]
+        if strips:
+            write_pages(strips, SHOWN, out, f"sheet_{method}")
+    curves = {
+        method: [row[method]["curve"] for row in rows.values() if "curve" in row.get(method, {})] for method in METHODS
+    }
+    write_picture(trade_off({name: found for name, found in curves.items() if found}), out / "curves.png")
+    job.report(1.0, "done")
+    return summary
+
+
+def _photo(
+    opener: Callable[[], Engine], path: Path, kept: Kept, settings: Settings, judge: Networks | None, job: Job
+) -> dict[str, Row]:
+    """One photo by every method; only what is not there yet is made."""
+    rows: dict[str, Row] = {}
+    inversion: Inversion | None = None
+    for number, method in enumerate(settings.methods):
+        key = f"{path.name}.{method}"
+        row = kept.get(key)
+        if row is None or ("error" not in row and not kept.path(key, ".strip.png").is_file()):
+            part = job.part(number / len(settings.methods), (number + 1) / len(settings.methods))
+            try:
+                engine = opener()
+                if inversion is None:
+                    inversion = engine.invert(Photo.load(path), part.part(0.0, 0.05), 0, settings.detector)
+                row, cells = _one(engine, inversion, method, settings.passes, judge, part.part(0.05, 1.0))
+                write_picture(tiled(cells), kept.path(key, ".strip.png"))
+            except CameoError as error:
+                if job.cancelled:
+                    raise
+                row = {"error": {"kind": error.kind, "message": error.message, "hint": error.hint}}
+            kept.put(key, row)
+        rows[method] = row
+    return rows
+
+
+def _one(
+    engine: Engine, inversion: Inversion, method: str, passes: int | None, judge: Networks | None, job: Job
+) -> tuple[Row, list[Pixels]]:
+    """Figures of one photo and method, and the cells of its strip."""
+    row: Row = {"shape_drift": 0.0, "seconds": sum(inversion.seconds.values()), "passes": 0}
+    head = inversion
+    if method != ENCODER:
+        if method == EQUAL_PTI:
+            passes = min(passes or METHODS["best"].passes, METHODS["best"].passes)
+        head = engine.refine(inversion, "pti" if method == EQUAL_PTI else method, job.part(0.0, 0.9), passes)
+        assert head.refinement is not None
+        report = head.refinement.report
+        row |= {name: report[name] for name in ("shape_drift", "seconds", "passes", "curve", "rolled_back", "share")}
+        row |= {"visibility_share": report["visibility_share"], **report["after"]}
+    else:
+        row |= engine.own_figures(inversion)
+    job.report(0.95, "measuring")
+    shown = measure(engine, head)
+    row |= {f"shown_{name}": shown[name] for name in ("mae", "identity_distance", "identity_yaw35")}
+    cells = [
+        _view(engine, head, edit, turn).pixels
+        for edit in (LatentEdit.none, SMILE)
+        for turn in (-SIDE_YAW, 0.0, SIDE_YAW)
+    ]
+    row |= _smile(engine, head, judge)
+    return row, cells
+
+
+def _view(engine: Engine, inversion: Inversion, edit: LatentEdit, turn: float, layer: str = "generator") -> Any:
+    camera = inversion.camera
+    return engine.render(RenderRequest(inversion, edit, Camera(camera.yaw + turn, camera.pitch), SIZE, layer))
+
+
+def _smile(engine: Engine, head: Inversion, judge: Networks | None) -> Row:
+    """Whether Smile +1 raises the smile, and how far it moves the identity, in the picture that a person sees."""
+    before, after = (_view(engine, head, edit, 0.0, "picture") for edit in (LatentEdit.none, SMILE))
+    away = engine.embed(before.pixels, before.alpha > 127) - engine.embed(after.pixels, after.alpha > 127)
+    row: Row = {"smile_identity": float(np.linalg.norm(away))}
+    landmarks = [landmarks_of(frame.pixels) for frame in (before, after)]
+    if landmarks[0] is None or landmarks[1] is None:
+        return row
+    if judge is None:
+        scores = [landmark_scores(found)["mouth_width"] for found in landmarks if found is not None]
+    else:
+        box = FaceBox.around(landmarks[0], SIZE)
+        scores = [judge(frame.pixels, box)["happy"] for frame in (before, after)]
+    return row | {"smile_raised": scores[1] > scores[0]}
+
+
+def summarise(rows: dict[str, dict[str, Row]], stamp: str, settings: Settings) -> dict[str, Any]:
+    """Figures per method over the photos that worked, and the aims."""
+    methods: dict[str, Any] = {}
+    for method in settings.methods:
+        good = [row[method] for row in rows.values() if "error" not in row[method]]
+        methods[method] = {
+            "figures": spreads(good, (*FIGURES, *SHOWN_FIGURES, "smile_identity")),
+            "smile_raised": share(row["smile_raised"] for row in good if "smile_raised" in row),
+        }
+    failed = {
+        f"{photo} {method}": row["error"]
+        for photo, found in rows.items()
+        for method, row in found.items()
+        if "error" in row
+    }
+    return {
+        "suite": "refine",
+        "weights": stamp,
+        "settings": asdict(settings),
+        "photos": len(rows),
+        "failed": failed,
+        "methods": methods,
+        "aims": aims(rows),
+        "notes": [],
+    }
+
+
+def aims(rows: dict[str, dict[str, Row]]) -> dict[str, Any]:
+    """How the refinements stand against what they should reach, as numbers; what was not run is left out."""
+
+    def pairs(one: str, other: str) -> list[tuple[Row, Row]]:
+        both = [(row.get(one, {"error": 1}), row.get(other, {"error": 1})) for row in rows.values()]
+        return [(a, b) for a, b in both if "error" not in a and "error" not in b]
+
+    found: dict[str, Any] = {}
+    for method in ("fast", "best"):
+        if couples := pairs(ENCODER, method):
+            found |= {
+                f"{method}: mae / before": _mean(b["mae"] / a["mae"] for a, b in couples),
+                f"{method}: mae": _mean(b["mae"] for _, b in couples),
+                f"{method}: photos whose identity rose by over {NOISE}": sum(
+                    b["identity_distance"] > a["identity_distance"] + NOISE for a, b in couples
+                ),
+                f"{method}: novel identity / before": _mean(
+                    b["novel_identity"] / a["novel_identity"] for a, b in couples
+                ),
+                f"{method}: shape drift": _mean(b["shape_drift"] for _, b in couples),
+                f"{method}: shown mae, change": _mean(b["shown_mae"] - a["shown_mae"] for a, b in couples),
+            }
+    if couples := pairs("best", EQUAL_PTI):
+        found["best: share of photos ahead of PTI at equal passes in novel identity"] = _mean(
+            float(a["novel_identity"] < b["novel_identity"]) for a, b in couples
+        )
+    return found
+
+
+def _mean(values: Any) -> float:
+    numbers = list(values)
+    return float(sum(numbers) / len(numbers))
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The summary as Markdown; ± is the standard deviation, brackets the 95 % confidence interval of the mean."""
+    methods: dict[str, Any] = summary["methods"]
+
+    def row(method: str, names: Sequence[str]) -> list[str]:
+        figures: dict[str, Spread] = methods[method]["figures"]
+        return [method, *(_interval(figures.get(name)) for name in names)]
+
+    smiles = [
+        [name, cell(found["smile_raised"]), _interval(found["figures"].get("smile_identity"))]
+        for name, found in methods.items()
+    ]
+    lines = [
+        f"{summary['weights']}: {summary['photos']} photos. By the generator's own colours, over the head:",
+        "",
+        *grid(("method", *FIGURES), [row(method, FIGURES) for method in methods]),
+        "",
+        "With the photo's own colours, as a person sees it:",
+        "",
+        *grid(("method", "mae", "identity", "identity ±.35"), [row(method, SHOWN_FIGURES) for method in methods]),
+        "",
+        *grid(("method", "Smile +1 raises the smile", "identity moved by it"), smiles),
+        "",
+        *grid(("aim", "found"), [(name, f"{value:.3f}") for name, value in summary["aims"].items()]),
+    ]
+    remarks = [*summary["notes"], *(f"{name}: {e['message']}" for name, e in summary["failed"].items())]
+    return "\n".join([*lines, "", *(f"* {remark}" for remark in remarks)]).rstrip()
+
+
+def _interval(value: Spread | None) -> str:
+    if value is None:
+        return "–"
+    half = 1.96 * value["std"] / math.sqrt(value["n"])
+    return f"{cell(value)} [{value['mean'] - half:.3f}, {value['mean'] + half:.3f}]"
+
+
+def _caption(photo: str, method: str, row: Row) -> str:
+    return (
+        f"{photo}  {method}  mae {row['mae']:.3f}  id {row['identity_distance']:.2f}/{row['novel_identity']:.2f}"
+        f"  {row['seconds']:.0f} s"
+    )
+
+
+def trade_off(curves: dict[str, list[list[dict[str, float]]]], size: int = 640) -> NDArray[np.uint8]:
+    """Error at the photo against identity from the sides while optimising: one line a method, the mean of its photos.
+
+    A line that goes left and down wins both; one that turns up wins the photo and loses the person.
+    """
+    palette = ((230, 90, 60), (70, 150, 230), (90, 190, 90), (190, 120, 220), (220, 180, 60), (120, 200, 200))
+    picture = Image.new("RGB", (size, size), (250, 250, 250))
+    draw = ImageDraw.Draw(picture)
+    margin, reach = 50, 0.8
+    span = size - 2 * margin
+    draw.rectangle((margin, margin, size - margin, size - margin), outline=(120, 120, 120))
+    draw.text((margin, size - margin + 8), "mae at the photo, 0 .. 0.25", fill=(0, 0, 0))
+    draw.text((margin, margin - 20), f"identity distance at yaw +-{SIDE_YAW}, 0 .. {reach}", fill=(0, 0, 0))
+    for number, (name, found) in enumerate(curves.items()):
+        shortest = min(len(curve) for curve in found)
+        line = []
+        for step in range(shortest):
+            mae = sum(curve[step]["mae"] for curve in found) / len(found)
+            novel = sum(curve[step]["novel_identity"] for curve in found) / len(found)
+            line.append((margin + span * min(mae / 0.25, 1.0), size - margin - span * min(novel / reach, 1.0)))
+        colour = palette[number % len(palette)]
+        if len(line) > 1:
+            draw.line(line, fill=colour, width=2)
+        for x, y in line:
+            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
+        draw.text((size - margin - 120, margin + 10 + 14 * number), name, fill=colour)
+    return np.asarray(picture)
+
+
+__all__ = ["Settings", "aims", "chosen_photos", "evaluate", "summarise", "table", "trade_off"]
