@@ -26,10 +26,11 @@ class Changes(Flag):
 
 @dataclass(frozen=True)
 class Step:
-    """One entry of the history: the edit as it was after the step, and what the step is called."""
+    """One entry of the history: head and edit as they were after the step, and what the step is called."""
 
     label: str
     edit: LatentEdit
+    inversion: Any = None
 
 
 class Session:
@@ -72,9 +73,17 @@ class Session:
         self._photo = photo
         self._inversion = inversion
         self._edit = LatentEdit.none
-        self._steps = [Step("", LatentEdit.none)]
+        self._steps = [Step("", LatentEdit.none, inversion)]
         self._position = 0
         return Changes.PHOTO | Changes.INVERSION | Changes.EDIT | Changes.HISTORY
+
+    def refine(self, inversion: Any, label: str) -> Changes:
+        """Swap in another inversion of the same photo as one undo step; the edit stays, on the refined head."""
+        if inversion is self._inversion:
+            return Changes(0)
+        self._inversion = inversion
+        self._append(label)
+        return Changes.INVERSION | Changes.HISTORY
 
     def preview(self, edit: LatentEdit) -> Changes:
         """Show an edit without making it a step yet, as while a slider is being dragged."""
@@ -87,11 +96,14 @@ class Session:
         """Make the edit shown an undo step; steps that were undone are forgotten. Nothing if nothing changed."""
         if self._edit == self._steps[self._position].edit:
             return Changes(0)
+        self._append(label)
+        return Changes.HISTORY
+
+    def _append(self, label: str) -> None:
         del self._steps[self._position + 1 :]
-        self._steps.append(Step(label, self._edit))
+        self._steps.append(Step(label, self._edit, self._inversion))
         del self._steps[: -HISTORY_LIMIT - 1]
         self._position = len(self._steps) - 1
-        return Changes.HISTORY
 
     def undo(self) -> Changes:
         """Go back one step; an edit that was only previewed goes back to the last step first."""
@@ -113,4 +125,7 @@ class Session:
         if self._steps[target].edit != self._edit:
             self._edit = self._steps[target].edit
             changed |= Changes.EDIT
+        if self._steps[target].inversion is not self._inversion:
+            self._inversion = self._steps[target].inversion
+            changed |= Changes.INVERSION
         return changed
