@@ -61,15 +61,19 @@ def _windows(shape: HeadShape, origin: Tensor, directions: Tensor) -> tuple[Tens
     steps = round((FAR - NEAR) / STRIDE)
     t = NEAR + (torch.arange(steps, device=origin.device) + 0.5) * STRIDE
     read, error = shape.estimate(origin + directions[:, None] * t[:, None])
-    reach = SOFT_RIM + error + STEEPNESS * 0.5 * STRIDE
     # Up to the first reading that is inside even if the volume is wrong there.
     deep = (read < -error).to(torch.int8)
     before = (deep.cumsum(dim=1, dtype=torch.int8) - deep) == 0
-    close = ((read < reach) & before).to(torch.int8)
+    between = error + STEEPNESS * 0.5 * STRIDE
+    close = (read < between) & before
+    # A ray that only brushes the surface's soft rim needs the place where it comes closest.
+    lowest, place = torch.where(before, read, FAR).min(dim=1)
+    brushes = ~close.any(dim=1) & (lowest < SOFT_RIM + between.gather(1, place[:, None])[:, 0])
+    close[brushes, place[brushes]] = True
     active = close.any(dim=1).nonzero()[:, 0]
-    close = close[active]
-    start = close.argmax(dim=1)
-    end = steps - close.flip(1).argmax(dim=1)
+    near = close[active].to(torch.int8)
+    start = near.argmax(dim=1)
+    end = steps - near.flip(1).argmax(dim=1)
     counts = (end - start) * round(STRIDE / INTERVAL)
     return active, NEAR + start * STRIDE, counts
 
