@@ -31,6 +31,7 @@ from gui.operations.edit import EditOperations
 from gui.operations.export import ExportOperations
 from gui.operations.live import LiveView
 from gui.operations.photo import WARMING, PhotoOperations
+from gui.operations.refine import RefineOperations
 from gui.operations.surface import SurfaceOperations
 from gui.session_model import SessionModel
 from gui.view_state import Layout, ViewState
@@ -92,6 +93,7 @@ class Cameo(QObject):
         self.live = LiveView(self.session, self.view, self.worker, FrameScheduler(STILL_PX, FINE_PX), parent=self)
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
+        self.refinements = RefineOperations(self.session, self.worker, self)
         self.window = MainWindow(self.session, self.view, opengl, sample)
         self.dialogs = Dialogs(
             self.window, self.session, self.live, self.photos, self.exports, all_keys(), settings, self
@@ -136,6 +138,7 @@ class Cameo(QObject):
             worker.job_reported.connect(listener.report)
             worker.job_ended.connect(listener.end)
         worker.job_reported.connect(self.surfaces.on_job_reported)
+        worker.job_reported.connect(self.refinements.on_job_reported)
         worker.job_began.connect(self._on_job_began)
         worker.job_ended.connect(self._on_job_ended)
 
@@ -143,10 +146,11 @@ class Cameo(QObject):
         self.session.changed.connect(self._on_session_changed)
         self.session.changed.connect(self.live.on_session_changed)
         self.session.changed.connect(self.surfaces.on_session_changed)
+        self.session.changed.connect(self.refinements.on_session_changed)
         self.view.camera_changed.connect(self.live.on_camera_changed)
         self.view.options_changed.connect(self.live.on_options_changed)
         self.view.options_changed.connect(self._refresh)
-        for operations in (self.photos, self.live, self.surfaces, self.exports, self.dialogs):
+        for operations in (self.photos, self.live, self.surfaces, self.exports, self.refinements, self.dialogs):
             operations.said.connect(self._say)
         self.photos.pending_changed.connect(self._on_pending_changed)
         self.photos.faces_found.connect(self.window.photo_panel.set_faces)
@@ -170,6 +174,11 @@ class Cameo(QObject):
         window.attribute_panel.reset_requested.connect(self.edits.reset)
         window.camera_panel.look_requested.connect(self.view.glide_to)
         window.camera_panel.home_requested.connect(self.view.glide_home)
+        window.refine_panel.refine_requested.connect(self.refinements.refine)
+        window.refine_panel.cancel_requested.connect(self.refinements.cancel)
+        self.refinements.began.connect(window.refine_panel.begin)
+        self.refinements.progressed.connect(window.refine_panel.report)
+        self.refinements.ended.connect(window.refine_panel.end)
         window.stage.orbited.connect(self.view.orbit)
         window.stage.released.connect(self.view.settle)
         window.stage.zoomed.connect(self.view.zoom_by)

@@ -33,6 +33,7 @@ from gui.widgets.drop_area import DropArea
 from gui.widgets.job_bar import JobBar
 from gui.widgets.mesh_view import OpenGLFacts
 from gui.widgets.photo_panel import PhotoPanel
+from gui.widgets.refine_panel import RefinePanel
 from gui.widgets.stage import Stage
 from gui.widgets.welcome import Welcome
 
@@ -75,6 +76,7 @@ class MainWindow(QMainWindow):
         self.photo_panel = PhotoPanel(session)
         self.attribute_panel = AttributePanel(session, ATTRIBUTES)
         self.camera_panel = CameraPanel(view)
+        self.refine_panel = RefinePanel(session)
         self.stage = Stage(view, opengl)
         self.layer_button = self._layer_button()
         self.before_button = self._before_button()
@@ -205,6 +207,8 @@ class MainWindow(QMainWindow):
         column.addWidget(self.attribute_panel)
         column.addWidget(_rule())
         column.addWidget(self.camera_panel)
+        column.addWidget(_rule())
+        column.addWidget(self.refine_panel)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)

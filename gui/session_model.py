@@ -52,6 +52,10 @@ class SessionModel(QObject):
         """Swap in another photo in one step."""
         self._tell(self._session.replace(photo, inversion), initiator)
 
+    def refine(self, inversion: Any, label: str, initiator: object = None) -> None:
+        """Swap in another inversion of the same photo as one undo step."""
+        self._tell(self._session.refine(inversion, label), initiator)
+
     def preview(self, edit: LatentEdit, initiator: object = None) -> None:
         """Show an edit without making it a step."""
         self._tell(self._session.preview(edit), initiator)

@@ -1,0 +1,80 @@
+"""Refines the head of the open photo, as one undo step. Failure and cancel leave it as it was."""
+
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from core.errors import CameoError, Cancelled
+from core.job import Job
+from core.session import Changes
+from gui.engine_worker import EngineWorker
+from gui.session_model import SessionModel
+from gui.widgets.banner import Message
+
+
+class RefineOperations(QObject):
+    """Starts and stops refinements.
+
+    Args:
+        session: whose head it is.
+        worker: does the work.
+        parent: the owner.
+    """
+
+    said = Signal(object)
+    """A Message for the banner."""
+    began = Signal(object)
+    """The Job."""
+    progressed = Signal(object, float, str)
+    """Job, fraction, stage."""
+    ended = Signal()
+    """No refinement is running any more."""
+
+    def __init__(self, session: SessionModel, worker: EngineWorker, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._worker = session, worker
+        self._job: Job | None = None
+
+    def refine(self, method: str) -> None:
+        """Start; nothing happens without a head or while another refinement runs."""
+        inversion = self._session.inversion
+        if inversion is None or self._job is not None:
+            return
+        self._job = self._worker.submit(
+            "Refining the head", partial(_refine, inversion, method), partial(self._on_done, inversion), self._on_failed
+        )
+        self.began.emit(self._job)
+
+    def cancel(self) -> None:
+        """Give up; the head stays as it was."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def on_session_changed(self, changes: Changes, initiator: object) -> None:
+        """Another photo: its predecessor's refinement is not wanted any more."""
+        if changes & Changes.PHOTO:
+            self.cancel()
+
+    def on_job_reported(self, job: Job, fraction: float, stage: str) -> None:
+        """A job of the worker got on; ours is passed to the panel."""
+        if job is self._job:
+            self.progressed.emit(job, fraction, stage)
+
+    def _on_done(self, before: Any, refined: Any) -> None:
+        self._over()
+        if self._session.inversion is before:
+            self._session.refine(refined, "Refine")
+
+    def _on_failed(self, error: CameoError) -> None:
+        self._over()
+        if not isinstance(error, Cancelled):
+            self.said.emit(Message("error", error.message, error.hint))
+
+    def _over(self) -> None:
+        self._job = None
+        self.ended.emit()
+
+
+def _refine(inversion: Any, method: str, engine: Any, job: Job) -> Any:
+    return engine.refine(inversion, method, job)
