@@ -27,7 +27,6 @@ from core.job import Job
 from core.models.networks import Networks
 from core.photo import Photo
 from core.refinement.delta import Refinement
-from core.refinement.hair import DEMAND, Outline, fit_hair, improves, missing
 from core.refinement.landmarks import polish
 from core.refinement.silhouette import fit_silhouette
 from core.rendering.edited import SourceHead, source_head
@@ -151,34 +150,21 @@ def read_face(networks: Networks, aligned: AlignedFace) -> Reading:
         styles[:, :-1] += polished.step
         found, framing = polished.pose, compose(last, _sane(polished.pose[2:]))
         canonical = reframed(both, framing.matrix())
-        matte = canonical[:, 3:]
         settled = _landmarks_in(networks, aligned, framing)
-        haired = None if settled is None else _haired(networks, styles, decoder_styles, canonical, settled, found[:2])
-        if haired is not None:
-            styles, decoder_styles = haired
-        elif networks.config.shared_geometry and settled is not None:
-            styles[:, :-1] += fit_silhouette(networks, styles, found[None, :2], matte, settled)
+        second = networks.read(encoder_input(canonical[:, :3], canonical[:, 3:]), found[None, :2])
+        if second is not None and settled is not None:
+            # Place and pose are known now: the reader tells what head it is, and the landmarks correct it once more.
+            styles, decoder_styles = second
+            start = torch.cat((found[:2], torch.zeros_like(found[2:])))
+            polished = polish(networks.landmarks, styles, start, settled)
+            styles = styles.clone()
+            styles[:, :-1] += polished.step
+            found, framing = polished.pose, compose(framing, _sane(polished.pose[2:]))
+            canonical = reframed(both, framing.matrix())
+            settled = _landmarks_in(networks, aligned, framing)
+        if networks.config.shared_geometry and settled is not None:
+            styles[:, :-1] += fit_silhouette(networks, styles, found[None, :2], canonical[:, 3:], settled)
     return Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
-
-
-def _haired(
-    networks: Networks, styles: Tensor, decoder_styles: Tensor, canonical: Tensor, landmarks: Tensor, angles: Tensor
-) -> tuple[Tensor, Tensor] | None:
-    """Latents of a head with hair of another style, if the photo's outline demands it and it fits."""
-    if networks.landmarks is None or networks.hair is None:
-        return None
-    generator = networks.generator
-    outline = Outline(canonical[:, 3:], (canonical[:, :3] + 1.0) / 2.0, landmarks, angles)
-    if missing(generator, styles[:, 0], outline) < DEMAND:
-        return None
-    fit = fit_hair(generator, networks.landmarks, networks.hair, styles[:, 0], styles[:, -1], outline)
-    logger.debug("outline: %.3f before, %.3f after the choice of hair %d", fit.before, fit.after, fit.row)
-    if not improves(fit):
-        return None
-    colour_row = styles[:, -1:] + (fit.latent - fit.origin)[:, None]
-    styles = torch.cat((fit.latent[:, None].expand(-1, styles.shape[1] - 1, -1), colour_row), dim=1)
-    moved = generator.decoder_styles(fit.latent) - generator.decoder_styles(fit.origin)
-    return styles, decoder_styles + moved
 
 
 def _sane(framing: Tensor) -> Framing:

@@ -20,17 +20,16 @@ from core.models.configuration import CAMEO_256, OFFICIAL_1024, TOY, TOY_256, Mo
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
 from core.models.generator import Generator
-from core.models.hair import HairPrior
 from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
 from core.models.networks import Direction, Networks
+from core.models.reader import Reader
 
 __all__ = ["CONFIGURATIONS", "read_networks", "write_networks"]
 
 CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY, TOY_256)}
 MODEL_NOTE = "model"
 INDICES = "indices"
-HAIR = ("coordinates", "table", "cost")
 LATENTS = ("renderer_mean", "renderer_scale", "decoder_mean", "decoder_scale")
 
 
@@ -45,8 +44,6 @@ def write_networks(networks: Networks, path: Path, *, dtype: torch.dtype = torch
     parts: dict[str, nn.Module | dict[str, Tensor]] = dict(networks.modules)
     if networks.landmarks is not None and networks.landmark_indices is not None:
         parts["landmarks"] = {**networks.landmarks.state_dict(), INDICES: networks.landmark_indices}
-    if networks.hair is not None:
-        parts["hair"] = {name: getattr(networks.hair, name) for name in HAIR}
     parts["latents"] = {name: getattr(networks, name) for name in LATENTS}
     parts["directions"] = {
         f"{name}.{space}": getattr(direction, space)
@@ -87,7 +84,7 @@ def read_networks(paths: Iterable[Path]) -> Networks:
         modules.get("aligner"),  # type: ignore[arg-type]
         _directions(parts.get("directions", {})),
         *_landmarks(config, parts.get("landmarks")),
-        _hair(parts.get("hair")),
+        modules.get("reader"),  # type: ignore[arg-type]
     )
 
 
@@ -98,6 +95,7 @@ _BUILDERS = {
     "modulation": lambda config: TextureModulation(config.local, config.generator.field.width),
     "fusion": lambda config: HybridFusion(config.local.channels, quiet=config.quiet_fusion),
     "aligner": lambda config: ResidualAligner(config.aligner),
+    "reader": lambda config: Reader(config.generator.field.style_dim),
 }
 
 
@@ -120,15 +118,6 @@ def _landmarks(config: ModelConfig, state: dict[str, Tensor] | None) -> tuple[La
         regressor = LandmarkRegressor(config.generator.field.style_dim, len(indices), width)
     checkpoint.load_into(regressor, state, "landmarks")
     return regressor, indices.long()
-
-
-def _hair(state: dict[str, Tensor] | None) -> HairPrior | None:
-    if state is None:
-        return None
-    try:
-        return HairPrior(state["coordinates"].long(), state["table"], state["cost"])
-    except KeyError as error:
-        raise WeightsCorrupt(f"The weights lack {error} of the hair.", hint="Get the weights again.") from error
 
 
 def _latents(state: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

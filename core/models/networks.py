@@ -11,15 +11,17 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.models.aligner import ResidualAligner
 from core.models.configuration import ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
 from core.models.generator import Generator
-from core.models.hair import HairPrior
 from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
+from core.models.reader import SIZE as READER_SIZE
+from core.models.reader import Reader
 
 __all__ = ["Direction", "Networks"]
 
@@ -61,7 +63,7 @@ class Networks:
     directions: Mapping[str, Direction] = field(default_factory=dict)
     landmarks: LandmarkRegressor | None = None
     landmark_indices: Tensor | None = None
-    hair: HairPrior | None = None
+    reader: Reader | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -74,6 +76,7 @@ class Networks:
             "fusion": self.fusion,
             "aligner": self.aligner,
             "landmarks": self.landmarks,
+            "reader": self.reader,
         }
         return {name: module for name, module in named.items() if module is not None}
 
@@ -91,6 +94,21 @@ class Networks:
             shared = styles[:, :-1].mean(dim=1, keepdim=True).expand(-1, styles.shape[1] - 1, -1)
             styles = torch.cat((shared, styles[:, -1:]), dim=1)
         return styles, found.decoder_styles * self.decoder_scale + self.decoder_mean, found.pose
+
+    def read(self, canonical: Tensor, angles: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The reader's latents of pictures whose camera is known; None for families without one.
+
+        Shape:
+            canonical (B, 4, S, S), S >= 64: colours in [-1, 1] times matte, and matte; angles (B, 2); returns
+            (B, rows, style_dim) and (B, rows_d, D).
+        """
+        if self.reader is None:
+            return None
+        small = functional.interpolate(canonical, size=READER_SIZE, mode="area")
+        geometry, colour = self.reader.latents(self.reader(small, angles))
+        rows = self.config.renderer_rows
+        styles = torch.cat((geometry[:, None].expand(-1, rows - 1, -1), colour[:, None]), dim=1)
+        return styles, self.generator.decoder_styles(colour)
 
     @property
     def device(self) -> torch.device:
@@ -111,7 +129,6 @@ class Networks:
                 name: Direction(direction.renderer.to(device), direction.decoder.to(device))
                 for name, direction in self.directions.items()
             },
-            hair=None if self.hair is None else self.hair.to(device),
         )
 
     @classmethod

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.errors import CameoError
 from core.job import Job
 from core.models.configuration import CAMEO_256, TOY_256
-from core.training.bundle import collect, publish, trained_generator
+from core.training.bundle import STEP_LABELS, collect, publish, teach, trained_generator
 from core.training.directions import find_directions
 from core.training.stages import STAGES, StageOptions, run_stage
 
@@ -34,6 +34,8 @@ def parser() -> argparse.ArgumentParser:
     samples = argparse.ArgumentParser(add_help=False)
     samples.add_argument("--samples", type=int, default=10_000, help="labelled heads for directions (%(default)s)")
     commands.add_parser("directions", parents=[common, samples], help="how well the attribute directions separate")
+    lesson = commands.add_parser("teach", parents=[common], help="give a yes-or-no label an offset of its own in w")
+    lesson.add_argument("label", choices=sorted(STEP_LABELS))
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
@@ -45,6 +47,9 @@ def _stage_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--minutes", type=float, default=20.0, help="budget over all resumed parts (%(default)s)")
     stage.add_argument("--portraits", type=Path, help="aligned portraits (python -m core.alignment.prepare)")
     stage.add_argument("--vgg", type=Path, help="VGG16 convolutions (npz) for the perceptual losses")
+    stage.add_argument(
+        "--snapshots", type=Path, default=StageOptions.snapshots, help="for the reader (default %(default)s)"
+    )
     stage.add_argument("--device", default=StageOptions.device, help="default %(default)s")
     stage.add_argument("--heads", type=int, help="use at most this many heads")
     stage.add_argument("--batch", type=int, help="pictures a step")
@@ -72,6 +77,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.stage in STAGES:
         values = vars(options)
         run_stage(values.pop("stage"), StageOptions(**values), Job.quiet())
+    elif options.stage == "teach":
+        offset = teach(options.run, options.label, model=options.model)
+        print(f"{options.label}: an offset of norm {float(offset.norm()):.2f}")
     elif options.stage == "directions":
         generator = trained_generator(options.run, options.model)
         for name, found in find_directions(generator, options.samples).items():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.camera import CameraLimits
 from core.models.bundle import write_networks
@@ -15,13 +16,15 @@ from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
+from core.models.reader import Reader
 from core.training.directions import STEPS, find_directions
-from core.training.hair import hair_prior
-from core.training.latents import latent_statistics
+from core.training.latents import Latents, latent_statistics
 from core.training.local_branch import Parts
-from core.training.stages import landmark_indices
+from core.training.mapping import teach_step
+from core.training.stages import OFFSET, STATISTICS, landmark_indices
 from core.training.trainer import load_averaged
 from core.weights import InputContract, Registry
+from core.world.identity import EYEGLASSES, GLASSES_FROM
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,8 @@ LICENCE = "Apache-2.0"
 ORIGIN = (
     "Cameo: trained from nothing by core.training on core.world and public-domain portraits; see docs/model-card.md"
 )
+STEP_LABELS = {"Eyeglasses": (EYEGLASSES, GLASSES_FROM)}
+"""Labels that are there or not: their coordinate of z and where it decides."""
 LIMITS = CameraLimits(1.25, -0.5, 0.5)
 """Cameras that the decoder met in training."""
 
@@ -37,15 +42,15 @@ def trained_generator(run: Path, model: ModelConfig) -> Generator:
     """The generator of a run folder, with the decoder of the last stage that trained it; on the CPU, frozen."""
     generator = Generator(model.generator)
     load_averaged(run / "field.pt", {"generator": generator})
+    if (run / "lesson.pt").exists():
+        load_averaged(run / "lesson.pt", {"generator": generator})
     for stage in ("decoder", "hybrid"):
         if (run / f"{stage}.pt").exists():
             load_averaged(run / f"{stage}.pt", {"decoder": generator.decoder})
     return generator.requires_grad_(False).eval()
 
 
-def collect(
-    run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000, hair: bool = False
-) -> Networks:
+def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000) -> Networks:
     """The networks of a run folder, with whatever stages it holds (field and encoder at least).
 
     Args:
@@ -53,8 +58,6 @@ def collect(
         landmarks: The table of landmark vertices.
         model: The family of sizes.
         samples: Labelled samples for the directions.
-        hair: Put the table of hair into the weights. Off: it fills outlines better and looks worse
-            (docs/decisions/hair-table.md).
     """
     generator, encoder = trained_generator(run, model), Encoder(model.encoder)
     load_averaged(run / "encoder.pt", {"encoder": encoder})
@@ -62,10 +65,17 @@ def collect(
     if (run / "hybrid.pt").exists():
         parts = Parts(model)
         load_averaged(run / "hybrid.pt", {"parts": parts})
+    reader = None
+    if (run / "reader.pt").exists():
+        reader = Reader(model.generator.field.style_dim)
+        load_averaged(run / "reader.pt", {"reader": reader})
     indices = landmark_indices(landmarks)
     regressor = LandmarkRegressor(model.generator.field.style_dim, len(indices))
     regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
-    statistics = latent_statistics(generator)
+    if (run / STATISTICS).exists():  # E0's answers are in units of what the mapping was when E0 was trained
+        statistics = Latents(**torch.load(run / STATISTICS, weights_only=True))  # noqa: TID251 - tensors only
+    else:
+        statistics = latent_statistics(generator)
     rows = model.generator.field.rows
     return Networks(
         model,
@@ -82,7 +92,7 @@ def collect(
         {name: found.direction for name, found in find_directions(generator, samples).items()},
         regressor,
         torch.tensor(indices),
-        hair_prior() if hair else None,
+        reader,
     )
 
 
@@ -103,8 +113,27 @@ def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     return path
 
 
+def teach(run: Path, label: str, *, model: ModelConfig = CAMEO_256) -> Tensor:
+    """Gives a yes-or-no label an offset in w, in the field's state of a run folder; see ``core.training.mapping``.
+
+    Returns:
+        The offset (style_dim,), which is left beside the states.
+    """
+    coordinate, threshold = STEP_LABELS[label]
+    generator = Generator(model.generator)
+    load_averaged(run / "field.pt", {"generator": generator})
+    generator.requires_grad_(False)
+    if not (run / STATISTICS).exists():
+        torch.save(dataclasses.asdict(latent_statistics(generator)), run / STATISTICS)
+    offset = teach_step(generator, coordinate, threshold)
+    weights = {"generator": generator.state_dict()}
+    torch.save({"task": "field", "step": 0, "spent": 0.0, "live": weights, "averaged": weights}, run / "field.pt")
+    torch.save(offset, run / OFFSET)
+    return offset
+
+
 def restore(networks: Networks, run: Path) -> None:
-    """Writes the states of field, decoder and encoder that weights came from, so that training can go on from them.
+    """Writes the states of field, decoder, encoder and reader that weights came from, so that training can go on.
 
     They begin at step 0 with their whole budget before them and fresh optimiser moments; numbers have the weights' half
     precision. Stages that are in the folder already are overwritten.
@@ -115,9 +144,15 @@ def restore(networks: Networks, run: Path) -> None:
         "decoder": ("decoder", networks.generator.decoder),
         "encoder": ("encoder", networks.encoder),
     }
+    if networks.reader is not None:
+        stages["reader"] = ("reader", networks.reader)
     for stage, (part, module) in stages.items():
         weights = {part: module.state_dict()}
         state = {"task": stage, "step": 0, "spent": 0.0, "live": weights, "averaged": weights}
         torch.save(state, run / f"{stage}.pt")
+    statistics = Latents(
+        networks.renderer_mean[0], networks.renderer_scale[0], networks.decoder_mean, networks.decoder_scale
+    )
+    torch.save(dataclasses.asdict(statistics), run / STATISTICS)
     if networks.landmarks is not None:
         torch.save(networks.landmarks.state_dict(), run / "landmarks.pt")

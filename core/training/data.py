@@ -113,11 +113,13 @@ class RealPortraits:
 
     Shape:
         colour: (N, 3, 256, 256) uint8. matte: (N, 256, 256) uint8. landmarks: (N, 468, 2) unit crop coordinates.
+        angles: (N, 2) yaw and pitch [rad] by the landmarks alone.
     """
 
     colour: Tensor
     matte: Tensor
     landmarks: Tensor
+    angles: Tensor
     names: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -145,11 +147,13 @@ class RealPortraits:
             colour = np.stack([np.asarray(Image.open(io.BytesIO(crops[i])).convert("RGB")) for i in keep])
             matte = np.stack([np.frombuffer(zlib.decompress(mattes[i]), np.uint8).reshape(size, size) for i in keep])
             landmarks = file["landmarks"][keep].astype(np.float32)
+            angles = file["pose"][keep, :2].astype(np.float32)
             names = tuple(str(name) for name in file["names"][keep])
         return cls(
             torch.from_numpy(colour).permute(0, 3, 1, 2).contiguous().to(device),
             torch.from_numpy(matte).to(device),
             torch.from_numpy(landmarks).to(device),
+            torch.from_numpy(angles).to(device),
             names,
         )
 

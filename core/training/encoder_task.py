@@ -45,6 +45,8 @@ class EncoderTaskConfig:
     rendered: int = 6
     """Pictures a step whose reconstruction is rendered (L_rec at the thumb)."""
     rendered_from: float = 0.5
+    rendered_every: int = 2
+    """Steps from one rendered reconstruction to the next: it costs as much as all the rest."""
     farthest_yaw: float = 1.1
     code: float = 1.0
     decoder_code: float = 0.5
@@ -56,7 +58,9 @@ class EncoderTaskConfig:
     colour: float = 1.5
     landmarks: float = 60.0
     portrait_landmarks: float = 15.0
-    portrait_silhouette: float = 0.15
+    portrait_silhouette: float = 0.25
+    portrait_colour: float = 1.0
+    """Weight of a portrait's colours on the head's surface; they reach the colour row alone, never the geometry."""
     prior: float = 0.02
     thumb: float = 2.0
     perceptual: float = 0.8
@@ -88,6 +92,7 @@ class EncoderTask:
         self.data, self.portraits, self.config = data, portraits, config
         self.device = data.z.device
         self.latents = latent_statistics(generator)
+        self._step = 0
         self.perceptual = perceptual
         self.landmark_indices = torch.tensor(landmark_indices, device=self.device)
         where = {index: i for i, index in enumerate(landmark_indices)}
@@ -152,7 +157,8 @@ class EncoderTask:
         parts |= self._geometry(head, view, styles[:n], truth)
         own = self.regressor(styles[:n, :-1].mean(1))
         parts["landmarks"] = (own - points3d).abs().mean()
-        if progress > c.rendered_from and c.rendered:
+        self._step += 1
+        if progress > c.rendered_from and c.rendered and self._step % c.rendered_every == 0:
             parts |= self._reconstruction(head, view, styles)
         if portraits is not None:
             parts |= self._portrait_losses(*portraits, styles[n:], pose[n:])
@@ -161,6 +167,7 @@ class EncoderTask:
             "off": c.off_surface, "normal": c.normal, "colour": c.colour, "landmarks": c.landmarks,
             "thumb": c.thumb, "perceptual": c.perceptual, "real_landmarks": c.portrait_landmarks,
             "real_silhouette": c.portrait_silhouette, "prior": c.prior,
+            "real_colour": c.portrait_colour,
         }  # fmt: skip
         return total_loss(parts, weights), parts
 
@@ -249,10 +256,22 @@ class EncoderTask:
         silhouette = masked_mean(
             F.binary_cross_entropy_with_logits(logit.clamp(-8, 8), matte.clamp(0, 1), reduction="none"), use
         )
+        # Adaptation: colours of photographs, with geometry and camera frozen.
+        with torch.no_grad():
+            h = self.generator.field.hidden(nearest, styles)
+        own_colour = torch.sigmoid(self.generator.field.appearance(h, styles)[1])
+        photo = F.grid_sample(picture[:, :3], (q * 2 - 1)[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
+        met = ((d.detach().abs() < 0.003) & (matte > 0.95)).float()
+        colour = masked_mean((own_colour - photo).abs(), met[..., None])
         normal = (styles - self.latents.w_mean) / self.latents.w_std
         far = F.relu(normal.square().mean((1, 2)) - 1.0).mean()
         apart = (normal - normal.mean(1, keepdim=True)).square().mean()
-        return {"real_landmarks": distance.mean(), "real_silhouette": silhouette, "prior": far + apart}
+        return {
+            "real_landmarks": distance.mean(),
+            "real_silhouette": silhouette,
+            "prior": far + apart,
+            "real_colour": colour,
+        }
 
     @torch.no_grad()
     def sheet(self, averaged: dict[str, nn.Module]) -> NDArray[np.uint8]:

@@ -21,7 +21,8 @@ from core.training.data import DEPTH_SIZE, EDITED_VIEWS, VIEWS, WorldHeads, shri
 from core.training.losses import masked_mean, total_loss
 from core.training.renders import THUMB, render_picture, render_samples, shade
 from core.training.sheets import contact_sheet
-from core.training.views import pixel_grid, rays
+from core.training.views import pixel_grid, project, rays
+from core.world.parts import PARTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +49,19 @@ class FieldTaskConfig:
     normal: float = 0.5
     thumb: float = 4.0
     alpha: float = 2.0
+    labels: float = 0.3
+    """Weight of the linear read-out of the world's labels from w: what a slider moves must be a direction there."""
+    glasses: float = 3.0
+    """How much more often heads with glasses are drawn than others; one in five has them."""
 
 
 # Where faces differ and people look: eyes, teeth, brows, lashes, glasses get more points than skin and hair.
-PART_WEIGHTS = (0.35, 1.0, 3.0, 2.5, 2.0, 2.0, 0.8, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
+PART_WEIGHTS = (0.35, 1.0, 3.0, 2.5, 2.0, 2.0, 0.8, 1.0, 2.0, 6.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
+# Rims are thinner than the displacement along the normal: beyond them it would teach the wrong side.
+THIN_PARTS, THIN_SHARE = (PARTS.index("lashes"), PARTS.index("glasses")), 0.15
+# Ellipsoids inside every head, centre and half axes in world units: well within the cranium, and behind the mouth.
+SKULL = (0.0, 0.02, -0.01), (0.032, 0.045, 0.035)
+THROAT = (0.0, -0.048, 0.018), (0.024, 0.024, 0.034)
 
 
 class FieldTask:
@@ -65,6 +75,13 @@ class FieldTask:
         self.data, self.config = data, config
         self.device = data.z.device
         self.colour = self._small_colour()
+        self.probe = nn.Linear(generator.config.field.style_dim, data.labels.shape[1]).to(self.device)
+        spread = torch.cat([data.labels, data.labels_edit])
+        self.label_mean, self.label_std = spread.mean(0), spread.std(0) + 1e-3
+        self.chance = torch.ones(len(data), device=self.device)
+        if "Eyeglasses" in data.label_names:
+            worn = data.labels[:, data.label_names.index("Eyeglasses")] > 0.5
+            self.chance = torch.where(worn, config.glasses, 1.0)
         self._field = torch.compile(self._evaluate) if compiled else self._evaluate
         self._sdf = torch.compile(generator.field.sdf) if compiled else generator.field.sdf
         self._gradient = (
@@ -73,8 +90,10 @@ class FieldTask:
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
         """The field and its mapping network; the decoder has its own stage."""
+        trained = [*self.generator.field.parameters(), *self.generator.style.parameters()]
         return [
-            {"params": [*self.generator.field.parameters(), *self.generator.style.parameters()], "lr": learning_rate}
+            {"params": trained, "lr": learning_rate},
+            {"params": list(self.probe.parameters()), "lr": learning_rate},
         ]
 
     def _small_colour(self) -> Tensor:
@@ -98,12 +117,12 @@ class FieldTask:
     def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Surface, off-surface, free-space, upper-bound, colour and normal losses; later the rendered thumb."""
         c = self.config
-        head = torch.randint(len(self.data), (c.heads,), device=self.device)
+        head = torch.multinomial(self.chance, c.heads, replacement=True)
         view = torch.randint(VIEWS, (c.heads,), device=self.device)
         parts = self._point_losses(head, view)
         weights = {
             "surface": c.surface, "off": c.off_surface, "free": c.free, "bound": c.bound, "colour": c.colour,
-            "normal": c.normal, "core": c.free, "thumb": c.thumb, "alpha": c.alpha,
+            "normal": c.normal, "core": c.free, "thumb": c.thumb, "alpha": c.alpha, "labels": c.labels,
         }  # fmt: skip
         if progress > c.render_from:
             parts |= self._render_losses(head[: c.render_pictures], view[: c.render_pictures] % EDITED_VIEWS[0])
@@ -124,14 +143,16 @@ class FieldTask:
         t_surface = torch.where(seen > 0, t, torch.full_like(t, 1.0))
         surface = origin[:, None] + direction * t_surface[..., None]
         normal = data.normal[head, view].flatten(1, 2).gather(1, index[..., None].expand(-1, -1, 3)).float() / 127
-        delta = (torch.randn_like(t) * c.delta).clamp(-2 * c.delta, 2 * c.delta)
+        thin = torch.isin(part.gather(1, index), torch.tensor(THIN_PARTS, device=self.device))
+        delta = torch.randn_like(t).clamp(-2, 2) * c.delta * torch.where(thin, THIN_SHARE, 1.0)
         off = surface + normal * delta[..., None]
         end = torch.where(seen > 0, t - 0.003, torch.full_like(t, 1.13))
         t_free = 0.87 + (end - 0.87) * torch.rand_like(t)
         free = origin[:, None] + direction * t_free[..., None]
-        core = self._skull(len(head), 32)
+        core = torch.cat([self._within(len(head), 32, *SKULL), self._within(len(head), 64, *THROAT)], 1)
         points = torch.cat([surface, off, free, core], 1)
-        styles = self.generator.styles(self.generator.mapping(data.code(head, view)))
+        w = self.generator.mapping(data.code(head, view))
+        styles = self.generator.styles(w)
         n = c.points
         sdf, rgb = self._field(points, styles, n)
         sdf = sdf[..., 0]
@@ -146,21 +167,40 @@ class FieldTask:
             .where(seen > 0, F.relu(0.004 - sdf[:, 2 * n : 3 * n]))
             .mean(),
             "bound": masked_mean(F.relu(sdf[:, 2 * n : 3 * n] - along), seen),
-            "core": F.relu(sdf[:, 3 * n :] + 0.01).mean(),
+            "core": F.relu(sdf[:, 3 * n : 3 * n + 32] + 0.01).mean()
+            + masked_mean(F.relu(sdf[:, 3 * n + 32 :] + 0.003), self._hidden(core[:, 32:], head, view)),
             "colour": masked_mean((rgb - colour[..., :3]).abs(), solid[..., None]),
         }
         k = c.normal_points
         _, gradient = self._gradient(surface[:, :k], styles)
         parts["normal"] = masked_mean((gradient - normal[:, :k]).abs(), seen[:, :k, None])
+        edited = (view >= EDITED_VIEWS[0])[:, None]
+        labels = torch.where(edited, data.labels_edit[head], data.labels[head])
+        parts["labels"] = F.mse_loss(self.probe(w), (labels - self.label_mean) / self.label_std)
         return parts
 
-    def _skull(self, pictures: int, points: int) -> Tensor:
-        """Points deep inside every head: an ellipsoid well within the cranium, world units."""
+    def _within(
+        self, pictures: int, points: int, centre: tuple[float, float, float], size: tuple[float, float, float]
+    ) -> Tensor:
+        """Points (pictures, points, 3) evenly within an ellipsoid, world units."""
         direction = F.normalize(torch.randn(pictures, points, 3, device=self.device), dim=-1)
         radius = torch.rand(pictures, points, 1, device=self.device) ** (1 / 3)
-        size = torch.tensor([0.032, 0.045, 0.035], device=self.device)
-        centre = torch.tensor([0.0, 0.02, -0.01], device=self.device)
-        return centre + direction * radius * size
+        return torch.tensor(centre, device=self.device) + direction * radius * torch.tensor(size, device=self.device)
+
+    def _hidden(self, points: Tensor, head: Tensor, view: Tensor) -> Tensor:
+        """1 where points (N, P, 3) lie behind the surface of this view and of the frontal one of the same state.
+
+        Nothing is taught of the inside of a shut mouth, so the field left a hollow there; what is seen through an open
+        one stays free.
+        """
+        hidden = torch.ones(points.shape[:2], device=self.device)
+        for seen_from in (view, torch.where(view >= EDITED_VIEWS[0], EDITED_VIEWS[0], 0)):
+            uv, depth = project(self.data.camera[head, seen_from], points)
+            surface = F.grid_sample(
+                self.data.depth[head, seen_from][:, None].float(), uv[:, None], mode="nearest", align_corners=False
+            )[:, 0, 0]
+            hidden = hidden * ((surface > 0) & (depth > surface + 0.003)).float()
+        return hidden
 
     def _render_losses(self, head: Tensor, view: Tensor) -> dict[str, Tensor]:
         c, data = self.config, self.data

@@ -3,7 +3,7 @@
 Novel-view training on pairs of one head (reference view encoded, another view wanted), edited states included: the
 world has both states of a head with their exact flow. The path is the specification's Section 3.8; the decoder learns
 along, since the projected colour it is guided by now comes from the encoder's own geometry. Real portraits join at
-their own view.
+their own view, and by cycle: turned as the product would turn them, and back.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ class HybridTaskConfig(DecoderTaskConfig):
     """Batch sizes and loss weights of the hybrid stage."""
 
     pictures: int = 12
-    portraits: int = 4
+    portraits: int = 6
+    returning: int = 3
+    """Of them, how many come back from another pose (cycle) instead of being seen from their own."""
+    returning_from: float = 0.2
+    """Progress from which portraits are turned: before, what is painted there teaches nothing."""
+    turn: tuple[float, float] = (0.25, 0.9)
+    """Smallest and largest turn of the way out, radians of yaw."""
     flows: int = 6
     """Pairs of two states at one camera a step, for the flow."""
     edited: float = 0.35
@@ -139,6 +145,12 @@ class HybridTask(DecoderTask):
         camera = torch.cat([camera, camera_source[n:]])
         shown, decoder_shown = styles + step[:, None], decoder_styles + s_step[:, None]
         photo = torch.cat([straight[:, :3] * 2 - 1, straight[:, 3:]], 1)
+        back = torch.zeros(len(picture), dtype=torch.bool, device=self.device)
+        if progress > c.returning_from and len(picture) > n:
+            back[n : n + c.returning] = True
+            photo[back], camera_source[back] = self._turned(
+                photo[back], styles[back], decoder_styles[back], camera_source[back]
+            )
         on_mid = premultiplied(photo)
         reference = self.branch.reference(on_mid, styles, shown, camera_source)
         feature, q, aligned = self.branch.query(reference, shown, camera_source, camera)
@@ -149,7 +161,7 @@ class HybridTask(DecoderTask):
             view = visibility.source_view(colours[:, :3], depth, solid, colours[:, 3:], camera_source[:, :2])
             points, _, _ = surface_map(lambda x: self._sdf(x, shown), camera)
             guide = visibility.guide(view, points, q.alpha)
-            share = torch.where(world > 0, torch.tensor(c.without_guide, device=self.device), 0.5)
+            share = torch.where(world > 0, torch.tensor(c.without_guide, device=self.device), 0.5) * (~back).float()
             blind = (torch.rand(len(picture), device=self.device) < share).float().view(-1, 1, 1, 1)
             guide = blinded(guide, blind)
         with mixed_precision(self.device):
@@ -171,6 +183,30 @@ class HybridTask(DecoderTask):
             parts["adversarial"] = generator_loss(self.discriminator(fake))
             self.discriminator.requires_grad_(True)
         return total_loss(parts, weights), parts
+
+    @torch.no_grad()
+    def _turned(self, photo: Tensor, styles: Tensor, decoder_styles: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+        """Portraits as the product would show them from another side, with that camera: the way out of the cycle.
+
+        On the way back half of the face has to be invented, and for once the truth about it is a photograph.
+
+        Shape:
+            photo (N, 4, 256, 256) straight colours in [-1, 1] and matte; returns the same, and cameras (N, 3).
+        """
+        low, high = self.config.turn
+        amount = low + (high - low) * torch.rand(len(photo), device=self.device)
+        away = camera.clone()
+        away[:, 0] += amount * torch.where(torch.rand_like(amount) < 0.5, -1.0, 1.0)
+        reference = self.branch.reference(premultiplied(photo), styles, styles, camera)
+        feature, q, _ = self.branch.query(reference, styles, camera, away)
+        _, depth, solid = surface_map(lambda x: self._sdf(x, styles), camera)
+        view = visibility.source_view(photo[:, :3], depth, solid, photo[:, 3:], camera[:, :2])
+        points, _, _ = surface_map(lambda x: self._sdf(x, styles), away)
+        guide = visibility.guide(view, points, q.alpha)
+        with mixed_precision(self.device):
+            decoded = self.generator.decoder(feature, decoder_styles, guide=guide)
+        out, alpha = visibility.blend(guide, decoded.float())
+        return torch.cat([out.clamp(-1, 1), alpha], 1), away
 
     def _flow_losses(self, residual: Tensor, styles: Tensor, source: Tensor) -> dict[str, Tensor]:
         """E_ADA on randomly distorted residuals, and the world's exact flow between two states at one camera."""

@@ -1,7 +1,7 @@
 """The stages of cameo-256 by name: which data, networks and task each needs, and what it leaves behind.
 
-field → (encoder, decoder) → hybrid → directions. Each is resumable, reads what earlier stages left in the run folder
-and leaves a state there; :mod:`core.training.bundle` turns a run folder into weights.
+field → (encoder, decoder) → hybrid → directions; field → lesson → reader. Each is resumable, reads what earlier stages
+left in the run folder and leaves a state there; :mod:`core.training.bundle` turns a run folder into weights.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -20,21 +21,32 @@ from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.discriminator import ImageDiscriminator
 from core.models.encoder import Encoder
 from core.models.generator import Generator
+from core.models.landmarks import LandmarkRegressor
+from core.models.reader import Reader
 from core.training.data import RealPortraits, WorldHeads
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig
 from core.training.encoder_task import EncoderTask, EncoderTaskConfig
 from core.training.field_task import FieldTask, FieldTaskConfig
 from core.training.hybrid_task import HybridTask, HybridTaskConfig
-from core.training.latents import fit_landmarks
+from core.training.latents import fit_landmarks, latent_statistics
+from core.training.lesson_task import LessonTask, LessonTaskConfig
 from core.training.local_branch import Parts
 from core.training.losses import PerceptualDistance
 from core.training.precision import layout
+from core.training.reader_task import ReaderTask, ReaderTaskConfig
 from core.training.renders import DENSITY_BETA
+from core.training.snapshots import Snapshots, settle
 from core.training.trainer import Task, TrainerConfig, load_averaged, train
 
 logger = logging.getLogger(__name__)
 
 
+OFFSET = "offset.pt"
+"""What ``train teach`` added to the mapping."""
+STATISTICS = "latents.pt"
+"""Means and deviations of the latents that E0's answers are in units of."""
+FIELD_STAGES = ("field", "lesson")
+"""Stages that leave a generator, the later one in place of the earlier."""
 DISCRIMINATOR_CHANNELS = {4: 128, 8: 128, 16: 128, 32: 128, 64: 96, 128: 64, 256: 32}
 
 
@@ -59,6 +71,8 @@ class StageOptions:
     batch: int | None = None
     """Pictures a step; the stage's own default when absent."""
     compiled: bool = True
+    snapshots: Path = Path("runs/world/snapshots")
+    """Small pictures of many heads, for the reader."""
     seed: int = 0
     max_steps: int | None = None
     model: ModelConfig = CAMEO_256
@@ -70,12 +84,21 @@ class Workshop:
 
     options: StageOptions
     device: torch.device
-    data: WorldHeads
+    given: WorldHeads | None = None
+
+    @cached_property
+    def data(self) -> WorldHeads:
+        """The world's heads; read when a stage asks for them."""
+        if self.given is not None:
+            return self.given
+        return WorldHeads.load(self.options.world, self.device, limit=self.options.heads)
 
     def generator(self, *stages: str) -> Generator:
         """The generator with the weights that the named stages left (field first)."""
         torch.manual_seed(self.options.seed)
         generator = Generator(self.options.model.generator)
+        if "field" in stages:
+            stages = (*FIELD_STAGES, *(stage for stage in stages if stage != "field"))
         with torch.no_grad():
             generator.renderer.sigmoid_beta.fill_(DENSITY_BETA)
         generator.renderer.sigmoid_beta.requires_grad_(False)
@@ -83,7 +106,7 @@ class Workshop:
             path = self.options.run / f"{stage}.pt"
             if stage == "field" or path.exists():
                 parts: Mapping[str, nn.Module] = {"decoder": generator.decoder}
-                load_averaged(path, {"generator": generator} if stage == "field" else parts)
+                load_averaged(path, {"generator": generator} if stage in FIELD_STAGES else parts)
         return generator.to(self.device)
 
     def perceptual(self) -> PerceptualDistance | None:
@@ -126,6 +149,7 @@ def _encoder(shop: Workshop) -> Task:
     steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or 20))
     regressor = fit_landmarks(generator, shop.data, steps=steps)
     torch.save(regressor.state_dict(), shop.options.run / "landmarks.pt")
+    torch.save(dataclasses.asdict(latent_statistics(generator)), shop.options.run / STATISTICS)
     encoder = Encoder(shop.options.model.encoder).to(shop.device)
     return EncoderTask(
         generator,
@@ -168,13 +192,38 @@ def _hybrid(shop: Workshop) -> Task:
     )
 
 
+def _lesson(shop: Workshop) -> Task:
+    torch.manual_seed(shop.options.seed)
+    generator = shop.generator("field")
+    offset = torch.load(shop.options.run / OFFSET, weights_only=True)  # noqa: TID251 - one tensor
+    config = LessonTaskConfig(heads=shop.batch(LessonTaskConfig.heads))
+    return LessonTask(generator, shop.data, config, offset=offset, compiled=shop.options.compiled)
+
+
+def _reader(shop: Workshop) -> Task:
+    generator, indices = shop.generator("field"), shop.landmark_indices()
+    style_dim = shop.options.model.generator.field.style_dim
+    regressor = LandmarkRegressor(style_dim, len(indices))
+    regressor.load_state_dict(torch.load(shop.options.run / "landmarks.pt", weights_only=True))  # noqa: TID251
+    regressor.requires_grad_(False).eval()
+    real, settled = shop.portraits(), None
+    if real is not None:
+        w_mean = latent_statistics(generator, 4000).w_mean
+        settled = settle(regressor, real.colour, real.matte, real.landmarks[:, indices], real.angles, w_mean)
+    config = ReaderTaskConfig(pictures=shop.batch(ReaderTaskConfig.pictures))
+    data = Snapshots.load(shop.options.snapshots)
+    return ReaderTask(generator, Reader(style_dim), regressor, data, settled, config)
+
+
 STAGES: dict[str, Callable[[Workshop], Task]] = {
     "field": _field,
     "encoder": _encoder,
     "decoder": _decoder,
     "hybrid": _hybrid,
+    "lesson": _lesson,
+    "reader": _reader,
 }
-RATES = {"field": 6e-4, "encoder": 8e-4, "decoder": 1e-3, "hybrid": 4e-4}
+RATES = {"field": 6e-4, "encoder": 8e-4, "decoder": 1e-3, "hybrid": 4e-4, "lesson": 2e-4, "reader": 1.5e-3}
 """Adam's learning rate of each stage before decay."""
 
 
@@ -190,7 +239,7 @@ def run_stage(stage: str, options: StageOptions, job: Job) -> None:
         torch._dynamo.config.cache_size_limit = 32
     options.run.mkdir(parents=True, exist_ok=True)
     job.report(0.0, "loading data")
-    shop = Workshop(options, device, WorldHeads.load(options.world, device, limit=options.heads))
+    shop = Workshop(options, device)
     torch.manual_seed(options.seed)
     task = STAGES[stage](shop)
     for module in task.modules.values():

@@ -1,4 +1,4 @@
-"""`python -m core.world pack|generate|page|portrait`: the world alone, for machines without torch."""
+"""`python -m core.world pack|generate|snapshots|page|portrait`: the world alone, for machines without torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from core.world import assets
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_PACK = Path("runs/world/pack.npz")
 
@@ -25,6 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     generate.add_argument("--count", type=int, default=1280)
     generate.add_argument("--workers", type=int, default=2)
     generate.add_argument("--pack", type=Path, default=DEFAULT_PACK)
+    snapshots = commands.add_parser("snapshots", help="render single small pictures of many heads")
+    snapshots.add_argument("out", type=Path)
+    snapshots.add_argument("--first", type=int, default=0)
+    snapshots.add_argument("--count", type=int, default=16384)
+    snapshots.add_argument("--workers", type=int, default=2)
+    snapshots.add_argument("--pack", type=Path, default=DEFAULT_PACK)
     page = commands.add_parser("page", help="a contact sheet of samples")
     page.add_argument("out", type=Path)
     page.add_argument("--count", type=int, default=64)
@@ -45,6 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
         from core.world.dataset import generate as run
 
         run(options.out, options.first, options.count, options.workers, options.pack)
+    elif options.command == "snapshots":
+        from core.job import Job
+        from core.world.snapshots import generate as take
+
+        report = Job("Taking snapshots", on_report=lambda share, stage: logger.info("%3.0f%% %s", 100 * share, stage))
+        take(options.out, options.first, options.count, options.workers, options.pack, report)
     elif options.command == "portrait":
         from core.world.portrait import save_portrait
 

@@ -43,7 +43,8 @@ def build(
     half_width = apart * (0.385 + 0.025 * np.tanh(style[0]))
     half_height = half_width * (0.74 + 0.12 * np.tanh(style[1]))
     power = 2.0 + 1.6 * (1 + np.tanh(style[2]))
-    rim = apart * (0.010 + 0.013 * max(0.0, float(np.tanh(style[3]))))
+    # Two to four millimetres across: thinner wires are less than a pixel, which neither a field nor a picture can hold.
+    rim = apart * (0.016 + 0.019 * max(0.0, float(np.tanh(style[3]))))
     turn = np.arange(40) / 40 * 2 * np.pi
     cos, sin = np.cos(turn), np.sin(turn)
     outline = np.stack(

@@ -56,6 +56,7 @@ EDIT_WEIGHTS = {
     "hair": 2.0, "glasses": 2.0, "skin tone": 0.7, "weight": 1.0, "brows": 0.8,
 }  # fmt: skip
 
+GLASSES_FROM = 0.85  # one head in five
 AGE_RANGE = (0.54, 0.45)  # anny's age at the label 0 and its growth to the label 1: about 16 to 85 years
 
 HAIR_STYLES: dict[str, tuple[str, ...]] = {
@@ -251,7 +252,7 @@ def scene_parameters(z: np.ndarray) -> SceneParameters:
         brow_style=block["brow_style"],
         beard=beard,
         beard_style=block["beard_style"],
-        glasses=float(value[EYEGLASSES] > 0.85),
+        glasses=float(value[EYEGLASSES] > GLASSES_FROM),
         glasses_style=block["glasses_style"],
         light=block["light"],
     )  # fmt: skip

@@ -89,16 +89,25 @@ class Renderer:
         with self.context:  # another renderer of this process may have been current
             return self._render(scene, Camera(yaw=yaw, pitch=pitch, half_fov=half_fov), other)
 
-    def _render(self, scene: Scene, camera: Camera, other: Scene | None) -> Buffers:
+    def colour(self, scene: Scene, yaw: float, pitch: float, half_fov: float) -> np.ndarray:
+        """The picture alone, (S, S, 4) uint8 straight alpha; arguments as in ``render``."""
+        with self.context:
+            loaded = self._load(scene, None)
+            return self._colour(loaded, *_looking(Camera(yaw=yaw, pitch=pitch, half_fov=half_fov)))
+
+    def _load(self, scene: Scene, other: Scene | None) -> _Loaded:
         if self.loaded is None or self.loaded.scene is not scene or self.loaded.other is not other:
             if self.loaded is not None:
                 self.loaded.release()
             self.loaded = _Loaded(self, scene, other)
             self._cast_shadow(self.loaded)
-        matrix = (camera.projection_matrix(NEAR, FAR) @ camera.view_matrix()).T.astype("f4").tobytes()
-        eye = np.asarray(camera.position, "f4")
-        colour = self._colour(self.loaded, matrix, eye)
-        a, b, c = self._geometry(self.loaded, matrix, eye)
+        return self.loaded
+
+    def _render(self, scene: Scene, camera: Camera, other: Scene | None) -> Buffers:
+        loaded = self._load(scene, other)
+        matrix, eye = _looking(camera)
+        colour = self._colour(loaded, matrix, eye)
+        a, b, c = self._geometry(loaded, matrix, eye)
         seen = a[..., 3] > 0.5
         return Buffers(
             colour,
@@ -212,6 +221,12 @@ class Renderer:
                 loaded.draw("geometry", k)
         side = self.size // 2
         return [np.frombuffer(texture.read(), "f4").reshape(side, side, 4)[::-1] for texture in self.geometry]
+
+
+def _looking(camera: Camera) -> tuple[bytes, np.ndarray]:
+    """A camera's matrix for the shaders, and its place (3,)."""
+    matrix = (camera.projection_matrix(NEAR, FAR) @ camera.view_matrix()).T.astype("f4").tobytes()
+    return matrix, np.asarray(camera.position, "f4")
 
 
 class _Loaded:

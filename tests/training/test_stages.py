@@ -38,7 +38,7 @@ def test_the_field_reaches_mapping_and_field_and_nothing_else(world: Path, tmp_p
     task = STAGES["field"](shop)
     loss, parts = task.losses(0.9)
     loss.backward()
-    assert {"surface", "off", "free", "bound", "core", "normal", "colour", "thumb", "alpha"} == set(parts)
+    assert {"surface", "off", "free", "bound", "core", "normal", "colour", "thumb", "alpha", "labels"} == set(parts)
     for group in task.parameter_groups(1e-3):
         parameters = group["params"]
         assert isinstance(parameters, list)
