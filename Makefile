@@ -19,7 +19,7 @@ RUN ?= runs/cameo
 PORTRAITS ?= $(wildcard runs/portraits.npz)
 VGG ?= $(wildcard weights/fetched/vgg16.npz)
 
-.PHONY: help install run test test-long check format golden bench world train bundle train-smoke install-eval clean
+.PHONY: evaluate-refine help install run test test-long check format golden bench world train bundle train-smoke install-eval clean
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ world: $(READY_TRAINING) ## make the synthetic world; MAKEHUMAN=folder of its as
 train: $(READY_TRAINING) ## train cameo-256, stage after stage, going on where it stopped; MINUTES=20 a stage, ARGS=… for more
 	for stage in $(STAGES); do $(PY) -m core train $$stage --run $(RUN) --minutes $(or $(MINUTES),20) \
 		$(if $(PORTRAITS),--portraits $(PORTRAITS)) $(if $(VGG),--vgg $(VGG)) $(ARGS) || exit 1; done
+
+evaluate-refine: $(READY) ## methods of refinement against one another; PHOTOS=folder, ARGS=--quick or --all
+	test -d "$(PHOTOS)"
+	$(PY) -m core evaluate refine "$(PHOTOS)" $(ARGS)
 
 bundle: $(READY_TRAINING) ## make weights of what was trained; NAME=cameo-256 replaces the shipped ones
 	$(PY) -m core train bundle --run $(RUN) --name $(or $(NAME),mine)

@@ -88,12 +88,23 @@ _SPLIT = {"decoder": 1e-4, "colour": 2e-5, "geometry": 2e-5}
 _SG2 = Stage("projecting", 450, {"w": 5e-3}, _PAPER, schedule="step", jitter=0.03)
 _SG2PLUS = Stage("projecting", 500, {"w+": 5e-3}, {**_PAPER, "offset": 2e-4}, schedule="step", jitter=0.03)
 _STAGE_A = Stage("projecting", 500, {"w+": 1e-2}, {**_PAPER, "offset": 2e-4}, schedule="cosine", jitter=0.03)
+_QUICK = {"appearance": 2e-2, "colour": 4e-3, "decoder": 1.2e-2}
 _APPEARANCE = {"appearance": 2e-2, "colour": 2e-3, "decoder": 6e-3}
 
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
-        Method("fast", "Fast", (Stage("tuning", 70, _APPEARANCE, _OURS, "fading"),), honest=True, measures=6),
+        Method(
+            "fast",
+            "Fast",
+            (Stage("tuning", 80, _QUICK, _OURS, "fading", views="alternating"),),
+            views=5,
+            fill="picture",
+            border=11,
+            centred=True,
+            honest=True,
+            measures=4,
+        ),
         Method(
             "best",
             "Best",
