@@ -38,6 +38,7 @@ from core.terminal import (
 if TYPE_CHECKING:
     from core.evaluation.people import People
     from core.evaluation.perceptual import Perceptual
+    from core.evaluation.shape import Subject
 
 app = typer.Typer(no_args_is_help=True, help="Measure a model.")
 
@@ -200,6 +201,91 @@ def trajectories(
             notes=_remarks(perceptual),
         )
     _show(summary, suite.table, as_json)
+
+
+@app.command("speed")
+def speed(
+    photo: Annotated[Path | None, typer.Argument(help="A photo [default: the sample portrait].")] = None,
+    out: OutOption = RESULTS / "speed",
+    repeats: Annotated[int, typer.Option(min=1, help="How often each tier is done.")] = 7,
+    quick: QuickOption = False,
+    weights: WeightsOption = "cameo-256",
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Time every tier of the program on this machine: minimum and median."""
+    from core.evaluation import speed as suite
+    from core.evaluation.tables import weights_stamp
+    from core.photo import Photo
+
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+        chosen = Photo.load(photo or suite.PHOTO)
+    except CameoError as error:
+        refuse(error)
+    settings = suite.Settings.quick() if quick else suite.Settings(repeats)
+    with _running("timing", out, as_json) as job:
+        opener = Opener(weights, device, threads, registry)
+        summary = suite.evaluate(opener, chosen, out, stamp, settings, job)
+    _show(summary, suite.table, as_json)
+
+
+@app.command("shape")
+def shape(
+    out: OutOption = RESULTS / "shape",
+    heads: Annotated[int, typer.Option(min=1, help="How many heads of ICT-FaceKit.")] = 24,
+    ict: Annotated[Path | None, typer.Option(help="ICT-FaceKit's model.npz.")] = None,
+    scans: Annotated[
+        Path | None, typer.Option(help="Folder of real scans instead: NAME.jpg, NAME.ply, NAME.txt.")
+    ] = None,
+    quick: QuickOption = False,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Shape in millimetres against heads whose geometry is known, as the NoW benchmark measures."""
+    from core.evaluation import shape as suite
+    from core.evaluation.tables import weights_stamp
+
+    source = "ict" if scans is None else "scans"
+    settings = suite.Settings(heads, source=source, detector=detector.value)
+    if quick:
+        settings = suite.Settings.quick(source, detector.value)
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+        names, subject = _scans(scans, settings.heads) if scans is not None else _ict(ict, pack, settings.heads)
+    except CameoError as error:
+        refuse(error)
+    opener = Opener(weights, device, threads, registry)
+    with _running(f"{len(names)} heads", out, as_json) as job:
+        summary = suite.evaluate(opener, names, subject, out, stamp, settings, job)
+    _show(summary, suite.table, as_json)
+
+
+def _scans(folder: Path, count: int) -> tuple[list[str], Callable[[str], Subject]]:
+    from core.evaluation.shape import scanned
+
+    names = sorted(path.stem for path in folder.glob("*.txt"))[:count]
+    if not names:
+        raise CameoError(f"There are no scans in {folder}.", hint="Each needs NAME.jpg, NAME.ply and NAME.txt.")
+    return names, lambda name: scanned(folder, name)
+
+
+def _ict(file: Path | None, pack: Path | None, count: int) -> tuple[list[str], Callable[[str], Subject]]:
+    people = _people(pack, needed=True)
+    assert people is not None
+    from core.evaluation.ict import MODEL, IctHeads
+
+    ict = IctHeads(people, file or MODEL)
+    return [f"ict_{index:03d}" for index in range(count)], ict.subject
 
 
 # ------------------------------------------------------------------------------------------------- what suites share

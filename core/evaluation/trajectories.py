@@ -6,8 +6,9 @@ training never draws from, go through the whole program from detection on, and a
 head only: means go over the union of both heads, so that a silhouette in the wrong place counts.
 
 The paper's photos are the generator's own pictures, so its encoder never has to find the frame; ours are found by a
-detector first. What that alone costs is told by the figures named ``framed``: there the truth is cut out of its
-picture as the program cut the photo.
+detector first. So there are figures named ``orbit`` beside: as a person turns the head, by the known angles from where
+the program believes the photo was taken, with the truth cut out of its picture as the program cut the photo. What is
+left there is the head's own error, without that of its pose and frame.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ SEED = 42
 GREY = 127.5
 FIGURES = (
     *("mae", "mae_whole", "ssim", "ssim_e3dge", "ssim_e3dge_whole", "psnr", "perceptual", "identity_distance"),
-    *("mae_framed", "ssim_framed", "ssim_e3dge_framed"),
+    *("mae_orbit", "ssim_orbit", "ssim_e3dge_orbit"),
     *("reprojection", "reprojection_truth", "source_mae", "source_identity", "yaw_error", "pitch_error", "scale_error"),
 )
 SHOWN = ("photo", "source", *(f"{what} {number}" for number in range(1, 6) for what in ("truth", "ours")))
@@ -184,9 +185,10 @@ def novel_views(
         for name, value in _compare(truth, alpha, frame).items():
             row[name].append(value)
         cut = _framed(people, person, camera, inversion.aligned.to_crop)
-        framed = _compare(over(cut, GREY), cut[..., 3], frame)
+        orbited = inversion.camera.orbited(camera.yaw - cameras[source].yaw, camera.pitch - cameras[source].pitch)
+        framed = _compare(over(cut, GREY), cut[..., 3], _view(engine, inversion, orbited, layer))
         for name in ("mae", "ssim", "ssim_e3dge"):
-            row[f"{name}_framed"].append(framed[name])
+            row[f"{name}_orbit"].append(framed[name])
         if perceptual is not None:
             grey = [as_tensor(picture) for picture in (truth, _on_grey(frame))]
             row["perceptual"].append(perceptual(grey[0], grey[1]))
