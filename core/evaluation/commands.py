@@ -288,6 +288,43 @@ def _ict(file: Path | None, pack: Path | None, count: int) -> tuple[list[str], C
     return [f"ict_{index:03d}" for index in range(count)], ict.subject
 
 
+@app.command("ablation")
+def ablation(
+    out: OutOption = RESULTS / "ablation",
+    people: PeopleOption = 12,
+    frames: Annotated[int, typer.Option(min=2, help="Cameras around each.")] = 8,
+    also: Annotated[list[str] | None, typer.Option(help="Other weights as rows of their own (repeatable).")] = None,
+    quick: QuickOption = False,
+    vgg: VggOption = None,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """What each part of the model is worth at novel views: one left out at a time, and other weights beside."""
+    from core.evaluation import ablation as suite
+    from core.evaluation.tables import weights_stamp
+
+    try:
+        registry = registry_of(weights_folder)
+        stamps = {name: weights_stamp(registry, name) for name in (weights, *(also or ()))}
+    except CameoError as error:
+        refuse(error)
+    settings = suite.Settings.quick(detector.value) if quick else suite.Settings(people, frames, detector.value)
+    drawn = _people(pack, needed=True)
+    assert drawn is not None
+    perceptual = _perceptual(vgg)
+    openers = {name: (stamp, Opener(name, device, threads, registry)) for name, stamp in stamps.items()}
+    with _running("ablation", out, as_json) as job:
+        summary = suite.evaluate(
+            dict(openers), drawn, out, settings, job, perceptual=perceptual, notes=_remarks(perceptual)
+        )
+    _show(summary, suite.table, as_json)
+
+
 # ------------------------------------------------------------------------------------------------- what suites share
 
 
