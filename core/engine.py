@@ -230,7 +230,7 @@ class Engine:
         found = Refiner(self._networks, self._head(start, LatentEdit.none), embed).run(plan, job.part(0.02, 0.96))
         for share in SHARES:
             job.report(0.97, "looking at the refined head")
-            refined = self._shared_out(start, found, share, before)
+            refined = self._shared_out(start, found, share, before, job)
             worse = refined.metrics.get("mae", 0.0) > start.metrics.get("mae", 0.0) + WORSE_MAE
             distances = [one.metrics.get("identity_distance", 0.0) for one in (refined, start)]
             if not worse and distances[0] <= distances[1] + WORSE_IDENTITY:
@@ -335,7 +335,9 @@ class Engine:
 
     # ---------------------------------------------------------------------------------------------------- private
 
-    def _shared_out(self, start: Inversion, found: Refined, share: float, before: dict[str, float]) -> Inversion:
+    def _shared_out(
+        self, start: Inversion, found: Refined, share: float, before: dict[str, float], job: Job
+    ) -> Inversion:
         """The inversion with a share of what a refinement found: θ₀ + λ(θ − θ₀), and the latents likewise."""
         latents = [
             (old + share * (new.cpu().numpy() - old)).astype(np.float32)
@@ -352,6 +354,7 @@ class Engine:
         )
         networks = self._networks_of(refined)
         head = self._edited(networks, photo_tier(networks, refined), LatentEdit.none)
+        job.report(0.97, "looking at the refined head")
         picture, _ = self._picture(networks, head, refined.camera, RECONSTRUCTION_SIZE, "picture")
         report = report_of(found, before, self.own_figures(refined)) | {"share": share, "delta_bytes": delta.bytes}
         return dataclasses.replace(

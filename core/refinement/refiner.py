@@ -23,7 +23,7 @@ from core.refinement.delta import Delta, difference
 from core.refinement.methods import Method, Stage
 from core.refinement.optimiser import SCHEDULES, Adam
 from core.refinement.passes import Prepared, prepare
-from core.refinement.steps import Target, View, loss_of, pseudo_targets
+from core.refinement.steps import SIDES, Target, View, loss_of, pseudo_targets
 from core.refinement.variables import Latents, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
 from core.rendering.edited import EditedHead
@@ -122,7 +122,11 @@ class Refiner:
         strays = None if source.strays is None else source.strays.clone()
         target = Target.of_photo(source, base.config.decoder.image_size)
         job.report(0.0, "looking at the head")
-        watch = Watch(base, styles, state.angles, target.picture, target.matte, strays, self._embed)
+
+        def breathe() -> None:
+            job.report(0.0, job.stage)
+
+        watch = Watch(base, styles, state.angles, target.picture, target.matte, strays, self._embed, breathe)
         curve = [watch.measure(base, styles, decoder, 0, shape_moved=False)]
         best = (cost(curve[0], curve[0]), 0, state.snapshot())
         costs, done, share = [best[0]], 0, 0.0
@@ -137,7 +141,7 @@ class Refiner:
             views = [View(state.angles, target)]
             if stage.views != "photo":
                 fill = None if method.fill == "generator" else self._head
-                job.report(done / total, "seeing the photo from other sides")
+                job.report(done / total, SIDES)
                 extra, share = pseudo_targets(
                     self._networks, self._head, state.generator, state.latents.rows(), method, fill, strays, job
                 )
@@ -218,7 +222,9 @@ class Refiner:
                         ready = prepare(state.generator, rows[0], view.angles, strays, frozen=not stage.moves_shape)
                         prepared[number] = (step, ready)
                         job.report((done + step) / total, said)
-                    found = self._gradients(stage, state, view, ready, step, camera, adam.tensors)
+                    loss = self._loss(stage, state, view, ready, step, camera)
+                    job.report((done + step) / total, said)
+                    found = torch.autograd.grad(loss, adam.tensors, allow_unused=True)
                     gradients = [_added(a, b) for a, b in zip(gradients, found, strict=True)]
                 adam.step(gradients, SCHEDULES[stage.schedule](step, stage.steps))
                 if camera is not None:
@@ -238,20 +244,12 @@ class Refiner:
             return [0, other]
         return [0] if step % 2 == 0 else [other]
 
-    def _gradients(
-        self,
-        stage: Stage,
-        state: _State,
-        view: View,
-        ready: Prepared,
-        step: int,
-        camera: Tensor | None,
-        tensors: list[Tensor],
-    ) -> tuple[Tensor | None, ...]:
+    def _loss(
+        self, stage: Stage, state: _State, view: View, ready: Prepared, step: int, camera: Tensor | None
+    ) -> Tensor:
         spread = stage.jitter * (1.0 - step / stage.steps)
         rows = state.latents.rows(spread, self._random)
-        loss = loss_of(stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random)
-        return torch.autograd.grad(loss, tensors, allow_unused=True)
+        return loss_of(stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random)
 
 
 def _added(one: Tensor | None, other: Tensor | None) -> Tensor | None:

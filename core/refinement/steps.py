@@ -27,6 +27,7 @@ from core.rendering.surfaces import crossings, refined_surface
 RELIEF = 256
 """Side of the depth map that the photo's relief is made of."""
 HELD_POINTS = 2048
+SIDES = "seeing the photo from other sides"
 LOCALITY_STEP = 30.0
 """α of PTI's locality regulariser: how far from the pivot the generator must stay as it was."""
 LOCALITY_PSI = 0.5
@@ -191,7 +192,7 @@ def pseudo_targets(
         method: Number of views, where they lie, erosion.
         fill: The unrefined head whose product picture fills what the photo did not see, or None.
         strays: Where solids float beside the head.
-        job: Where to report; its fraction is left alone.
+        job: Where to report; a fraction of 0 leaves its progress as it is.
     """
     with torch.no_grad():
         styles, decoder = (row.detach() for row in rows)
@@ -203,7 +204,7 @@ def pseudo_targets(
         size = generator.config.decoder.image_size
         photo = source.view.photo.clone()
         for camera in camera_ellipse(method.views, centre):
-            job.report(job.fraction, "seeing the photo from other sides")
+            job.report(0.0, SIDES)
             angles = angles_of(camera, styles.device)
             if fill is None:
                 drawn = draw(generator, styles, decoder, prepare(generator, styles, angles, strays, frozen=False))
@@ -211,6 +212,7 @@ def pseudo_targets(
             else:
                 colours, cover = render_layer(networks, fill, camera, size, "picture")
                 picture, alpha = colours[None].clone(), cover[None].clone()
+            job.report(0.0, SIDES)
             carried = warp(relief, photo, source.angles.clone(), angles, size)
             mask = soft_mask(carried, method.border)
             shares.append(float((mask * alpha).sum() / alpha.sum().clamp(min=1.0)))

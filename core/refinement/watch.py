@@ -113,6 +113,10 @@ def compared(
     return figures
 
 
+def _nothing() -> None:
+    """Nobody waits."""
+
+
 class Watch:
     """Measures one head during its refinement.
 
@@ -124,6 +128,7 @@ class Watch:
         matte: Of the head.
         strays: Where solids float beside the head.
         embed: Identity of pixels (256, 256, 3) uint8 within a mask; None leaves identities at 0.
+        breathe: Called between two pictures; may raise ``Cancelled``.
 
     Shape:
         styles (1, rows, style_dim), angles (1, 2), photo (1, 3, S, S), matte (1, 1, S, S).
@@ -138,12 +143,15 @@ class Watch:
         matte: Tensor,
         strays: Tensor | None,
         embed: Embed | None,
+        breathe: Callable[[], None] = _nothing,
     ) -> None:
+        self._breathe = breathe
         self._strays, self._embed, self._angles = strays, embed, angles
         self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
         self._views: dict[float, Prepared] = {}
         self._start: dict[float, Prepared] = {}
         for yaw in (0.0, *DRIFT_YAWS):
+            breathe()
             self._start[yaw] = prepare(generator, styles, self._turned(yaw), strays, frozen=False)
         # The photo's own surface decides what it saw; half a head is as wide as its relief.
         own = self._start[0.0].surface
@@ -165,9 +173,11 @@ class Watch:
             self._views.clear()
         drawn: dict[float, Drawn] = {}
         for yaw in (0.0, -SIDE_YAW, SIDE_YAW) if self._embed is not None else (0.0,):
+            self._breathe()
             if yaw not in self._views:
                 self._views[yaw] = prepare(generator, styles, self._turned(yaw), self._strays, frozen=True)
             drawn[yaw] = draw(generator, styles, decoder, self._views[yaw])
+        self._breathe()
         shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
         figures = compared(self._photo, self._inside, shown, self._embed)
         drift = self._drift(generator, styles) if shape_moved else (0.0, 0.0)
@@ -184,6 +194,7 @@ class Watch:
     def _drift(self, generator: Generator, styles: Tensor) -> tuple[float, float]:
         depths, turns = [], []
         for yaw in DRIFT_YAWS:
+            self._breathe()
             before = self._start[yaw].surface
             after = prepare(generator, styles, self._turned(yaw), self._strays, frozen=False).surface
             points = before.points.flatten(2)[0].T
