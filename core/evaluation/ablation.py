@@ -146,7 +146,8 @@ def evaluate(
     table_rows: dict[str, Any] = {}
     for number, (name, mark, opens, variant) in enumerate(plan):
         part = job.part(number / len(plan), (number + 1) / len(plan))
-        kept = Kept(out / name, {"weights": mark, **asdict(views), "people": 0, "perceptual": perceptual is not None})
+        marks = {"weights": mark, **asdict(views), "people": people.mark, "perceptual": perceptual is not None}
+        kept = Kept(out / name, marks)
         rows = _rows(opens, variant, people, views, kept, perceptual, part)
         good = [row for row in rows if "error" not in row]
         table_rows[name] = {"label": variant.label, "people": len(good), "figures": spreads(good, FIGURES)}

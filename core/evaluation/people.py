@@ -7,6 +7,7 @@ evaluation that knows either.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,12 @@ class People:
         self._pack = assets.load_pack(pack)
         self._stream = stream
         self._renderers: dict[int, Renderer] = {}
+        # Another pack, or other code that draws it, makes other people: rows of theirs are not mixed in.
+        digest = hashlib.sha256(pack.read_bytes())
+        for source in sorted(Path(assets.__file__).parent.glob("*.py")):
+            digest.update(source.read_bytes())
+        self.mark = digest.hexdigest()[:12]
+        """What makes these people who they are; part of the stamp of every row about them."""
 
     def code(self, index: int) -> NDArray[np.float32]:
         """The code z (256,) of a person."""

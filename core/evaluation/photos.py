@@ -140,7 +140,7 @@ def evaluate(
         rows[path.name] = row
     floor = None
     if people is not None and settings.floor_heads:
-        marks = {"heads_of": "core.evaluation.people", "portrait": "v1"}
+        marks = {"world": people.mark}
         floor = identity_floor(opener(), people, settings.floor_heads, Kept(out / "floor", marks), job.part(end, 0.97))
     summary = summarise(rows, stamp, settings, floor)
     if perceptual is None:

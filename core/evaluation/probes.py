@@ -135,7 +135,7 @@ def probes(perceptual: Perceptual, people: People, heads: int, cache: Path, job:
     Raises:
         Cancelled: Somebody asked to stop.
     """
-    file = cache / f"probes_v{VERSION}_{heads}x{views}.npz"
+    file = cache / f"probes_v{VERSION}_{heads}x{views}_{people.mark}.npz"
     if file.is_file():
         return _read(file)
     names = tuple(JUDGED)

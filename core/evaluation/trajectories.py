@@ -104,7 +104,7 @@ def evaluate(
     Raises:
         Cancelled: Somebody asked to stop; the rows so far are kept.
     """
-    marks = {"weights": stamp, "frames": settings.frames, "detector": settings.detector}
+    marks = {"weights": stamp, "world": people.mark, "frames": settings.frames, "detector": settings.detector}
     kept = Kept(out / "people", {**marks, "perceptual": perceptual is not None})
     rows: dict[str, Row] = {}
     for index in range(settings.people):

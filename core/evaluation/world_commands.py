@@ -1,0 +1,177 @@
+"""``python -m core evaluate trajectories | shape | ablation``: suites whose truth the synthetic world draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.errors import CameoError
+from core.evaluation.options import (
+    RESULTS,
+    OutOption,
+    PackOption,
+    PeopleOption,
+    QuickOption,
+    VggOption,
+    _people,
+    _perceptual,
+    _remarks,
+    _running,
+    _show,
+    app,
+)
+from core.terminal import (
+    Detector,
+    DetectorOption,
+    DeviceOption,
+    FolderOption,
+    JsonOption,
+    Opener,
+    ThreadsOption,
+    WeightsOption,
+    refuse,
+    registry_of,
+)
+
+if TYPE_CHECKING:
+    from core.evaluation.shape import Subject
+
+
+@app.command("trajectories")
+def trajectories(
+    out: OutOption = RESULTS / "trajectories",
+    people: PeopleOption = 40,
+    frames: Annotated[int, typer.Option(min=2, help="Cameras around each.")] = 24,
+    paper: Annotated[bool, typer.Option("--paper", help="As many as in the paper: 500 people, 250 cameras.")] = False,
+    quick: QuickOption = False,
+    vgg: VggOption = None,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Novel views of people of the world, whose every view is known: one frame in, all others as truth."""
+    from core.evaluation import trajectories as suite
+    from core.evaluation.tables import weights_stamp
+
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+    except CameoError as error:
+        refuse(error)
+    settings = suite.Settings(people, frames, detector.value)
+    if quick or paper:
+        settings = suite.Settings.quick(detector.value) if quick else suite.Settings.paper(detector.value)
+    drawn = _people(pack, needed=True)
+    assert drawn is not None
+    perceptual = _perceptual(vgg)
+    with _running(f"{settings.people} people", out, as_json) as job:
+        summary = suite.evaluate(
+            Opener(weights, device, threads, registry),
+            drawn,
+            out,
+            stamp,
+            settings,
+            job,
+            perceptual=perceptual,
+            notes=_remarks(perceptual),
+        )
+    _show(summary, suite.table, as_json)
+
+
+@app.command("shape")
+def shape(
+    out: OutOption = RESULTS / "shape",
+    heads: Annotated[int, typer.Option(min=1, help="How many heads of ICT-FaceKit.")] = 24,
+    ict: Annotated[Path | None, typer.Option(help="ICT-FaceKit's model.npz.")] = None,
+    scans: Annotated[
+        Path | None, typer.Option(help="Folder of real scans instead: NAME.jpg, NAME.ply, NAME.txt.")
+    ] = None,
+    quick: QuickOption = False,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Shape in millimetres against heads whose geometry is known, as the NoW benchmark measures."""
+    from core.evaluation import shape as suite
+    from core.evaluation.tables import weights_stamp
+
+    source = "ict" if scans is None else "scans"
+    settings = suite.Settings(heads, source=source, detector=detector.value)
+    if quick:
+        settings = suite.Settings.quick(source, detector.value)
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+        names, subject = _scans(scans, settings.heads) if scans is not None else _ict(ict, pack, settings.heads)
+    except CameoError as error:
+        refuse(error)
+    opener = Opener(weights, device, threads, registry)
+    with _running(f"{len(names)} heads", out, as_json) as job:
+        summary = suite.evaluate(opener, names, subject, out, stamp, settings, job)
+    _show(summary, suite.table, as_json)
+
+
+def _scans(folder: Path, count: int) -> tuple[list[str], Callable[[str], Subject]]:
+    from core.evaluation.shape import scanned
+
+    names = sorted(path.stem for path in folder.glob("*.txt"))[:count]
+    if not names:
+        raise CameoError(f"There are no scans in {folder}.", hint="Each needs NAME.jpg, NAME.ply and NAME.txt.")
+    return names, lambda name: scanned(folder, name)
+
+
+def _ict(file: Path | None, pack: Path | None, count: int) -> tuple[list[str], Callable[[str], Subject]]:
+    people = _people(pack, needed=True)
+    assert people is not None
+    from core.evaluation.ict import MODEL, IctHeads
+
+    ict = IctHeads(people, file or MODEL)
+    return [f"ict_{index:03d}" for index in range(count)], ict.subject
+
+
+@app.command("ablation")
+def ablation(
+    out: OutOption = RESULTS / "ablation",
+    people: PeopleOption = 12,
+    frames: Annotated[int, typer.Option(min=2, help="Cameras around each.")] = 8,
+    also: Annotated[list[str] | None, typer.Option(help="Other weights as rows of their own (repeatable).")] = None,
+    quick: QuickOption = False,
+    vgg: VggOption = None,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """What each part of the model is worth at novel views: one left out at a time, and other weights beside."""
+    from core.evaluation import ablation as suite
+    from core.evaluation.tables import weights_stamp
+
+    try:
+        registry = registry_of(weights_folder)
+        stamps = {name: weights_stamp(registry, name) for name in (weights, *(also or ()))}
+    except CameoError as error:
+        refuse(error)
+    settings = suite.Settings.quick(detector.value) if quick else suite.Settings(people, frames, detector.value)
+    drawn = _people(pack, needed=True)
+    assert drawn is not None
+    perceptual = _perceptual(vgg)
+    openers = {name: (stamp, Opener(name, device, threads, registry)) for name, stamp in stamps.items()}
+    with _running("ablation", out, as_json) as job:
+        summary = suite.evaluate(
+            dict(openers), drawn, out, settings, job, perceptual=perceptual, notes=_remarks(perceptual)
+        )
+    _show(summary, suite.table, as_json)
