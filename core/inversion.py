@@ -28,7 +28,7 @@ from core.models.networks import Networks
 from core.photo import Photo
 from core.refinement.delta import Refinement
 from core.refinement.landmarks import polish
-from core.refinement.silhouette import fit_silhouette
+from core.refinement.silhouette import fit_silhouette, outline_error
 from core.rendering.edited import SourceHead, source_head
 from core.tensors import alpha_tensor, picture_tensor
 
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 FRAMINGS = 2
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
+# The reader's head is taken unless E0's meets the matte's outline better by more than this factor.
+READER_BONUS = 1.1
 # dlib's own threshold: faces nearer than this are the same person.
 SAME_PERSON = 0.6
 # Mean absolute difference (in [-1, 1], over the head) above which a reconstruction does not show this photo.
@@ -143,28 +145,66 @@ def read_face(networks: Networks, aligned: AlignedFace) -> Reading:
     assert pose is not None
     found = pose[0]
     landmarks = _landmarks_in(networks, aligned, last)
-    if networks.landmarks is not None and landmarks is not None:
-        polished = polish(networks.landmarks, styles, found, landmarks)
-        logger.debug("landmarks: %.4f before, %.4f after the polish", polished.before, polished.after)
-        styles = styles.clone()
-        styles[:, :-1] += polished.step
-        found, framing = polished.pose, compose(last, _sane(polished.pose[2:]))
-        canonical = reframed(both, framing.matrix())
-        settled = _landmarks_in(networks, aligned, framing)
-        second = networks.read(encoder_input(canonical[:, :3], canonical[:, 3:]), found[None, :2])
-        if second is not None and settled is not None:
-            # Place and pose are known now: the reader tells what head it is, and the landmarks correct it once more.
-            styles, decoder_styles = second
-            start = torch.cat((found[:2], torch.zeros_like(found[2:])))
-            polished = polish(networks.landmarks, styles, start, settled)
-            styles = styles.clone()
-            styles[:, :-1] += polished.step
-            found, framing = polished.pose, compose(framing, _sane(polished.pose[2:]))
-            canonical = reframed(both, framing.matrix())
-            settled = _landmarks_in(networks, aligned, framing)
-        if networks.config.shared_geometry and settled is not None:
-            styles[:, :-1] += fit_silhouette(networks, styles, found[None, :2], canonical[:, 3:], settled)
-    return Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
+    if networks.landmarks is None or landmarks is None:
+        return Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
+    first = _fitted(networks, aligned, both, styles, decoder_styles, found, last)
+    second = networks.read(encoder_input(first.canonical[:, :3], first.canonical[:, 3:]), first.pose[None, :2])
+    if second is None:
+        return first.reading
+    # Place and pose are known now; the reader says anew what head it is.
+    start = torch.cat((first.pose[:2], torch.zeros_like(first.pose[2:])))
+    other = _fitted(networks, aligned, both, *second, start, first.reading.framing)
+    logger.debug("outline: %.4f by E0, %.4f by the reader", first.outline, other.outline)
+    return other.reading if other.outline <= first.outline * READER_BONUS else first.reading
+
+
+class _Fit(NamedTuple):
+    """A head fitted to landmarks and outline. Shape: canonical (1, 4, 256, 256), pose (6,) as polished."""
+
+    reading: Reading
+    canonical: Tensor
+    pose: Tensor
+    outline: float
+
+
+def _fitted(
+    networks: Networks,
+    aligned: AlignedFace,
+    both: Tensor,
+    styles: Tensor,
+    decoder_styles: Tensor,
+    pose: Tensor,
+    framing: Framing,
+) -> _Fit:
+    """Polish latents, pose and framing by the landmarks, then the outline by the matte.
+
+    Args:
+        networks: With landmarks.
+        aligned: The face, with landmarks.
+        both: Its crop and matte (1, 4, 256, 256).
+        styles: Where the latents start (1, rows, style_dim).
+        decoder_styles: Left as they are (1, rows_d, D).
+        pose: Where pose and framing start (6,), in the crop of ``framing``.
+        framing: That crop.
+    """
+    landmarks = _landmarks_in(networks, aligned, framing)
+    assert networks.landmarks is not None
+    assert landmarks is not None
+    polished = polish(networks.landmarks, styles, pose, landmarks)
+    logger.debug("landmarks: %.4f before, %.4f after the polish", polished.before, polished.after)
+    styles = styles.clone()
+    styles[:, :-1] += polished.step
+    found, framing = polished.pose, compose(framing, _sane(polished.pose[2:]))
+    canonical = reframed(both, framing.matrix())
+    settled = _landmarks_in(networks, aligned, framing)
+    assert settled is not None
+    wrong = 0.0
+    if networks.config.shared_geometry:
+        styles[:, :-1] += fit_silhouette(networks, styles, found[None, :2], canonical[:, 3:], settled)
+        if networks.reader is not None:
+            wrong = outline_error(networks, styles, found[None, :2], canonical[:, 3:], settled)
+    reading = Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
+    return _Fit(reading, canonical, found, wrong)
 
 
 def _sane(framing: Tensor) -> Framing:

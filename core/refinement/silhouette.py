@@ -31,6 +31,8 @@ MEETING, INSIDE = 0.001, 0.004
 WEIGHT = 40.0
 # Evaluations of the distance a ray.
 TRACING = 12
+# Rays that judge the outline afterwards.
+JUDGED = 2000
 # Share of the picture above the lowest landmark that is judged: below the chin the matte ends at the collar.
 ABOVE_CHIN = 0.02
 
@@ -89,6 +91,24 @@ def fit_silhouette(networks: Networks, styles: Tensor, angles: Tensor, matte: Te
             rate = RATE * (1.0 - 0.7 * number / STEPS)
             step = (step - rate * mean / (1.0 - 0.9 ** (number + 1)) / (spread + 1e-8)).detach()
     return step * scale
+
+
+@torch.no_grad()
+def outline_error(networks: Networks, styles: Tensor, angles: Tensor, matte: Tensor, landmarks: Tensor) -> float:
+    """Share of rays above the chin that meet the head where the matte is clear, or miss it where it is solid.
+
+    Shape:
+        As in ``fit_silhouette``.
+    """
+    lowest = float(landmarks[:, 1].max()) - ABOVE_CHIN
+    places = torch.rand(JUDGED, 2, generator=torch.Generator().manual_seed(1)).to(styles)
+    places[:, 1] *= lowest
+    shown = functional.grid_sample(matte, (places * 2.0 - 1.0)[None, None], align_corners=False)[0, 0, 0]
+    sure = (shown > SOLID) | (shown < CLEAR)
+    directions = rays_through(angles, places[sure][None] * 2.0 - 1.0, HALF_FOV)[0]
+    position, _ = camera_frame(angles)
+    points, _ = _wrong(distance(networks.generator.field, styles), position[0], directions, shown[sure] > 0.5)
+    return len(points) / max(1, int(sure.sum()))
 
 
 def _wrong(sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,9 @@ leave out what cannot be seen at their size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from core.rendering import surfaces
 from core.rendering.edited import EditedHead
 from core.rendering.hybrid import hybrid_modulation
 from core.rendering.integrals import integrate_geometry
+from core.rendering.outline import coverage, outline
 from core.rendering.precision import Sdf, distance, low_precision, packed
 from core.rendering.search import located
 from core.rendering.solids import without_strays
@@ -64,8 +66,12 @@ def render_layer(
     else:
         sdf = head.shape.sdf
         found = located(head.shape, angles, camera.half_fov)
+
+    def rim_of(hit: Tensor) -> Tensor:
+        return outline(partial(_read, sdf) if plainly else head.shape.distance, sdf, angles, hit, camera.half_fov)
+
     if layer in ("normals", "depth"):
-        return _geometry_layer(networks, head, angles, camera, sdf, found, size, layer)
+        return _geometry_layer(networks, head, angles, camera, sdf, found, rim_of, size, layer)
     field = head.styles if plainly else head.shape.field
     geometry = integrate_geometry(networks.generator, field, angles, found, camera.half_fov)
     plain = maps = geometry.appearance(networks.generator, field)
@@ -93,13 +99,19 @@ def render_layer(
     decoded = torch.cat((in_tune(decoded[:, :3], plain, head.tones), decoded[:, 3:]), dim=1)
     # Above the decoder's size the photo knows more than it: photo pixels are looked up at the picture's own resolution.
     drawn = max(size, resolution)
-    picture, alpha = blend(hints(drawn), _resized(decoded, drawn))
-    alpha = bounded_alpha(alpha, surface.hit)
+    picture, _ = blend(hints(drawn), _resized(decoded, drawn))
+    # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
+    alpha = coverage(rim_of(surface.hit), drawn, camera.half_fov)
     if size < drawn:
         premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
         alpha = premultiplied[:, 3:]
         picture = premultiplied[:, :3] / alpha.clamp(min=1e-3)
     return picture[0].clamp(-1.0, 1.0), alpha[0]
+
+
+def _read(sdf: Sdf, points: Tensor) -> Tensor:
+    """Distances (...) of points (..., 3): the slow twin of ``HeadShape.distance``."""
+    return sdf(points.reshape(1, -1, 3)).reshape(points.shape[:-1])
 
 
 def _resized(picture: Tensor, size: int) -> Tensor:
@@ -152,6 +164,7 @@ def _geometry_layer(
     camera: Camera,
     sdf: Sdf,
     found: surfaces.Crossings,
+    rim_of: Callable[[Tensor], Tensor],
     size: int,
     layer: str,
 ) -> tuple[Tensor, Tensor]:
@@ -167,9 +180,7 @@ def _geometry_layer(
         _, rotation = camera_frame(angles)
         normals = functional.normalize(gradient @ rotation, dim=-1)
         colours = normals.transpose(1, 2).reshape(1, 3, side, side)
-    both = torch.cat((colours, surface.hit), dim=1)
-    both = functional.interpolate(both, size=size, mode="bilinear", align_corners=False)
-    return both[0, :3], both[0, 3:]
+    return _resized(colours, size)[0], coverage(rim_of(surface.hit), size, camera.half_fov)[0]
 
 
 def to_pixels(colours: Tensor, alpha: Tensor) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

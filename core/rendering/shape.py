@@ -53,6 +53,10 @@ class HeadShape:
         distance, error = found.reshape(2, *points.shape[:-1])
         return distance, error
 
+    def distance(self, points: Tensor) -> Tensor:
+        """Interpolated distances alone. Shape: points (..., 3); returns (...)."""
+        return self.estimate(points)[0]
+
 
 def head_shape(field: Field, styles: Tensor, stray: Tensor | None) -> HeadShape:
     """Fold the latent and measure the volume.

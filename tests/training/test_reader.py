@@ -94,7 +94,7 @@ def test_the_readers_losses_reach_all_of_it_and_leave_the_generator_alone() -> N
     task = ReaderTask(generator, reader, regressor, snapshots(), portraits, config)
     loss, parts = task.losses(0.9)
     loss.backward()
-    assert {"code", "distance", "colours", "landmarks", "real_silhouette", "real_colour"} <= set(parts)
+    assert {"code", "distance", "colours", "landmarks", "real_colour"} <= set(parts)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in reader.parameters())
     assert all(p.grad is None for p in generator.parameters())
     assert task.sheet({"reader": reader.eval()}).ndim == 3
