@@ -20,8 +20,8 @@ from core.visibility import rays
 
 __all__ = ["coverage", "outline"]
 
-# Pixels on both sides of the first guess that are looked at closely.
-RIM = 2
+# Pixels outside and inside the first guess that are looked at closely; the cut itself lies a little outside.
+OUTSIDE, INSIDE = 3, 2
 # Optical-axis distance between two readings when the closest approach is looked for, and how often it is then halved.
 STRIDE, HALVINGS = 0.01, 3
 # How far outside the surface the picture ends (world units): skin has down, hair ends softly, and the
@@ -48,9 +48,8 @@ def outline(
     """
     size = hit.shape[-1]
     pixel = 2.0 * math.tan(half_fov) / size
-    width = 2 * RIM + 1
-    grown = functional.max_pool2d(hit, width, 1, RIM)
-    shrunk = -functional.max_pool2d(-hit, width, 1, RIM)
+    grown = functional.max_pool2d(hit, 2 * OUTSIDE + 1, 1, OUTSIDE)
+    shrunk = -functional.max_pool2d(-hit, 2 * INSIDE + 1, 1, INSIDE)
     found = torch.where(hit > 0.5, -FARTHER * pixel, FARTHER * pixel).flatten()
     rim = ((grown > 0.5) & (shrunk < 0.5)).flatten().nonzero()[:, 0]
     if not len(rim):
