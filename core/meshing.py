@@ -24,7 +24,7 @@ from core.errors import CameoError
 from core.job import Job
 from core.models.networks import Networks
 from core.rendering.edited import EditedHead
-from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated, filled, sampled_volume
+from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated, sampled_volume
 from core.rendering.tones import tones_at
 from core.surface import SurfaceMesh
 from core.visibility import merged
@@ -58,7 +58,7 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
     def sdf(points: Tensor) -> Tensor:
         return head.shape.field.sdf(points[None])[0, :, 0]
 
-    volume = filled(sampled_volume(sdf, resolution, networks.device, job.part(0.0, 0.6)))
+    volume = sampled_volume(sdf, resolution, networks.device, job.part(0.0, 0.6))
     surface = largest_piece(volume)
     job.report(0.7, "colouring the surface")
     vertices = torch.from_numpy(surface.vertices).to(networks.device)

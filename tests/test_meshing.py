@@ -108,3 +108,14 @@ def test_a_cancelled_mesh_stops_at_the_next_slab() -> None:
     with pytest.raises(Cancelled):
         solids.sampled_volume(slow, 128, CPU, job)
     assert asked == 1
+
+
+def test_hollows_count_as_pieces_and_are_left_out() -> None:
+    axis = torch.linspace(-1.0, 1.0, 48)
+    x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
+    radius = (x * x + y * y + z * z).sqrt()
+    shell = torch.maximum(radius - 0.8, 0.3 - radius).numpy()
+    surface = meshing.largest_piece(shell)
+    assert surface.components == 2
+    outer = 0.8**2 / (0.8**2 + 0.3**2)
+    assert surface.largest_share == pytest.approx(outer, abs=0.02)

@@ -162,16 +162,6 @@ def _halved(sdf: Sdf, volume: Tensor, near: Tensor, axis: Tensor, job: Job) -> t
     return fine, near
 
 
-def filled(volume: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The volume with its enclosed hollows turned solid: what nobody can reach is no part of the surface."""
-    outside, count = ndimage.label(volume > 0.0)
-    if count <= 1:
-        return volume
-    # The border is outside everywhere, so its first corner names the reachable part.
-    hollow = (outside != outside[0, 0, 0]) & (volume > 0.0)
-    return np.where(hollow, -volume, volume).astype(np.float32)
-
-
 def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
     """Where solids float beside the head, a little grown: (1, 1, R, R, R) of 0 and 1, axes z, y, x; None if nowhere.
 
