@@ -34,8 +34,8 @@ from core.tensors import alpha_tensor, picture_tensor
 
 logger = logging.getLogger(__name__)
 
-# How often E0 reads the face in the frame that it asked for; a second time moves by about a pixel, a third by nothing.
-FRAMINGS = 2
+# How often E0 reads the face again in the frame that it asked for; landmarks then do better than a third look would.
+FRAMINGS = 1
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
 # The reader's head is taken unless E0's meets the matte's outline better by more than this factor.
