@@ -38,8 +38,10 @@ logger = logging.getLogger(__name__)
 FRAMINGS = 1
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
-# The reader's head is taken unless E0's meets the matte's outline better by more than this factor.
-READER_BONUS = 1.1
+# The reader's head is taken as long as it misses the matte's outline by no more than this many times what E0's misses.
+READER_MAY_MISS = 1.1
+# Latents that no head has make a surface that leaves its own landmarks; heads of photos stay within 0.0012.
+SWOLLEN = 0.0025
 # dlib's own threshold: faces nearer than this are the same person.
 SAME_PERSON = 0.6
 # Mean absolute difference (in [-1, 1], over the head) above which a reconstruction does not show this photo.
@@ -155,7 +157,8 @@ def read_face(networks: Networks, aligned: AlignedFace) -> Reading:
     start = torch.cat((first.pose[:2], torch.zeros_like(first.pose[2:])))
     other = _fitted(networks, aligned, both, *second, start, first.reading.framing)
     logger.debug("outline: %.4f by E0, %.4f by the reader", first.outline, other.outline)
-    return other.reading if other.outline <= first.outline * READER_BONUS else first.reading
+    sound = other.swelling < SWOLLEN and other.outline <= first.outline * READER_MAY_MISS
+    return other.reading if sound else first.reading
 
 
 class _Fit(NamedTuple):
@@ -165,6 +168,9 @@ class _Fit(NamedTuple):
     canonical: Tensor
     pose: Tensor
     outline: float
+    """Share of the matte's sure pixels that the head misses or covers wrongly."""
+    swelling: float
+    """Mean distance between the surface and where its landmarks should lie on it (world units)."""
 
 
 def _fitted(
@@ -198,13 +204,14 @@ def _fitted(
     canonical = reframed(both, framing.matrix())
     settled = _landmarks_in(networks, aligned, framing)
     assert settled is not None
-    wrong = 0.0
+    wrong = swelling = 0.0
     if networks.config.shared_geometry:
         styles[:, :-1] += fit_silhouette(networks, styles, found[None, :2], canonical[:, 3:], settled)
         if networks.reader is not None:
             wrong = outline_error(networks, styles, found[None, :2], canonical[:, 3:], settled)
+            swelling = float(networks.generator.field.sdf(networks.landmarks(styles[:, 0]), styles).abs().mean())
     reading = Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
-    return _Fit(reading, canonical, found, wrong)
+    return _Fit(reading, canonical, found, wrong, swelling)
 
 
 def _sane(framing: Tensor) -> Framing:

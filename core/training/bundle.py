@@ -20,11 +20,11 @@ from core.models.reader import Reader
 from core.training.directions import STEPS, find_directions
 from core.training.latents import Latents, latent_statistics
 from core.training.local_branch import Parts
-from core.training.mapping import teach_step
+from core.training.mapping import step_of, teach_step, without_offset
 from core.training.stages import OFFSET, STATISTICS, landmark_indices
 from core.training.trainer import load_averaged
 from core.weights import InputContract, Registry
-from core.world.identity import EYEGLASSES, GLASSES_FROM
+from core.world.identity import EYEGLASSES, GLASSES_FROM, phi
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,9 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
     if (run / "reader.pt").exists():
         reader = Reader(model.generator.field.style_dim)
         load_averaged(run / "reader.pt", {"reader": reader})
+        if (run / OFFSET).exists():
+            offset = torch.load(run / OFFSET, weights_only=True)  # noqa: TID251 - one tensor
+            without_offset(reader, offset, 1 - phi(GLASSES_FROM))
     indices = landmark_indices(landmarks)
     regressor = LandmarkRegressor(model.generator.field.style_dim, len(indices))
     regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
@@ -154,5 +157,8 @@ def restore(networks: Networks, run: Path) -> None:
         networks.renderer_mean[0], networks.renderer_scale[0], networks.decoder_mean, networks.decoder_scale
     )
     torch.save(dataclasses.asdict(statistics), run / STATISTICS)
+    for coordinate, threshold in STEP_LABELS.values():
+        if coordinate < networks.config.generator.z_dim:
+            torch.save(step_of(networks.generator, coordinate, threshold), run / OFFSET)
     if networks.landmarks is not None:
         torch.save(networks.landmarks.state_dict(), run / "landmarks.pt")

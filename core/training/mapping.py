@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu, linear
 
 from core.models.generator import Generator, MappingLayer
+from core.models.reader import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,23 @@ def _refit(layer: MappingLayer, inputs: Tensor, wanted: Tensor) -> None:
     solution = torch.linalg.solve(gram, design.T @ wanted.double()).T
     layer.weight.copy_(solution[:, :-1])
     layer.bias.copy_(solution[:, -1])
+
+
+@torch.no_grad()
+def step_of(generator: Generator, coordinate: int, threshold: float, codes: int = 512) -> Tensor:
+    """The offset (style_dim,) that a mapping was taught, read off it; arguments as in ``teach_step``.
+
+    What crossing the threshold adds to w, less what an interval of the same length beyond it adds.
+    """
+    z = torch.randn(codes, generator.config.z_dim, generator=torch.Generator().manual_seed(2))
+    reach = 0.55 * RAMP
+    places = []
+    for at in (threshold - reach, threshold + reach, threshold + 3 * reach):
+        moved = z.clone()
+        moved[:, coordinate] = at
+        places.append(generator.mapping(moved))
+    before, after, beyond = places
+    return (2 * after - before - beyond).mean(dim=0)
 
 
 @torch.no_grad()
@@ -86,3 +104,25 @@ def teach_step(
     outputs = int(sign.abs().sum())
     logger.info("z[%d]: an offset in %d outputs; w moved elsewhere by %.3f of its spread", coordinate, outputs, moved)
     return offset
+
+
+@torch.no_grad()
+def without_offset(reader: Reader, offset: Tensor, share: float) -> None:
+    """Makes a reader blind to an attribute, in place: its latents stay where heads without it lie.
+
+    The photo shows glasses better than the field draws them, and heads that were read with them came out swollen around
+    the eyes. The last layer is linear, so the projection is exact.
+
+    Args:
+        reader: Trained.
+        offset: What the attribute adds to w (style_dim,).
+        share: How many heads have it; where the mean without it lies.
+    """
+    dim = len(offset)
+    away = torch.eye(dim) - torch.outer(offset, offset) / offset.square().sum()
+    without = reader.w_mean - share * offset
+    for part in (slice(0, dim), slice(dim, 2 * dim)):
+        rows = reader.w_std[:, None] * reader.answer.weight[part]
+        bias = reader.w_std * reader.answer.bias[part] + reader.w_mean - without
+        reader.answer.weight[part] = away @ rows / reader.w_std[:, None]
+        reader.answer.bias[part] = (away @ bias + without - reader.w_mean) / reader.w_std

@@ -16,7 +16,7 @@ from core.models.reader import SIZE, Reader
 from core.training.data import WorldHeads
 from core.training.latents import latent_statistics
 from core.training.lesson_task import LessonTask, LessonTaskConfig
-from core.training.mapping import RAMP, teach_step
+from core.training.mapping import RAMP, step_of, teach_step, without_offset
 from core.training.reader_task import ReaderTask, ReaderTaskConfig, weighed
 from core.training.snapshots import SettledPortraits, Snapshots, settle
 from core.visibility import project
@@ -50,6 +50,7 @@ def test_a_step_of_the_mapping_is_one_vector_and_moves_little_else() -> None:
     before = generator.mapping(z)
     offset = teach_step(generator, EYEGLASSES, GLASSES_FROM, codes=6000)
     after = generator.mapping(z)
+    torch.testing.assert_close(step_of(generator, EYEGLASSES, GLASSES_FROM), offset, rtol=0.05, atol=0.02)
     has, has_not = z[:, EYEGLASSES] > GLASSES_FROM + RAMP, z[:, EYEGLASSES] < GLASSES_FROM - RAMP
     along = (after - before) @ offset / offset.square().sum()
     assert float(along[has].mean() - along[has_not].mean()) == pytest.approx(1.0, abs=0.1)
@@ -66,6 +67,20 @@ def test_a_reader_speaks_of_the_latents_it_was_trained_on() -> None:
     assert found.geometry.shape == found.colour.shape == (2, 8)
     geometry, _ = reader.latents(found)
     torch.testing.assert_close(geometry, found.geometry * 0.5 + 2.0)
+
+
+def test_a_reader_made_blind_to_an_offset_reads_the_rest_as_before() -> None:
+    torch.manual_seed(0)
+    reader, offset = Reader(8, (4, 8)).eval(), torch.randn(8)
+    reader.w_std.copy_(torch.rand(8) + 0.5)
+    torch.nn.init.normal_(reader.answer.bias)
+    picture, angles = torch.rand(3, 4, SIZE, SIZE), torch.zeros(3, 2)
+    before = reader.latents(reader(picture, angles))[0]
+    without_offset(reader, offset, 0.2)
+    after = reader.latents(reader(picture, angles))[0]
+    unit = offset / offset.norm()
+    torch.testing.assert_close((after + 0.2 * offset) @ unit, torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(after - (after @ unit)[:, None] * unit, before - (before @ unit)[:, None] * unit)
 
 
 def test_networks_with_a_reader_give_whole_latents_and_others_none() -> None:

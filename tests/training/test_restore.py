@@ -20,4 +20,10 @@ def test_the_field_of_some_weights_can_be_trained_on(tmp_path: Path) -> None:
     load_averaged(tmp_path / "field.pt", {"generator": generator})
     wanted = networks.generator.state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in generator.state_dict().items())
-    assert {path.name for path in tmp_path.iterdir()} == {"field.pt", "decoder.pt", "encoder.pt", "latents.pt"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "field.pt",
+        "decoder.pt",
+        "encoder.pt",
+        "latents.pt",
+        "offset.pt",
+    }
