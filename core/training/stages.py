@@ -36,7 +36,7 @@ from core.training.precision import layout
 from core.training.reader_task import ReaderTask, ReaderTaskConfig
 from core.training.renders import DENSITY_BETA
 from core.training.snapshots import Snapshots, settle
-from core.training.trainer import Task, TrainerConfig, load_averaged, train
+from core.training.trainer import Task, TrainerConfig, TrainingFailed, load_averaged, train
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +195,12 @@ def _hybrid(shop: Workshop) -> Task:
 def _lesson(shop: Workshop) -> Task:
     torch.manual_seed(shop.options.seed)
     generator = shop.generator("field")
-    offset = torch.load(shop.options.run / OFFSET, weights_only=True)  # noqa: TID251 - one tensor
+    path = shop.options.run / OFFSET
+    if not path.exists():
+        raise TrainingFailed(
+            f"There is no {path}.", hint="What is the lesson about? Run `python -m core train teach` first."
+        )
+    offset = torch.load(path, weights_only=True)  # noqa: TID251 - one tensor
     config = LessonTaskConfig(heads=shop.batch(LessonTaskConfig.heads))
     return LessonTask(generator, shop.data, config, offset=offset, compiled=shop.options.compiled)
 

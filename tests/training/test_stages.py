@@ -13,9 +13,10 @@ from core.models.bundle import read_networks
 from core.models.configuration import TOY_256
 from core.training.__main__ import main
 from core.training.data import WorldHeads
-from core.training.stages import STAGES, StageOptions, Workshop, run_stage
+from core.training.stages import OFFSET, STAGES, StageOptions, Workshop, run_stage
 from core.training.trainer import TrainingFailed
 from core.weights import Registry
+from tests.training.toy_world import write_snapshots
 
 
 def options(world: Path, run: Path, **more: object) -> StageOptions:
@@ -51,9 +52,12 @@ def test_the_field_reaches_mapping_and_field_and_nothing_else(world: Path, tmp_p
 def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     common = ["--run", str(run), "--model", "toy-256", "--landmarks", str(world / "landmark_vertices.json")]
-    for stage in ("field", "encoder", "decoder", "hybrid"):
+    run.mkdir()
+    torch.save(torch.ones(8), run / OFFSET)
+    snapshots = ["--snapshots", str(write_snapshots(tmp_path / "snapshots"))]
+    for stage in ("field", "lesson", "encoder", "decoder", "hybrid", "reader"):
         steps = ["--world", str(world), "--max-steps", "2", "--batch", "2", "--minutes", "5", "--eager"]
-        assert main([stage, *common, *steps, "--device", "cpu"]) == 0
+        assert main([stage, *common, *steps, *snapshots, "--device", "cpu"]) == 0
         assert {f"{stage}.pt", f"{stage}.jsonl", f"{stage}.png"} <= {path.name for path in run.iterdir()}
         rows = [json.loads(line) for line in (run / f"{stage}.jsonl").read_text().splitlines()]
         assert rows[0]["step"] == 1
@@ -64,16 +68,18 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
     registry.verify("toy-trained")
     networks = read_networks([weights / "toy-trained" / "model.safetensors"])
     assert networks.config == TOY_256
-    assert networks.hair is None  # see docs/decisions/hair-table.md
-    assert set(networks.modules) == {"generator", "encoder", "local", "modulation", "fusion", "aligner", "landmarks"}
+    assert set(networks.modules) == {
+        "generator", "encoder", "local", "modulation", "fusion", "aligner", "landmarks", "reader"
+    }  # fmt: skip
     assert set(networks.directions) == {"Smile", "Age", "Gender", "Beard", "Hair", "Eyeglasses"}
 
 
 @pytest.mark.slow
 def test_late_losses_are_finite_and_reach_what_is_trained(world: Path, tmp_path: Path) -> None:
-    shop = Workshop(
-        options(world, tmp_path, max_steps=1), torch.device("cpu"), WorldHeads.load(world, torch.device("cpu"))
-    )
+    torch.save(torch.ones(8), tmp_path / OFFSET)
+    snapshots = write_snapshots(tmp_path / "snapshots")
+    cpu = torch.device("cpu")
+    shop = Workshop(options(world, tmp_path, max_steps=1, snapshots=snapshots), cpu, WorldHeads.load(world, cpu))
     for stage in STAGES:
         task = STAGES[stage](shop)
         loss, parts = task.losses(0.95)

@@ -67,6 +67,22 @@ def write(folder: Path, heads: int = 9, seed: int = 0) -> Path:
     return folder
 
 
+def write_snapshots(folder: Path, heads: int = 9, seed: int = 1) -> Path:
+    """Writes one file of snapshots of ellipsoids below ``folder``; returns the folder."""
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((heads, 256)).astype(np.float32)
+    colour = np.zeros((heads, 96, 96, 4), np.uint8)
+    camera = np.zeros((heads, 3), np.float32)
+    for head in range(heads):
+        yaw, pitch = rng.uniform(-0.4, 0.4), rng.uniform(-0.2, 0.2)
+        camera[head] = yaw, pitch, HALF_FOV
+        colour[head] = _picture(Camera(yaw, pitch), _axes(z[head]), z[head], 96)[2]
+    landmarks = rng.standard_normal((heads, len(INDICES), 3)).astype(np.float32) * 0.03
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "snapshots_0000000.npz", colour=colour, z=z, camera=camera, landmarks=landmarks)
+    return folder
+
+
 def _axes(z: np.ndarray) -> np.ndarray:
     return 0.07 + 0.008 * np.tanh(z[:3])
 
@@ -88,4 +104,4 @@ def _picture(camera: Camera, axes: np.ndarray, z: np.ndarray, size: int) -> tupl
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write_snapshots(write(Path(sys.argv[1])) / "snapshots")
