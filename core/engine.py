@@ -10,9 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,6 +29,7 @@ from core.models.bundle import read_networks
 from core.models.identity import IdentityEmbedding
 from core.models.networks import Networks
 from core.photo import Photo
+from core.recent import Recent
 from core.refinement.delta import Refinement, scaled, tuned_networks
 from core.refinement.methods import METHODS
 from core.refinement.refiner import Refined, Refiner, report_of
@@ -55,7 +54,6 @@ WORSE_MAE, WORSE_IDENTITY = 0.002, 0.02
 # Decimals of an angle [rad] beyond which two cameras are one.
 SAME_ANGLE = 9
 
-Value = TypeVar("Value")
 Pixels = NDArray[np.uint8]
 
 
@@ -83,9 +81,9 @@ class Engine:
         self.attributes = attributes
         self._networks = networks
         self._embedding = embedding
-        self._tuned: OrderedDict[Hashable, Networks] = OrderedDict()
-        self._sources: OrderedDict[Hashable, SourceHead] = OrderedDict()
-        self._heads: OrderedDict[Hashable, EditedHead] = OrderedDict()
+        self._tuned: Recent[Networks] = Recent(CACHED)
+        self._sources: Recent[SourceHead] = Recent(CACHED)
+        self._heads: Recent[EditedHead] = Recent(CACHED)
 
     @classmethod
     def open(
@@ -200,8 +198,8 @@ class Engine:
             reconstruction,
             seconds,
         )
-        _remember(self._sources, inversion, source)
-        _remember(self._heads, (inversion, LatentEdit.none), head)
+        self._sources.keep(inversion, source)
+        self._heads.keep((inversion, LatentEdit.none), head)
         job.report(1.0, "head reconstructed")
         return inversion
 
@@ -369,7 +367,7 @@ class Engine:
         refinement = inversion.refinement
         if refinement is None:
             return self._networks
-        return _cached(self._tuned, refinement.delta, lambda: tuned_networks(self._networks, refinement.delta))
+        return self._tuned.get(refinement.delta, lambda: tuned_networks(self._networks, refinement.delta))
 
     def _picture(
         self, networks: Networks, head: EditedHead, camera: Camera, size: int, layer: str
@@ -383,24 +381,7 @@ class Engine:
 
     def _head(self, inversion: Inversion, edit: LatentEdit) -> EditedHead:
         networks = self._networks_of(inversion)
-        return _cached(self._heads, (inversion, edit), lambda: self._edited(networks, self._source(inversion), edit))
+        return self._heads.get((inversion, edit), lambda: self._edited(networks, self._source(inversion), edit))
 
     def _source(self, inversion: Inversion) -> SourceHead:
-        return _cached(self._sources, inversion, lambda: photo_tier(self._networks_of(inversion), inversion))
-
-
-def _cached(cache: OrderedDict[Hashable, Value], key: Hashable, make: Callable[[], Value]) -> Value:
-    """The cache's value for a key; made, and remembered, when it is not there."""
-    if key in cache:
-        cache.move_to_end(key)
-        return cache[key]
-    value = make()
-    _remember(cache, key, value)
-    return value
-
-
-def _remember(cache: OrderedDict[Hashable, Value], key: Hashable, value: Value) -> None:
-    cache[key] = value
-    cache.move_to_end(key)
-    while len(cache) > CACHED:
-        cache.popitem(last=False)
+        return self._sources.get(inversion, lambda: photo_tier(self._networks_of(inversion), inversion))

@@ -159,6 +159,9 @@ def restore(networks: Networks, run: Path) -> None:
     torch.save(dataclasses.asdict(statistics), run / STATISTICS)
     for coordinate, threshold in STEP_LABELS.values():
         if coordinate < networks.config.generator.z_dim:
-            torch.save(step_of(networks.generator, coordinate, threshold), run / OFFSET)
+            offset = step_of(networks.generator, coordinate, threshold)
+            # A mapping that was taught nothing is nearly straight there: no step to speak of.
+            if float(offset.norm()) > float(networks.renderer_scale.mean()):
+                torch.save(offset, run / OFFSET)
     if networks.landmarks is not None:
         torch.save(networks.landmarks.state_dict(), run / "landmarks.pt")

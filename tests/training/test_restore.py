@@ -25,5 +25,4 @@ def test_the_field_of_some_weights_can_be_trained_on(tmp_path: Path) -> None:
         "decoder.pt",
         "encoder.pt",
         "latents.pt",
-        "offset.pt",
     }
