@@ -213,9 +213,15 @@ class HybridRenderer(nn.Module):
         return LocalFeatures(f2d, visible, f3d, self.fusion(f2d, visible, f3d))
 
     def finish(
-        self, reference: Reference, query: Query, *, noise: Noise = True, guide: Tensor | None = None
+        self,
+        reference: Reference,
+        query: Query,
+        *,
+        noise: Noise = True,
+        guide: Tensor | None = None,
+        resolution: int | None = None,
     ) -> HybridOutput:
-        """Texture and decode a prepared view.
+        """Texture and decode a prepared view; the decoder may stop at a resolution.
 
         Shape: guide (B, Gc, S, S).
         """
@@ -229,7 +235,9 @@ class HybridRenderer(nn.Module):
 
         volume = self.generator.renderer.appearance(query.geometry, reference.styles, modulate, self.ray_chunk)
         features = _square(volume.feature)
-        picture = self.generator.decoder(features, reference.decoder_styles, noise=noise, guide=guide)
+        picture = self.generator.decoder(
+            features, reference.decoder_styles, noise=noise, guide=guide, resolution=resolution
+        )
         return HybridOutput(picture, volume, query)
 
     def render_query(

@@ -1,0 +1,148 @@
+"""The style decoder under one latent: kernels modulated, demodulated and scaled once an edit, channels side by side.
+
+The plain decoder builds its kernels in every call, because training changes them. Here noise, bias and gain go into
+constants, and doubling the size (a transposed convolution, then a blur) becomes one convolution to four times the
+channels. Inference only. Refuses guides, which the released family has none of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.job import Job
+from core.models.decoder import Decoder, StyledConv, ToRGB
+from core.models.layers import ModulatedConv
+from core.models.ops import LEAK, resampling_kernel
+
+__all__ = ["FrozenDecoder"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Styled:
+    """Shape: kernel (O or 4 O, I, 3, 3), bias (O or 4 O), noise (1, 1, S, S)."""
+
+    kernel: Tensor
+    bias: Tensor
+    noise: Tensor
+    doubles: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = functional.conv2d(x, self.kernel, self.bias, padding=1)
+        if self.doubles:
+            y = _interleaved(y)
+        return functional.leaky_relu_(y.add_(self.noise), LEAK)
+
+
+@dataclass(frozen=True, eq=False)
+class _Colour:
+    """Shape: kernel (out, I, 1, 1), bias (1, out, 1, 1)."""
+
+    kernel: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor, skip: Tensor | None) -> Tensor:
+        y = functional.conv2d(x, self.kernel).float() + self.bias
+        if skip is None:
+            return y
+        count = y.shape[1]
+        taps = resampling_kernel(4.0).to(y).expand(count, 1, 4, 4)
+        return y + functional.conv_transpose2d(skip, taps, stride=2, padding=1, groups=count)
+
+
+class FrozenDecoder:
+    """Feature map → picture for one latent.
+
+    Args:
+        decoder: The networks.
+        styles: Latent rows.
+        low: Convolutions in bfloat16.
+        resolution: Stop after this block; the picture's own when absent.
+
+    Shape:
+        styles (1, rows, D).
+    """
+
+    def __init__(self, decoder: Decoder, styles: Tensor, *, low: bool = False, resolution: int | None = None) -> None:
+        if decoder.config.guide_channels:
+            raise ValueError("a decoder with guides cannot be frozen")
+        self.dtype = torch.bfloat16 if low else styles.dtype
+        noises = decoder.noises.all()
+        self._blocks: list[tuple[list[_Styled], _Colour]] = [
+            ([self._styled(decoder.conv1, styles[0, 0], noises[0])], self._colour(decoder.to_rgb1, styles[0, 1]))
+        ]
+        for p, (size, _) in enumerate(decoder.config.channels[1:]):
+            if resolution is not None and size > resolution:
+                break
+            pair = [
+                self._styled(decoder.convs[2 * p + i], styles[0, 2 * p + 1 + i], noises[2 * p + 1 + i])
+                for i in range(2)
+            ]
+            self._blocks.append((pair, self._colour(decoder.to_rgbs[p], styles[0, 2 * p + 3])))
+
+    def __call__(self, features: Tensor, job: Job) -> Tensor:
+        """Decode; every convolution is followed by a yield point.
+
+        Shape: features (1, W, s, s); returns (1, out, S, S) float32, unclamped.
+        """
+        x = features.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        picture = None
+        for number, (convolutions, colour) in enumerate(self._blocks):
+            for convolution in convolutions:
+                x = convolution(x)
+                job.report(number / len(self._blocks), "painting the picture")
+            picture = colour(x, picture)
+        assert picture is not None
+        return picture
+
+    def _styled(self, layer: torch.nn.Module, style: Tensor, noise: Tensor) -> _Styled:
+        assert isinstance(layer, StyledConv)
+        conv, gain = layer.conv, layer.activate.scale
+        kernel = gain * _modulated(conv, style)
+        bias = gain * layer.activate.bias
+        doubles = conv.blur is not None
+        if doubles:
+            kernel, bias = _doubling(kernel), bias.repeat(4)
+        return _Styled(
+            kernel.to(self.dtype).contiguous(memory_format=torch.channels_last),
+            bias.to(self.dtype),
+            (gain * layer.noise.weight * noise).to(self.dtype),
+            doubles,
+        )
+
+    def _colour(self, layer: torch.nn.Module, style: Tensor) -> _Colour:
+        assert isinstance(layer, ToRGB)
+        return _Colour(_modulated(layer.conv, style).to(self.dtype), layer.bias.detach())
+
+
+def _modulated(conv: ModulatedConv, style: Tensor) -> Tensor:
+    """The kernel (O, I, k, k) of one style; see ``ModulatedConv``."""
+    scales = conv.modulation(style[None])[0]
+    kernel = conv.weight[0] * conv.scale * scales[None, :, None, None]
+    if conv.demodulate:
+        kernel = kernel * torch.rsqrt(kernel.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8)
+    return kernel.detach()
+
+
+def _doubling(kernel: Tensor) -> Tensor:
+    """Stride-2 transposed convolution and blur as one convolution to four pictures (O, I, 3, 3) → (4 O, I, 3, 3).
+
+    In one dimension the two together are ``out[n] = Σ x[i] k[n + 2 - 2 i]`` with six taps k; even and odd n read three
+    of them each.
+    """
+    taps = resampling_kernel(4.0).to(kernel)[None, None]
+    outputs, inputs = kernel.shape[:2]
+    both = functional.conv2d(kernel.reshape(-1, 1, 3, 3), taps, padding=3).reshape(outputs, inputs, 6, 6)
+    pictures = [both[:, :, row::2, column::2].flip(2, 3) for row in (0, 1) for column in (0, 1)]
+    return torch.cat(pictures)
+
+
+def _interleaved(y: Tensor) -> Tensor:
+    """Four pictures (1, 4 O, H, W) → one of twice the side (1, O, 2 H, 2 W), channels side by side."""
+    _, channels, height, width = y.shape
+    parts = y.permute(0, 2, 3, 1).reshape(height, width, 2, 2, channels // 4)
+    whole = parts.permute(0, 2, 1, 3, 4).reshape(1, 2 * height, 2 * width, channels // 4)
+    return whole.permute(0, 3, 1, 2)

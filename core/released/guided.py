@@ -1,0 +1,163 @@
+"""The plain quadrature of a ray with only those of its samples evaluated that carry weight, and a bound on the rest.
+
+A photon that walks down a ray stops at sample i with the probability that is its weight. Leaving samples out changes
+where it stops only if it would have stopped at one of them. Therefore: with the rest made to sum to 1 again, colour and
+features change by no more than the weight that was left out times the range of their values. Upper bounds of those
+weights come from the envelope before, and again with the exact distances after evaluation. Rays whose bound exceeds the
+tolerance, and rays on which the envelope was caught wrong, are evaluated in full: the plain ray.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.job import Job
+from core.models.volume import RaySamples
+from core.released.envelope import Envelope
+from core.released.frozen_field import CHUNK, FrozenField
+
+__all__ = ["GuidedPass", "guided_pass", "optical_depth", "painted"]
+
+# Share of the tolerance that a ray may spend on what it leaves out; the remainder is for what the envelope's error adds.
+SPENT = 0.9
+
+
+class GuidedPass(NamedTuple):
+    """Geometry of a picture at the samples that were evaluated; any number of appearances can be put on it.
+
+    Shape:
+        ray, place (K,) where each sample sits; points (K, 3); view (K, 3); hidden (K, W); weights (K,); depth (R,);
+        xyz (R, 3); left_out (R,) upper bound of the weight that was left out; fallen (R,) bool: evaluated in full.
+    """
+
+    ray: Tensor
+    place: Tensor
+    points: Tensor
+    view: Tensor
+    hidden: Tensor
+    weights: Tensor
+    depth: Tensor
+    xyz: Tensor
+    left_out: Tensor
+    fallen: Tensor
+
+
+def optical_depth(sdf: Tensor, deltas: Tensor, beta: float) -> Tensor:
+    """Density times length, as in ``core.models.volume.ray_weights``. Shape: sdf and deltas (R, S)."""
+    return torch.sigmoid(sdf / -beta).mul_(1.0 / beta).mul_(deltas)
+
+
+def guided_pass(
+    field: FrozenField, envelope: Envelope, samples: RaySamples, beta: float, tolerance: float, job: Job
+) -> GuidedPass:
+    """Choose samples, evaluate them, bound the rest, and evaluate in full where the bound is too large.
+
+    Args:
+        field: The head.
+        envelope: Its own.
+        samples: Of one picture, plain, with an endless last interval (a forced background).
+        beta: Width of the density's sigmoid.
+        tolerance: Largest weight that a ray may leave out; above 0.
+        job: Where to report; every chunk is a yield point.
+    """
+    points, deltas = samples.points[0], samples.deltas[0]
+    count = deltas.shape[1]
+    guess, error = envelope.estimate(points)
+    least = optical_depth(guess + error, deltas, beta)
+    most = optical_depth(guess - error, deltas, beta)
+    chosen = _chosen(_largest_weights(least, most), SPENT * tolerance)
+
+    ray, place = chosen.nonzero(as_tuple=True)
+    hidden = field.hidden(points[ray, place], job)
+    found = field.sdf_from(hidden, points[ray, place])
+    exact = optical_depth(found, deltas[ray, place], beta)
+    least[ray, place] = exact
+    most[ray, place] = exact
+    bounds = _largest_weights(least, most)
+    left_out = torch.where(chosen, bounds.new_zeros(()), bounds).sum(dim=1)
+    caught = torch.zeros_like(chosen)
+    caught[ray, place] = (found - guess[ray, place]).abs() > error[ray, place]
+    whole = chosen.all(dim=1)
+    fallen = (caught.any(dim=1) | (left_out > tolerance)) & ~whole
+
+    sdf = guess
+    sdf[ray, place] = found
+    if fallen.any():
+        more_ray, more_place = (fallen[:, None] & ~chosen).nonzero(as_tuple=True)
+        more = field.hidden(points[more_ray, more_place], job)
+        sdf[more_ray, more_place] = field.sdf_from(more, points[more_ray, more_place])
+        chosen[more_ray, more_place] = True
+        order = torch.argsort(torch.cat((ray * count + place, more_ray * count + more_place)))
+        hidden = torch.cat((hidden, more))[order]
+        ray, place = chosen.nonzero(as_tuple=True)
+        left_out = torch.where(fallen, left_out.new_zeros(()), left_out)
+
+    weights = _weights(sdf, deltas, chosen, beta)
+    kept = weights[ray, place]
+    rays = points.shape[0]
+    depth = (weights * samples.t[0]).sum(dim=1)
+    xyz = points.new_zeros(rays, 3).index_add_(0, ray, kept[:, None] * points[ray, place])
+    view = samples.view[0, ray]
+    return GuidedPass(ray, place, points[ray, place], view, hidden, kept, depth, xyz, left_out, fallen)
+
+
+def _largest_weights(least: Tensor, most: Tensor) -> Tensor:
+    """Upper bounds of the weights from bounds of the optical depths; the last sample takes what is left."""
+    passed = _passed(least)
+    bound = -torch.expm1(-most) * passed
+    bound[:, -1] = passed[:, -1]
+    return bound
+
+
+def _passed(optical: Tensor) -> Tensor:
+    """Share of photons that reach each sample. The endless last interval must not enter the sum: it has no digits."""
+    before = functional.pad(optical[:, :-1], (1, 0)).cumsum(dim=1)
+    return torch.exp(-before)
+
+
+def _chosen(bounds: Tensor, allowed: float) -> Tensor:
+    """All but the lightest samples of each ray, as long as those together stay within what is allowed."""
+    ordered, order = bounds.sort(dim=1)
+    keep = ordered.cumsum(dim=1) > allowed
+    return torch.zeros_like(keep).scatter_(1, order, keep)
+
+
+def _weights(sdf: Tensor, deltas: Tensor, chosen: Tensor, beta: float) -> Tensor:
+    """Weights of the chosen samples as if there were no others, summing to 1."""
+    optical = optical_depth(sdf, deltas, beta) * chosen
+    passed = _passed(optical)
+    weights = -torch.expm1(-optical) * passed
+    weights[:, -1] = passed[:, -1] * chosen[:, -1]
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def painted(
+    one: GuidedPass,
+    field: FrozenField,
+    job: Job,
+    modulate: object = None,
+) -> tuple[Tensor, Tensor]:
+    """Integrated colour (R, 3) in [-1, 1] and feature (R, W).
+
+    Args:
+        one: The geometry.
+        field: The head it was made of.
+        job: Where to report; every chunk is a yield point.
+        modulate: From a slice of the samples to (α, δ), or none.
+    """
+    rays = len(one.depth)
+    rgb = one.hidden.new_zeros(rays, 3)
+    feature = one.hidden.new_zeros(rays, field.width)
+    for start in range(0, len(one.ray), CHUNK):
+        job.report(start / len(one.ray), "painting the head")
+        part = slice(start, start + CHUNK)
+        texture = None if modulate is None else modulate(part)  # type: ignore[operator]
+        values, raw = field.appearance(one.hidden[part], one.view[part], texture)
+        weight = one.weights[part, None]
+        rgb.index_add_(0, one.ray[part], weight * (2.0 * raw.sigmoid() - 1.0))
+        feature.index_add_(0, one.ray[part], weight * values)
+    return rgb, feature
