@@ -1,7 +1,8 @@
 """The released field under one latent: γ folded into the weights once an edit, view directions kept.
 
-The twin of ``core.rendering.folded`` for a field that is twice as wide, looks at view directions and may run its
-products in bfloat16. Phases are float32 in either case: the sine of a rounded phase is noise. Inference only.
+The twin of ``core.rendering.folded`` for a field that is twice as wide, looks at view directions and may run its layers
+in bfloat16. Coordinates, the first layer and the distance stay float32. A phase of a few radians that is rounded to
+bfloat16 is off by some thousandths, which the released field forgives (docs/performance.md). Inference only.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ __all__ = ["FrozenField"]
 
 # Points a chunk: 4 MB of activations, which stay in the cache from one layer to the next.
 CHUNK = 4096
-# Chunks between two reports: about 30 ms each on two cores.
-REPORTED = 1
 
 
 class FrozenField:
@@ -27,7 +26,7 @@ class FrozenField:
     Args:
         field: The networks.
         styles: The head's latent rows.
-        low: Products in bfloat16.
+        low: Layers after the first in bfloat16.
 
     Shape:
         styles (1, rows, style_dim).
@@ -41,20 +40,24 @@ class FrozenField:
         for row, layer in enumerate(field.pts_linears):
             assert isinstance(layer, FilmSine)
             weight, offset = _folded(layer, styles[:, row])
-            self._layers.append((weight if row == 0 or not low else weight.bfloat16(), offset))
+            self._layers.append((weight, offset) if row == 0 or not low else (weight.bfloat16(), offset.bfloat16()))
         first, offset = self._layers[0]
         self._layers[0] = (first / field.config.scene_radius, offset)
         paint, offset = _folded(field.views_linears, styles[:, -1])
         own = paint[:, : self.width].contiguous()
-        self._paint = (own.bfloat16() if low else own, offset)
+        self._paint = (own.bfloat16(), offset) if low else (own, offset)
+        self.dtype = torch.bfloat16 if low else torch.float32
         self._looks = paint[:, self.width :].contiguous() if field.config.view_directions else None
         scale = field.config.sdf_scale
         self._sdf = (scale * field.sigma_linear.weight.detach(), scale * field.sigma_linear.bias.detach())
         self._rgb = (field.rgb_linear.weight.detach(), field.rgb_linear.bias.detach())
 
     def hidden(self, points: Tensor, job: Job | None = None) -> Tensor:
-        """Last geometry activation; every chunk is a yield point. Shape: points (N, 3) world units; returns (N, W)."""
-        whole = points.new_zeros(len(points), self.width)
+        """Last geometry activation; every chunk is a yield point.
+
+        Shape: points (N, 3) world units; returns (N, W), bfloat16 if ``low``.
+        """
+        whole = points.new_zeros(len(points), self.width, dtype=self.dtype)
         for start in range(0, len(points), CHUNK):
             if job is not None:
                 job.report(start / len(points), "looking at the head")
@@ -62,14 +65,15 @@ class FrozenField:
         return whole
 
     def _hidden(self, points: Tensor) -> Tensor:
-        h = points
-        for weight, offset in self._layers:
-            h = _phase(h, weight, offset).sin_()
+        first, *others = self._layers
+        h = functional.linear(points, *first).sin_().to(self.dtype)
+        for weight, offset in others:
+            h = (functional.linear(h, weight, offset) if self.low else _phase(h, weight, offset)).sin_()
         return h
 
     def sdf_from(self, h: Tensor, points: Tensor) -> Tensor:
         """Signed distance (N,) from the last geometry activation. Shape: h (N, W), points (N, 3)."""
-        raw = functional.linear(h, *self._sdf)[:, 0]
+        raw = functional.linear(h.float(), *self._sdf)[:, 0]
         if self.config.sdf_sphere_radius is not None:
             raw += torch.linalg.vector_norm(points, dim=-1) - self.config.sdf_sphere_radius
         return raw
@@ -93,7 +97,7 @@ class FrozenField:
         """
         if modulation is not None:
             alpha, delta = modulation
-            h = torch.addcmul(h + delta, alpha, h)
+            h = torch.addcmul(delta.add_(h), alpha, h.to(delta.dtype))
         phase = _phase(h, *self._paint)
         if view is not None and self._looks is not None:
             phase = phase.addmm_(view, self._looks.T)
@@ -111,7 +115,7 @@ def _folded(layer: FilmSine, style: Tensor) -> tuple[Tensor, Tensor]:
 def _phase(h: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
     """``h @ weight.T + offset`` in float32, (N, in) → (N, W); on a CPU by oneDNN (see ``core.rendering.folded``)."""
     if weight.dtype == torch.bfloat16:
-        return functional.linear(h.bfloat16(), weight).float().add_(offset)
+        return functional.linear(h.bfloat16(), weight).float().add_(offset)  # the phase of colours is float32
     small = weight.shape[1] < 16 or not len(h)
     if small or h.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return functional.linear(h, weight, offset)
