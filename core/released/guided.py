@@ -12,6 +12,7 @@ rays on which the envelope was caught wrong, are evaluated in full: the plain ra
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -68,43 +69,70 @@ def guided_pass(
         job: Where to report; every chunk is a yield point.
     """
     points, deltas = samples.points[0], samples.deltas[0]
-    count = deltas.shape[1]
-    guess, error = envelope.estimate(points)
-    least = optical_depth(guess + error, deltas, beta)
-    most = optical_depth(guess - error, deltas, beta)
-    chosen = _chosen(_largest_weights(least, most), SPENT * tolerance)
-
-    ray, place = chosen.nonzero(as_tuple=True)
-    hidden = field.hidden(points[ray, place], job)
-    found = field.sdf_from(hidden, points[ray, place])
-    exact = optical_depth(found, deltas[ray, place], beta)
-    least[ray, place] = exact
-    most[ray, place] = exact
-    bounds = _largest_weights(least, most)
-    left_out = torch.where(chosen, bounds.new_zeros(()), bounds).sum(dim=1)
-    caught = torch.zeros_like(chosen)
-    caught[ray, place] = (found - guess[ray, place]).abs() > error[ray, place]
-    whole = chosen.all(dim=1)
-    fallen = (caught.any(dim=1) | (left_out > tolerance)) & ~whole
-
-    sdf = guess
-    sdf[ray, place] = found
-    if fallen.any():
-        more_ray, more_place = (fallen[:, None] & ~chosen).nonzero(as_tuple=True)
-        more = field.hidden(points[more_ray, more_place], job)
-        sdf[more_ray, more_place] = field.sdf_from(more, points[more_ray, more_place])
-        chosen[more_ray, more_place] = True
-        order = torch.argsort(torch.cat((ray * count + place, more_ray * count + more_place)))
-        hidden = torch.cat((hidden, more))[order]
-        ray, place = chosen.nonzero(as_tuple=True)
-        left_out = torch.where(fallen, left_out.new_zeros(()), left_out)
-
+    sdf, error = envelope.estimate(points)
+    found = _Found(field, points, torch.zeros_like(sdf, dtype=torch.bool), [], [])
+    caught = torch.zeros_like(sdf[:, 0], dtype=torch.bool)
+    fallen = caught.clone()
+    left_out = torch.zeros_like(sdf[:, 0])
+    # First what matters if the envelope's guess is right; then what might matter still; then all.
+    for attempt in range(3):
+        if attempt == 0:
+            wanted = _chosen(_weights(sdf, deltas, beta), SPENT * tolerance)
+        else:
+            least = optical_depth(sdf + error, deltas, beta)
+            most = optical_depth(sdf - error, deltas, beta)
+            bounds = torch.where(found.known, 0.0, _largest_weights(least, most))
+            left_out = bounds.sum(dim=1)
+            short = left_out > tolerance
+            if attempt == 1:
+                wanted = _chosen(bounds, SPENT * tolerance) & short[:, None]
+            else:
+                fallen = short | caught
+                wanted = fallen[:, None].expand_as(sdf)
+        ray, place, exact = found.ask(wanted, job)
+        if len(ray):
+            caught[ray[(exact - sdf[ray, place]).abs() > error[ray, place]]] = True
+            sdf[ray, place] = exact
+            error[ray, place] = 0.0
+    left_out = torch.where(found.known.all(dim=1), 0.0, left_out)
+    ray, place, hidden = found.everything()
     weights = _weights(sdf, deltas, beta)
     depth = (weights * samples.t[0]).sum(dim=1)
     xyz = torch.einsum("rs,rsc->rc", weights, points)
-    kept = torch.zeros_like(weights).scatter_add_(1, _nearest(chosen), weights)[ray, place]
+    kept = torch.zeros_like(weights).scatter_add_(1, _nearest(found.known), weights)[ray, place]
     view = samples.view[0, ray]
     return GuidedPass(ray, place, points[ray, place], view, hidden, kept, depth, xyz, left_out, fallen)
+
+
+@dataclass
+class _Found:
+    """What was asked so far.
+
+    Shape:
+        points (R, S, 3); known (R, S) bool; keys: places of the answers, in order of asking; hidden: the answers.
+    """
+
+    field: FrozenField
+    points: Tensor
+    known: Tensor
+    keys: list[Tensor]
+    hidden: list[Tensor]
+
+    def ask(self, wanted: Tensor, job: Job) -> tuple[Tensor, Tensor, Tensor]:
+        """Ask the field where it was not asked before: ray, place and distance of what is new, (K,) each."""
+        ray, place = (wanted & ~self.known).nonzero(as_tuple=True)
+        points = self.points[ray, place]
+        hidden = self.field.hidden(points, job)
+        self.known[ray, place] = True
+        self.keys.append(ray * self.known.shape[1] + place)
+        self.hidden.append(hidden)
+        return ray, place, self.field.sdf_from(hidden, points)
+
+    def everything(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Ray, place and answer of all that was asked, in the order of the rays."""
+        order = torch.argsort(torch.cat(self.keys))
+        ray, place = self.known.nonzero(as_tuple=True)
+        return ray, place, torch.cat(self.hidden)[order]
 
 
 def _largest_weights(least: Tensor, most: Tensor) -> Tensor:
