@@ -39,12 +39,12 @@ class Accuracy:
 
     Args:
         tolerance: Largest weight that a ray may leave out; 0 is the plain path, bit for bit.
-        low_field: Products of the field in bfloat16. They gain a third and cost what ``docs/performance.md`` says.
+        low_field: Layers of the field in bfloat16.
         low_pictures: Convolutions (decoder, E_ADA, E1) and what is looked up in their maps in bfloat16.
     """
 
-    tolerance: float = 0.02
-    low_field: bool = False
+    tolerance: float = 0.2
+    low_field: bool = True
     low_pictures: bool = True
 
 
