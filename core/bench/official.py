@@ -20,7 +20,7 @@ from core.bench.rows import Row, row
 from core.bench.timing import alternately, peak_rss_mb, timed
 from core.evaluation.metrics import psnr
 from core.job import Job
-from core.models.configuration import OFFICIAL_1024, ModelConfig
+from core.models.configuration import ModelConfig
 from core.models.generator import Generator
 from core.models.hybrid import HybridRenderer
 from core.models.volume import look_at_origin, projection_matrix

@@ -107,10 +107,17 @@ class PyramidBlock(nn.Module):
         return y + (x if self.downsample is None else self.downsample(x))
 
 
+def bicubically_doubled(x: Tensor) -> Tensor:
+    """Shape: x (B, C, H, W); returns (B, C, 2 H, 2 W), corners aligned."""
+    return F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=True)
+
+
 class Hourglass(nn.Module):
     """Two levels of down and up with skips; enlarges bicubically, corners aligned."""
 
     DEPTH = 2
+    doubled: Callable[[Tensor], Tensor] = staticmethod(bicubically_doubled)
+    """How it enlarges; inference may put something quicker in its place."""
 
     def __init__(self, channels: int, groups: int, *, leftovers: bool) -> None:
         super().__init__()
@@ -128,7 +135,7 @@ class Hourglass(nn.Module):
         low = self.get_submodule(f"b2_{level}")(F.avg_pool2d(x, 2))
         low = self.forward(low, level - 1) if level > 1 else self.get_submodule("b2_plus_1")(low)
         low = self.get_submodule(f"b3_{level}")(low)
-        return up + F.interpolate(low, scale_factor=2, mode="bicubic", align_corners=True)
+        return up + self.doubled(low)
 
 
 class HourglassFilter(nn.Module):
