@@ -227,6 +227,33 @@ def weights_verify(
 
 # ------------------------------------------------------------------------------------------------ training and world
 
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Once each at small sizes, to see that it runs.")] = False,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the library, fast twin beside slow twin; the first run fits a head for some minutes."""
+    import torch
+
+    from core.bench.rows import broken, document, table
+    from core.bench.run import library_rows
+
+    if threads is not None:
+        torch.set_num_threads(max(1, threads))
+    rows = []
+    with progress("bench", shown=not as_json) as show:
+        for row in library_rows(quick, Job("bench", on_report=show)):
+            rows.append(row)
+            if not as_json:
+                say(table([row]))
+    if as_json:
+        say(json.dumps(document(rows, torch.get_num_threads()), allow_nan=False))
+    elif any(broken(row) for row in rows):
+        raise typer.Exit(EXIT_FAILED)
+
+
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 

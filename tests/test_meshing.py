@@ -1,4 +1,4 @@
-"""Laws of the surface: block-sparse equals dense, faces turn outwards, the surface is closed, pieces are counted."""
+"""Laws of the surface: faces turn outwards, the surface is closed, pieces are counted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import trimesh
 from core import meshing
 from core.errors import CameoError, Cancelled
 from core.job import Job
-from core.rendering import solids
+from core.rendering import blocks
 
 CPU = torch.device("cpu")
 
@@ -23,41 +23,8 @@ def bumpy(points: torch.Tensor) -> torch.Tensor:
     return torch.minimum(torch.minimum(ball, neck), speck)
 
 
-def dense(resolution: int) -> np.ndarray:
-    axis = torch.linspace(-solids.EXTENT, solids.EXTENT, resolution)
-    volume = bumpy(torch.cartesian_prod(axis, axis, axis)).reshape((resolution,) * 3)
-    return volume.numpy()
-
-
-@pytest.mark.parametrize("resolution", [33, 46, 64])
-def test_sampling_only_near_the_surface_gives_the_same_surface_as_sampling_everywhere(resolution: int) -> None:
-    sparse = solids.sampled_volume(bumpy, resolution, CPU, Job.quiet())
-    whole = dense(resolution)
-    for side in (0, -1):
-        for axis in range(3):
-            index = [slice(None)] * 3
-            index[axis] = side
-            whole[tuple(index)] = whole[tuple(index)].clip(min=2 * solids.EXTENT / (resolution - 1))
-    assert np.array_equal(sparse < 0, whole < 0)
-    a, b = meshing.largest_piece(sparse), meshing.largest_piece(whole)
-    assert np.array_equal(a.faces, b.faces)
-    assert np.abs(a.vertices - b.vertices).max() < 1e-6
-
-
-def test_few_points_are_evaluated() -> None:
-    asked = 0
-
-    def counted(points: torch.Tensor) -> torch.Tensor:
-        nonlocal asked
-        asked += len(points)
-        return bumpy(points)
-
-    solids.sampled_volume(counted, 128, CPU, Job.quiet())
-    assert asked < 0.25 * 128**3
-
-
 def test_the_surface_is_closed_turns_outwards_and_counts_its_pieces() -> None:
-    surface = meshing.largest_piece(solids.sampled_volume(bumpy, 64, CPU, Job.quiet()))
+    surface = meshing.largest_piece(blocks.surface_of(bumpy, 64, CPU, Job.quiet()))
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
     assert mesh.is_watertight
     assert mesh.volume > 0.9 * 4 / 3 * np.pi * 0.08**3
@@ -67,7 +34,7 @@ def test_the_surface_is_closed_turns_outwards_and_counts_its_pieces() -> None:
 
 
 def test_vertices_lie_on_the_surface_and_normals_follow_its_gradient() -> None:
-    surface = meshing.largest_piece(solids.sampled_volume(bumpy, 64, CPU, Job.quiet()))
+    surface = meshing.largest_piece(blocks.surface_of(bumpy, 64, CPU, Job.quiet()))
     vertices = torch.from_numpy(surface.vertices)
     assert bumpy(vertices).abs().quantile(0.95) < 3e-4
     normals = meshing.vertex_normals(bumpy, vertices, Job.quiet())
@@ -77,22 +44,20 @@ def test_vertices_lie_on_the_surface_and_normals_follow_its_gradient() -> None:
     assert ((normals * outward).sum(-1)[upper] > 0.5).all()
 
 
-def test_normals_of_a_fine_volume_are_those_of_its_distance() -> None:
-    volume = solids.sampled_volume(bumpy, 128, CPU, Job.quiet())
-    vertices = torch.from_numpy(meshing.largest_piece(volume).vertices)
-    vertices = vertices[(vertices[:, 1] > 0.03) & (vertices.abs().amax(dim=-1) < 0.12)]
-    found = meshing.volume_normals(torch.from_numpy(volume), vertices)
+def test_normals_of_a_fine_surface_are_those_of_its_distance() -> None:
+    surface = blocks.surface_of(bumpy, 128, CPU, Job.quiet())
+    vertices, found = torch.from_numpy(surface.vertices), torch.from_numpy(surface.normals)
+    smooth = (vertices[:, 1] > 0.03) & (vertices.abs().amax(dim=-1) < 0.12)
     exact = meshing.vertex_normals(bumpy, vertices, Job.quiet())
-    assert (found * exact).sum(dim=-1).quantile(0.05) > 0.98
+    assert (found * exact).sum(dim=-1)[smooth].quantile(0.05) > 0.98
 
 
 def test_an_empty_field_and_an_impossible_resolution_are_explained() -> None:
-    empty = solids.sampled_volume(lambda points: torch.ones(len(points)), 24, CPU, Job.quiet())
     with pytest.raises(CameoError, match="no surface"):
-        meshing.largest_piece(empty)
+        blocks.surface_of(lambda points: torch.ones(len(points)), 24, CPU, Job.quiet())
     for resolution in (4, 2048):
         with pytest.raises(CameoError, match="resolution"):
-            solids.sampled_volume(bumpy, resolution, CPU, Job.quiet())
+            blocks.surface_of(bumpy, resolution, CPU, Job.quiet())
 
 
 def test_a_cancelled_mesh_stops_at_the_next_slab() -> None:
@@ -106,16 +71,16 @@ def test_a_cancelled_mesh_stops_at_the_next_slab() -> None:
         return bumpy(points)
 
     with pytest.raises(Cancelled):
-        solids.sampled_volume(slow, 128, CPU, job)
+        blocks.surface_of(slow, 128, CPU, job)
     assert asked == 1
 
 
 def test_hollows_count_as_pieces_and_are_left_out() -> None:
-    axis = torch.linspace(-1.0, 1.0, 48)
-    x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
-    radius = (x * x + y * y + z * z).sqrt()
-    shell = torch.maximum(radius - 0.8, 0.3 - radius).numpy()
-    surface = meshing.largest_piece(shell)
+    def shell(points: torch.Tensor) -> torch.Tensor:
+        radius = points.norm(dim=-1)
+        return torch.maximum(radius - 0.08, 0.03 - radius)
+
+    surface = meshing.largest_piece(blocks.surface_of(shell, 48, CPU, Job.quiet()))
     assert surface.components == 2
     outer = 0.8**2 / (0.8**2 + 0.3**2)
     assert surface.largest_share == pytest.approx(outer, abs=0.02)

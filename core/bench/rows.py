@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "broken", "machine", "row", "table", "written"]
+__all__ = ["Row", "broken", "document", "machine", "row", "table", "written"]
 
 Row = dict[str, Any]
 
@@ -88,9 +88,13 @@ def _processor() -> str:
     return " ".join([facts.get("model name", platform.machine()), *flags])
 
 
+def document(rows: list[Row], threads: int) -> dict[str, object]:
+    """What goes into the JSON file: rows, machine, threads."""
+    return {"rows": rows, "machine": machine(), "threads": threads}
+
+
 def written(rows: list[Row], threads: int, path: Path) -> None:
-    """The JSON file: rows, machine, threads."""
-    document = {"rows": rows, "machine": machine(), "threads": threads}
+    """The JSON file."""
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(document(rows, threads), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -1,0 +1,55 @@
+"""The slow twin of a surface, dense marching cubes over a volume sampled in slabs, and how surfaces are compared."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from skimage.measure import marching_cubes
+
+from core.rendering.solids import EXTENT, Sdf
+
+__all__ = ["Compared", "compared", "dense_surface"]
+
+Triangles = tuple[NDArray[np.float32], NDArray[np.int32]]
+# Points a call of the plain field: half a gigabyte of activations at the released width.
+SLAB = 65536
+
+
+class Compared(NamedTuple):
+    """Whether the same vertices are joined in the same way, and how far vertices are apart at most (world units)."""
+
+    topology_equal: bool
+    max_vertex_error: float
+
+
+def dense_surface(sdf: Sdf, resolution: int) -> Triangles:
+    """Vertices (V, 3) and faces (F, 3) of the zero level, closed where the grid ends."""
+    axis = torch.linspace(-EXTENT, EXTENT, resolution)
+    points = torch.cartesian_prod(axis, axis, axis)
+    with torch.inference_mode():
+        volume = torch.cat([sdf(part) for part in points.split(SLAB)]).reshape((resolution,) * 3)
+        step = 2.0 * EXTENT / (resolution - 1)
+        for face in (volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]):
+            face.clamp_(min=step)
+    vertices, faces, _, _ = marching_cubes(volume.numpy(), 0.0, gradient_direction="descent")
+    return (vertices * step - EXTENT).astype(np.float32), faces
+
+
+def compared(found: Triangles, wanted: Triangles) -> Compared:
+    """Match vertices by place, then faces by their vertices and the way they turn."""
+    distance, match = cKDTree(wanted[0]).query(found[0])
+    back, _ = cKDTree(found[0]).query(wanted[0])
+    paired = len(found[0]) == len(wanted[0]) == len(np.unique(match))
+    equal = paired and np.array_equal(_ordered(match[found[1]]), _ordered(wanted[1]))
+    return Compared(bool(equal), float(max(distance.max(), back.max())))
+
+
+def _ordered(faces: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Faces from their smallest vertex on, sorted."""
+    first = faces.argmin(axis=1)[:, None]
+    turned = np.take_along_axis(faces, (first + np.arange(3)) % 3, axis=1)
+    return turned[np.lexsort(turned.T[::-1])]
