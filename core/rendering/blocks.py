@@ -26,8 +26,9 @@ __all__ = ["Surface", "surface_of"]
 # Cells along an edge of the blocks that are looked at first, and the resolution from which on there are twice as many.
 BLOCK, LARGE = 8, 300
 # What a block's steepness, as seen on its lattice, is multiplied by to bound it in between; and the least and the most
-# that is believed: a distance rises by 1 a unit, and the learned one is nowhere more than 2.5 times as steep.
-MARGIN, FLATTEST, STEEPEST = 1.25, 1.1, 2.5
+# that is believed: a distance rises by 1 a unit, and the learned one is nowhere more than 2.5 times as steep. Blocks of
+# two cells hide hardly anything that their lattice does not show.
+MARGIN, LAST_MARGIN, FLATTEST, STEEPEST = 1.25, 1.05, 1.0, 2.5
 # The same before anything was measured.
 FIRST = 2.0
 # Cells along an edge of a brick, and bricks between two reports (a few milliseconds).
@@ -130,7 +131,8 @@ def _crossed(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> tuple
         found[~known] = measured(keys[~known], job.part(done, share))
         done = share
         lattice = _Lattice(keys, found)
-        steepness = _steepness(lattice.at(fine).reshape(-1, 3, 3, 3), side * step).repeat_interleave(8)
+        margin = MARGIN if side > 2 else LAST_MARGIN
+        steepness = margin * _steepness(lattice.at(fine).reshape(-1, 3, 3, 3), side * step).repeat_interleave(8)
         blocks = (blocks[:, None] + side * corners).reshape(-1, 3)
         within = (blocks < resolution - 1).all(dim=1)
         blocks, steepness = blocks[within], steepness[within]
@@ -165,10 +167,10 @@ def _may_hold_surface(values: Tensor, rise: Tensor) -> Tensor:
 
 
 def _steepness(values: Tensor, spacing: float) -> Tensor:
-    """How steep the distance may be within blocks: from differences along each axis. Shape: (N, 3, 3, 3) → (N,)."""
+    """How steep the distance is within blocks: from differences along each axis. Shape: (N, 3, 3, 3) → (N,)."""
     slopes = [values.diff(dim=axis).abs().flatten(1).amax(dim=1) for axis in (1, 2, 3)]
     seen = torch.stack(slopes).square().sum(dim=0).sqrt() / spacing
-    return (MARGIN * seen).clamp(FLATTEST, STEEPEST)
+    return seen.clamp(FLATTEST, STEEPEST)
 
 
 # -------------------------------------------------------------------------------------------------------------- bricks
