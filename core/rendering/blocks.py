@@ -1,10 +1,11 @@
 """A surface cut from a field without ever holding its volume: memory grows with the surface, not with the space.
 
 The distance is measured on a coarse lattice; a block is halved, and measured again, until it is one cell wide or until
-a Lipschitz bound says that no surface can be in it. How steep the distance is, is measured block by block on the way,
-from its own corners. Marching cubes (Lewiner et al. 2003, as scikit-image has it) then runs brick by brick over the
-cells that are left. A vertex lies on an edge of the lattice, and both bricks that share the edge compute the same
-digits for it: so they are joined exactly, and the result is that of a dense grid. Refuses to know heads and photos.
+a Lipschitz bound says that no surface can be in it; of small blocks, until a bound on its bend says so. How steep and
+how bent the distance is, is measured block by block on the way, from its own lattice. Marching cubes (Lewiner et al.
+2003, as scikit-image has it) then runs brick by brick over the cells that are left. A vertex lies on an edge of the
+lattice, and both bricks that share the edge compute the same digits for it: so they are joined exactly, and the result
+is that of a dense grid. Refuses to know heads and photos.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ BLOCK, LARGE = 8, 300
 # that is believed: a distance rises by 1 a unit, and the learned one is nowhere more than 2.5 times as steep. Blocks of
 # two cells hide hardly anything that their lattice does not show.
 MARGIN, LAST_MARGIN, FLATTEST, STEEPEST = 1.25, 1.05, 1.0, 2.5
+# In blocks of at most so many cells interpolation between the corners is trusted as far as the bend that their lattice
+# shows, times this, and a share of the block's side.
+BENT, BEND_MARGIN, BEND_SHARE = 4, 3.0, 0.05
 # The same before anything was measured.
 FIRST = 2.0
 # Cells along an edge of a brick, and bricks between two reports (a few milliseconds).
@@ -109,12 +113,14 @@ def _crossed(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> tuple
     keys = keys_of(torch.cartesian_prod(lattice_line, lattice_line, lattice_line))
     lattice = _Lattice(keys, measured(keys, job.part(0.0, 0.1)))
     steepness = torch.full_like(blocks[:, 0], FIRST, dtype=torch.float32)
+    bend = torch.full_like(steepness, STEEPEST)
+    values = lattice.at(keys_of(blocks[:, None] + side * corners))
+    eighths = _eighths(device)
     done = 0.1
-    while True:
-        values = lattice.at(keys_of(blocks[:, None] + side * corners))
-        if side == 1:
-            break
+    while side > 1:
         near = _may_hold_surface(values, steepness * side * step)
+        if side <= BENT:
+            near &= (values.amin(dim=1) < bend) & (values.amax(dim=1) > -bend)
         # The surface is closed where the grid ends: there its inside counts too.
         at_end = ((blocks == 0) | (blocks + side >= resolution - 1)).any(dim=1)
         near |= at_end & (values.amin(dim=1) < 0.0)
@@ -123,7 +129,7 @@ def _crossed(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> tuple
             return blocks, values[:0]
         side //= 2
         fine = keys_of(blocks[:, None] + side * _cube(3, device))
-        keys = torch.unique(fine)
+        keys, inverse = torch.unique(fine, return_inverse=True)
         place = torch.searchsorted(lattice.keys, keys).clamp(max=len(lattice.keys) - 1)
         known = lattice.keys[place] == keys
         found = lattice.values[place]
@@ -132,10 +138,13 @@ def _crossed(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> tuple
         done = share
         lattice = _Lattice(keys, found)
         margin = MARGIN if side > 2 else LAST_MARGIN
-        steepness = margin * _steepness(lattice.at(fine).reshape(-1, 3, 3, 3), side * step).repeat_interleave(8)
+        around = found[inverse].reshape(-1, 3, 3, 3)
+        steepness = margin * _steepness(around, side * step).repeat_interleave(8)
+        bend = (BEND_MARGIN * _bend(around) + BEND_SHARE * side * step).repeat_interleave(8)
         blocks = (blocks[:, None] + side * corners).reshape(-1, 3)
         within = (blocks < resolution - 1).all(dim=1)
-        blocks, steepness = blocks[within], steepness[within]
+        blocks, steepness, bend = blocks[within], steepness[within], bend[within]
+        values = around.reshape(-1, 27)[:, eighths].reshape(-1, 8)[within]
     index = blocks[:, None] + corners
     at_end = ((index == 0) | (index == resolution - 1)).any(dim=2)
     values = torch.where(at_end, values.clamp(min=step), values)
@@ -147,6 +156,12 @@ def _cube(side: int, device: torch.device) -> Tensor:
     """(side³, 3) offsets, z fastest."""
     line = torch.arange(side, device=device)
     return torch.cartesian_prod(line, line, line)
+
+
+def _eighths(device: torch.device) -> Tensor:
+    """(8, 8): which of a block's 27 lattice points are the corners of each of its eighths."""
+    both = _cube(2, device)[:, None] + _cube(2, device)
+    return (both[..., 0] * 3 + both[..., 1]) * 3 + both[..., 2]
 
 
 def _may_hold_surface(values: Tensor, rise: Tensor) -> Tensor:
@@ -171,6 +186,12 @@ def _steepness(values: Tensor, spacing: float) -> Tensor:
     slopes = [values.diff(dim=axis).abs().flatten(1).amax(dim=1) for axis in (1, 2, 3)]
     seen = torch.stack(slopes).square().sum(dim=0).sqrt() / spacing
     return seen.clamp(FLATTEST, STEEPEST)
+
+
+def _bend(values: Tensor) -> Tensor:
+    """How far interpolation between corners may be off: an eighth of the second differences. (N, 3, 3, 3) → (N,)."""
+    bends = [values.diff(2, dim=axis).abs().flatten(1).amax(dim=1) for axis in (1, 2, 3)]
+    return torch.stack(bends).sum(dim=0) / 8.0
 
 
 # -------------------------------------------------------------------------------------------------------------- bricks
