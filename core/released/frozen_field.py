@@ -97,7 +97,7 @@ class FrozenField:
         """
         if modulation is not None:
             alpha, delta = modulation
-            h = torch.addcmul(delta.add_(h), alpha, h.to(delta.dtype))
+            h = torch.addcmul(h + delta.to(h.dtype), alpha.to(h.dtype), h)
         phase = _phase(h, *self._paint)
         if view is not None and self._looks is not None:
             phase = phase.addmm_(view, self._looks.T)

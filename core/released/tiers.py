@@ -267,7 +267,7 @@ class Released:
                 carried = lookup(head.features, project(points[None], reference)[0])[0]
                 fused = self._fusion(fused, visible[ray], carried.to(self._dtype))
             alpha, delta = self._modulation(fused, points)
-            return alpha.float(), delta.float()
+            return alpha, delta
 
         return modulate
 

@@ -1,0 +1,85 @@
+"""Rows of the benchmark: they have the keys that were agreed, and a bound that is not met is said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.bench import head, official, rows
+from core.bench.run import SMALL
+from core.bench.surface_twins import compared
+from core.job import Job
+
+KEYS = {"name", "fast_ms", "must", "peak_rss_mb"}
+TWIN = {"slow_ms", "ratio"}
+NAMES = [
+    *("official_surface_128", "official_g0", "official_hybrid_256", "official_hybrid_1024"),
+    *("cameo_moving", "cameo_still_256", "cameo_surface_256"),
+]
+
+
+def checked(one: rows.Row) -> None:
+    assert one.keys() >= KEYS | TWIN
+    surface = "surface" in one["name"]
+    assert one.keys() >= ({"topology_equal", "max_vertex_error"} if surface else {"psnr_db"})
+    assert not surface or (one["topology_equal"] and one["max_vertex_error"] < 1e-4)
+
+
+def test_a_bound_that_is_not_met_or_not_measured_is_said() -> None:
+    one = rows.row("x", 70.0, {"fast_ms": ("<=", 66.0), "psnr_db": (">=", 30.0), "ratio": (">=", 2.0)}, ratio=3.0)
+    assert [sentence.split()[0] for sentence in rows.broken(one)] == ["fast_ms", "psnr_db"]
+    assert "BROKEN" in rows.table([one])
+    assert "ok" in rows.table([rows.row("x", 60.0, {"fast_ms": ("<=", 66.0)})])
+
+
+def test_the_file_holds_rows_machine_and_threads(tmp_path: Path) -> None:
+    rows.written([rows.row("x", 1.0)], 2, tmp_path / "bench.json")
+    document = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    assert document.keys() == {"rows", "machine", "threads"}
+
+
+@pytest.mark.slow
+def test_rows_of_the_released_family_at_a_small_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "FOLDER", tmp_path)
+    monkeypatch.setattr(head, "sampled_points", ball)
+    plan = head.Plan(SMALL, 6, 256, 2000)
+    generator = head.fitted_generator(plan, Job.quiet())
+    assert head.Fit(plan, generator.field).step == 6  # kept, and not done again
+    with torch.inference_mode():
+        found = [official.surface_row(generator, SMALL, 24, True), *official.official_rows(generator, SMALL, 1, True)]
+    assert [one["name"] for one in found] == NAMES[:4]
+    for one in found:
+        checked(one)
+
+
+def ball(count: int, seed: int = 0) -> head.Points:
+    """A ball in place of cameo-256's head."""
+    xyz = 0.12 * (2.0 * torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) - 1.0)
+    sdf = xyz.norm(dim=-1, keepdim=True) - 0.08
+    return head.Points(
+        xyz, sdf, torch.nn.functional.normalize(xyz, dim=-1), torch.full_like(xyz, 0.5), sdf[:, 0] < 0.01
+    )
+
+
+def test_surfaces_that_differ_are_told_apart() -> None:
+    vertices = torch.rand(6, 3, generator=torch.Generator().manual_seed(0)).numpy()
+    faces = torch.tensor([[0, 1, 2], [3, 4, 5]]).numpy()
+    assert compared((vertices[::-1], 5 - faces), (vertices, faces)).topology_equal
+    assert not compared((vertices, faces[:, ::-1]), (vertices, faces)).topology_equal
+    assert not compared((vertices, faces[:1]), (vertices, faces)).topology_equal
+
+
+@pytest.mark.long
+def test_bench_quick_measures_every_row() -> None:
+    command = [sys.executable, "-m", "core", "bench", "--quick", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    document = json.loads(result.stdout)
+    assert document.keys() == {"rows", "machine", "threads"}
+    assert [one["name"] for one in document["rows"]] == NAMES
+    for one in document["rows"]:
+        checked(one)
