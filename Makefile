@@ -62,8 +62,8 @@ format: $(READY) ## put the code into the house's format
 golden: $(READY) ## compare the official networks with the reference numbers in CAMEO_GOLDEN (default ../shared/golden/reference)
 	$(PY) -m pytest tests/golden
 
-bench: $(READY) ## measure start, reconstruction, live view and memory against their limits; writes bench.json
-	$(PY) -m tests.bench
+bench: $(READY) ## measure library, window and command line against their bounds, minutes; writes bench.json (BENCH_OUT); ARGS=--quick
+	$(PY) -m tests.bench $(ARGS)
 
 world: $(READY_TRAINING) ## make the synthetic world; MAKEHUMAN=folder of its assets, HEADS=8192
 	test -f runs/world/pack.npz || $(PY) -m core world pack "$(MAKEHUMAN)" --out runs/world/pack.npz
