@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from core.bench import head
-from core.bench.made_up import filled
+from core.bench.made_up import draw, filled
 from core.bench.rows import Row, row
 from core.bench.surface_twins import compared, dense_surface
 from core.bench.timing import alternately, peak_rss_mb, timed
@@ -60,13 +61,13 @@ class Official:
         for name, part in parts.items():
             module = getattr(network, name)
             if module is not None:
-                setattr(network, name, filled(lambda one=module: one, head.SALT, part))
+                setattr(network, name, filled(partial(_itself, module), head.SALT, part))
         network.generator = self.generator
         self.network = network.eval()
         self.released = Released(self.network, self.accuracy)
         self.styles = head.latent(self.config)
         rows, dim = self.config.decoder_rows, self.config.generator.decoder.style_dim
-        self.decoder_styles = torch.from_numpy(0.3 * head.draw(head.SALT, "w", "decoder", (dim,))).float()
+        self.decoder_styles = torch.from_numpy(0.3 * draw(head.SALT, "w", "decoder", (dim,))).float()
         self.decoder_styles = self.decoder_styles.expand(1, rows, dim)
         moved = head.edit_direction(self.config)
         self.moved = (self.styles + moved[0], self.decoder_styles + moved[1])
@@ -78,7 +79,7 @@ class Official:
         thumb = self.generator.render(self.styles, look_at_origin(*self.seen.T), ray_chunk=RAYS)
         side = round(thumb.rgb.shape[1] ** 0.5)
         picture = functional.interpolate(thumb.maps(side).rgb, size=256, mode="bilinear")
-        pattern = torch.from_numpy(head.draw(head.SALT, "photo", "pattern", (1, 3, 64, 64))).float()
+        pattern = torch.from_numpy(draw(head.SALT, "photo", "pattern", (1, 3, 64, 64))).float()
         return (picture + 0.1 * functional.interpolate(pattern, size=256, mode="bilinear")).clamp(-1.0, 1.0)
 
     # ------------------------------------------------------------------------------------------------------- twins
@@ -140,6 +141,10 @@ def official_rows(generator: Generator, config: ModelConfig, repeats: int, quick
             peak_rss_mb=peak_rss_mb(),
             note="fast: the camera tier (photo and edit tier beside it); slow: the whole path of one frame",
         )
+
+
+def _itself(module: nn.Module) -> nn.Module:
+    return module
 
 
 def surface_row(generator: Generator, config: ModelConfig, resolution: int, quick: bool) -> Row:
