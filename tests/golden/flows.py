@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.bench.made_up import filled
 from core.camera import Camera, azimuth_path, ellipsoid_path
 from core.evaluation import metrics
 from core.frustum import aligned_volume, depth_mesh, frustum_mesh
@@ -28,7 +29,6 @@ from core.models.local import positional_encoding
 from core.models.networks import Direction
 from core.models.ops import biased_leaky_relu, upfirdn2d
 from core.models.volume import VolumeOutput, project, projection_matrix
-from tests.golden.fill import filled
 from tests.golden.inputs import EDITED, Arrays, Folder, image
 
 RAYS = 1024  # at a time: a third of a gigabyte of activations

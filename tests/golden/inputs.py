@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.golden.fill import draw
+from core.bench.made_up import draw
 
 Arrays = dict[str, NDArray[np.generic]]
 FILES = ("generator", "e3dge", "mesh32", "misc")

@@ -1,6 +1,8 @@
 """The made-up weights of the goldens: a deterministic rule from a salt, a part's name and a tensor's key.
 
-Written from the README beside the goldens; first matching line wins. Nothing here knows any golden number.
+Written from the README beside the goldens; first matching line wins. The goldens' tests fill networks with it, and so
+does the benchmark, whose timings need weights of the released sizes and no others. Nothing here knows any golden
+number.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""How fast the program is, fast twin beside slow twin; not needed for use."""

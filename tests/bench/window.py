@@ -1,0 +1,120 @@
+"""Rows of the real window: start, first picture, live view, memory.
+
+The window runs in a process of its own, on a virtual display where there is no other; the child prints its rows as one
+line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from core.bench.rows import Row, row
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "tests" / "data" / "astronaut.jpg"
+
+LIVE_SECONDS = 5.0
+"""How long the head is dragged: some hundred events, so that one slow frame does not decide."""
+QUICK_SECONDS = 1.0
+
+
+def rows(quick: bool = False) -> list[Row]:
+    """The rows, measured in a child process."""
+    command = [sys.executable, "-m", "tests.bench", "--in-the-window", *(["--quick"] if quick else [])]
+    env = dict(os.environ)
+    if sys.platform.startswith("linux") and not env.get("DISPLAY"):
+        if shutil.which("xvfb-run"):
+            command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", *command]
+        else:
+            env["QT_QPA_PLATFORM"] = "offscreen"
+    result = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
+    found: list[Row] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def child(quick: bool) -> None:
+    """Measure and print; called in the child process."""
+    print(json.dumps(in_the_window(QUICK_SECONDS if quick else LIVE_SECONDS)))
+
+
+def in_the_window(live_seconds: float) -> list[Row]:
+    """Start, open a photo, open another, drag the head; in this process."""
+    import resource
+
+    import psutil
+    from PySide6.QtCore import QCoreApplication
+    from PySide6.QtWidgets import QApplication
+
+    from core.frame import Frame
+    from gui import theme
+    from gui.app import Cameo
+    from gui.widgets.mesh_view import opengl_facts
+
+    QCoreApplication.setOrganizationName("Cameo benchmark")
+    application = QApplication([])
+    theme.apply(application)
+    cameo = Cameo(opengl=opengl_facts())
+    cameo.start()
+    while not cameo.window.windowHandle().isExposed():
+        application.processEvents()
+    application.processEvents()
+    visible_ms = 1000.0 * (time.time() - psutil.Process().create_time())
+
+    frames: list[Frame] = []
+    cameo.worker.frame_rendered.connect(frames.append)
+
+    def open_and_wait() -> float:
+        """Milliseconds from the drop to the first picture of the new head."""
+        frames.clear()
+        before = cameo.session.inversion
+        started = time.monotonic()
+        cameo.photos.reconstruct(PHOTO)
+        while not any(frame.request.inversion is not before for frame in frames):
+            application.processEvents()
+            time.sleep(0.001)
+            if time.monotonic() - started > 120.0:
+                raise TimeoutError("no picture after two minutes")
+        return 1000.0 * (time.monotonic() - started)
+
+    def settle() -> None:
+        deadline = time.monotonic() + 120.0
+        while cameo.window.job_bar.job is not None or cameo.surfaces.is_stale:
+            application.processEvents()
+            time.sleep(0.01)
+            if time.monotonic() > deadline:
+                raise TimeoutError("the window does not come to rest")
+
+    open_and_wait()  # loads the networks
+    settle()
+    picture_ms = open_and_wait()
+    settle()
+
+    frames.clear()
+    started = time.monotonic()
+    while time.monotonic() - started < live_seconds:
+        phase = (time.monotonic() - started) * 3.0
+        cameo.view.orbit(0.02 if phase % 2.0 < 1.0 else -0.02, 0.0)
+        application.processEvents()
+        time.sleep(1.0 / 60.0)  # a mouse that is dragged
+    live_ms = 1000.0 * live_seconds / max(len(frames), 1)
+    live_px = min(frame.request.size for frame in frames) if frames else 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    cameo.window.close()
+    cameo.stop()
+    return [
+        row("window_visible", visible_ms, {"fast_ms": ("<=", 4000.0)}, peak_rss_mb=peak),
+        row("photo_to_first_picture", picture_ms, {"fast_ms": ("<=", 5000.0)}, peak_rss_mb=peak),
+        row(
+            "live_view",  # five frames a second, none smaller than 128 px
+            live_ms,
+            {"fast_ms": ("<=", 200.0), "size_px": (">=", 128), "peak_rss_mb": ("<=", 3072.0)},
+            size_px=live_px,
+            peak_rss_mb=peak,
+        ),
+    ]
