@@ -35,7 +35,8 @@ from core.refinement.methods import METHODS
 from core.refinement.refiner import Refined, Refiner, report_of
 from core.refinement.watch import SIDE_YAW, compared
 from core.rendering.edited import EditedHead, SourceHead, edited_head
-from core.rendering.frames import render_layer, to_pixels
+from core.rendering.frames import PREVIEW, render_layer, to_pixels
+from core.rendering.hands import Pause, resting
 from core.surface import SurfaceMesh
 from core.tensors import choose_device, picture_tensor
 from core.weights import Registry
@@ -84,6 +85,7 @@ class Engine:
         self._tuned: Recent[Networks] = Recent(CACHED)
         self._sources: Recent[SourceHead] = Recent(CACHED)
         self._heads: Recent[EditedHead] = Recent(CACHED)
+        self._drafts: Recent[EditedHead] = Recent(CACHED)
 
     @classmethod
     def open(
@@ -179,7 +181,8 @@ class Engine:
         job.report(0.7, "looking at the head")
         source = photo_tier(self._networks, found)
         job.report(0.85, "looking at the head")
-        head = self._edited(self._networks, source, LatentEdit.none)
+        with torch.inference_mode():
+            head = edited_head(self._networks, source, LatentEdit.none)
         reconstruction, _ = self._picture(self._networks, head, found.camera, RECONSTRUCTION_SIZE, "picture")
         metrics = self.likeness(found.aligned, reconstruction)
         warnings = [*photo.warnings]
@@ -291,13 +294,19 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------ lower tiers
 
-    def render(self, request: RenderRequest) -> Frame:
-        """One picture of a head; its camera is moved back into what the model was trained for."""
+    def render(self, request: RenderRequest, pause: Pause = resting) -> Frame:
+        """One picture of a head; its camera is moved back into what the model was trained for.
+
+        Args:
+            request: What to draw. Small pictures are made of a draft of the edited head, whatever else is known of it:
+                the same request gives the same bytes.
+            pause: Called between stages. It may raise; nothing is then changed but what is complete.
+        """
         started = time.perf_counter()
         camera = request.camera.clamped(self.limits)
-        head = self._head(request.inversion, request.edit)
+        head = self._head(request.inversion, request.edit, draft=request.size <= PREVIEW, pause=pause)
         networks = self._networks_of(request.inversion)
-        pixels, alpha = self._picture(networks, head, camera, request.size, request.layer)
+        pixels, alpha = self._picture(networks, head, camera, request.size, request.layer, pause)
         elapsed_ms = 1000.0 * (time.perf_counter() - started)
         return Frame(pixels, alpha, request, elapsed_ms, camera is not request.camera)
 
@@ -351,7 +360,9 @@ class Engine:
             refinement=Refinement(delta, {}, start),
         )
         networks = self._networks_of(refined)
-        head = self._edited(networks, photo_tier(networks, refined), LatentEdit.none)
+        source = photo_tier(networks, refined)
+        with torch.inference_mode():
+            head = edited_head(networks, source, LatentEdit.none)
         job.report(0.97, "looking at the refined head")
         picture, _ = self._picture(networks, head, refined.camera, RECONSTRUCTION_SIZE, "picture")
         report = report_of(found, before, self.own_figures(refined)) | {"share": share, "delta_bytes": delta.bytes}
@@ -370,18 +381,31 @@ class Engine:
         return self._tuned.get(refinement.delta, lambda: tuned_networks(self._networks, refinement.delta))
 
     def _picture(
-        self, networks: Networks, head: EditedHead, camera: Camera, size: int, layer: str
+        self,
+        networks: Networks,
+        head: EditedHead,
+        camera: Camera,
+        size: int,
+        layer: str,
+        pause: Pause = resting,
     ) -> tuple[Pixels, Pixels]:
         with torch.inference_mode():
-            return to_pixels(*render_layer(networks, head, camera, size, layer))
+            return to_pixels(*render_layer(networks, head, camera, size, layer, pause=pause))
 
-    def _edited(self, networks: Networks, source: SourceHead, edit: LatentEdit) -> EditedHead:
-        with torch.inference_mode():
-            return edited_head(networks, source, edit)
-
-    def _head(self, inversion: Inversion, edit: LatentEdit) -> EditedHead:
+    def _head(
+        self, inversion: Inversion, edit: LatentEdit, *, draft: bool = False, pause: Pause = resting
+    ) -> EditedHead:
         networks = self._networks_of(inversion)
-        return self._heads.get((inversion, edit), lambda: self._edited(networks, self._source(inversion), edit))
+
+        def make() -> EditedHead:
+            source = self._source(inversion)
+            with torch.inference_mode():
+                return edited_head(networks, source, edit, draft=draft, pause=pause)
+
+        # An empty edit is the photo tier as it is: there is nothing to draft.
+        if draft and not edit.is_empty:
+            return self._drafts.get((inversion, edit), make)
+        return self._heads.get((inversion, edit), make)
 
     def _source(self, inversion: Inversion) -> SourceHead:
         return self._sources.get(inversion, lambda: photo_tier(self._networks_of(inversion), inversion))
