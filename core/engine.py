@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from core import meshing
 from core.alignment import AlignedFace, DetectedFace, align, detect_faces
 from core.camera import Camera, CameraLimits
 from core.edit import ATTRIBUTES, Attribute, LatentEdit
-from core.errors import CameoError, FaceNotUsable, WeightsMissing
+from core.errors import CameoError, FaceNotUsable, MemoryShort, WeightsMissing
 from core.frame import Frame, RenderRequest
 from core.inversion import Inversion, invert, photo_tier, stranger_warnings
 from core.job import Job
@@ -38,7 +39,7 @@ from core.rendering.edited import EditedHead, SourceHead, edited_head
 from core.rendering.frames import PREVIEW, render_layer, to_pixels
 from core.rendering.hands import Pause, resting
 from core.surface import SurfaceMesh
-from core.tensors import choose_device, picture_tensor
+from core.tensors import choose_device, is_out_of_memory, picture_tensor
 from core.weights import Registry
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ IDENTITY_WEIGHTS = "dlib-face-embedding"
 # Entries of each tier's cache: the photo or edit at hand, and the one before (a switch back and forth costs nothing).
 CACHED = 2
 RECONSTRUCTION_SIZE = 256
+# Side below which a picture that does not fit into memory is not tried again.
+LEAST_SIZE = 64
 # Shares of a refinement that are tried until the picture with the photo's own colours is not worse than before, and
 # what counts as worse there: mean absolute difference in [-1, 1], and identity distance.
 SHARES = (1.0, 0.6, 0.3, 0.0)
@@ -179,11 +182,13 @@ class Engine:
         found = invert(self._networks, photo, aligned, self.limits, self.weights_name, job.part(0.4, 0.7))
         seconds = {"align": aligned_at - started, "encode": time.perf_counter() - aligned_at}
         job.report(0.7, "looking at the head")
-        source = photo_tier(self._networks, found)
-        job.report(0.85, "looking at the head")
+        look = partial(job.report, 0.7, "looking at the head")
+        source = photo_tier(self._networks, found, look)
+        look()
         with torch.inference_mode():
             head = edited_head(self._networks, source, LatentEdit.none)
-        reconstruction, _ = self._picture(self._networks, head, found.camera, RECONSTRUCTION_SIZE, "picture")
+        reconstruction, _ = self._picture(self._networks, head, found.camera, RECONSTRUCTION_SIZE, "picture", look)
+        look()
         metrics = self.likeness(found.aligned, reconstruction)
         warnings = [*photo.warnings]
         if aligned.faces_found > 1:
@@ -301,7 +306,29 @@ class Engine:
             request: What to draw. Small pictures are made of a draft of the edited head, whatever else is known of it:
                 the same request gives the same bytes.
             pause: Called between stages. It may raise; nothing is then changed but what is complete.
+
+        Raises:
+            MemoryShort: Memory is not enough, not even for half the size; a picture of half the size says so.
         """
+        try:
+            return self._rendered(request, pause)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            logger.warning("out of memory at %d px, trying once more", request.size)
+        # Only now, when nothing of the first try is held any more.
+        self._drafts, self._heads = Recent(CACHED), Recent(CACHED)
+        smaller = max(request.size // 2, min(request.size, LEAST_SIZE))
+        try:
+            frame = self._rendered(dataclasses.replace(request, size=smaller), pause)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            hint = "Close other programs, or ask for a smaller picture."
+            raise MemoryShort("There is not enough memory for a picture.", hint=hint) from error
+        return dataclasses.replace(frame, request=request, note=f"Memory was short: shown at {smaller} pixels.")
+
+    def _rendered(self, request: RenderRequest, pause: Pause) -> Frame:
         started = time.perf_counter()
         camera = request.camera.clamped(self.limits)
         head = self._head(request.inversion, request.edit, draft=request.size <= PREVIEW, pause=pause)
@@ -318,7 +345,7 @@ class Engine:
             Cancelled: Somebody asked to stop.
         """
         job.report(0.0, "preparing the head")
-        head = self._head(inversion, edit)
+        head = self._head(inversion, edit, pause=partial(job.report, 0.0, "preparing the head"))
         return meshing.extract(self._networks_of(inversion), head, resolution, job)
 
     def turntable(
@@ -329,6 +356,7 @@ class Engine:
         A sweep comes back the way it went: a camera that was there before gives the frame that was there before.
 
         Raises:
+            MemoryShort: Pictures of this size do not fit.
             Cancelled: Somebody asked to stop.
         """
         drawn: dict[tuple[float, float, float], Frame] = {}
@@ -336,7 +364,11 @@ class Engine:
             job.report(number / len(path), f"frame {number + 1} of {len(path)}")
             place = (round(camera.yaw, SAME_ANGLE), round(camera.pitch, SAME_ANGLE), round(camera.half_fov, SAME_ANGLE))
             if place not in drawn:
-                drawn[place] = self.render(RenderRequest(inversion, edit, camera, size))
+                stage = partial(job.report, number / len(path), f"frame {number + 1} of {len(path)}")
+                frame = self.render(RenderRequest(inversion, edit, camera, size), stage)
+                if frame.note:  # one smaller picture among the others would be of no use
+                    raise MemoryShort("There is not enough memory for this size.", hint="Choose a smaller one.")
+                drawn[place] = frame
             yield drawn[place]
         job.report(1.0, "turntable ready")
 

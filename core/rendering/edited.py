@@ -120,17 +120,25 @@ def source_head(
     styles: Tensor,
     decoder_styles: Tensor,
     angles: Tensor,
+    pause: Pause = resting,
 ) -> SourceHead:
-    """Render the head from the photo's camera and prepare the photo for look-ups.
+    """Render the head from the photo's camera and prepare the photo for look-ups; pauses between stages.
 
     Shape:
         As in :class:`SourceHead`.
     """
     field = networks.generator.field
-    with_strays = FoldedField(field, styles)
-    stray = strays(lambda points: with_strays.sdf(points[None])[0, :, 0], networks.device)
-    shape = head_shape(field, styles, stray)
+    with_strays = FoldedField(field, styles).light
+
+    def distances(points: Tensor) -> Tensor:
+        pause()
+        return with_strays.sdf(points[None])[0, :, 0]
+
+    stray = strays(distances, networks.device)
+    pause()
+    shape = head_shape(field, styles, stray, pause)
     maps, surface = _source_render(networks, shape, angles)
+    pause()
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
@@ -210,7 +218,7 @@ def edited_head(
     if draft:
         shape = draft_shape(field, styles, source.shape, source.strays)
     else:
-        shape = head_shape(field, styles, source.strays)
+        shape = head_shape(field, styles, source.strays, pause)
     pause()
     maps, surface = _source_render(networks, shape, source.angles, draft=draft)
     pause()

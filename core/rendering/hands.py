@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+from torch import nn
 
-__all__ = ["Pause", "alone", "both", "hands", "resting", "together"]
+__all__ = ["Pause", "alone", "both", "hands", "resting", "stepping", "together"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -29,6 +30,24 @@ Pause = Callable[[], None]
 
 def resting() -> None:
     """Nothing is more urgent."""
+
+
+@contextmanager
+def stepping(module: nn.Module, pause: Pause) -> Iterator[None]:
+    """Within it a network pauses after every block: every module of a list of modules, at any depth."""
+    blocks = [block for part in module.modules() if isinstance(part, nn.Sequential | nn.ModuleList) for block in part]
+
+    def between(block: nn.Module, inputs: object, output: object) -> None:
+        # Whatever goes first must not take over the network's precision.
+        with torch.autocast("cpu", enabled=False):
+            pause()
+
+    hooks = [block.register_forward_hook(between) for block in blocks]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def hands(device: torch.device) -> int:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from core.job import Job
 from core.models.field import Field
 from core.rendering.folded import FoldedField
+from core.rendering.hands import Pause, resting
 from core.rendering.precision import Sdf
 from core.rendering.solids import CLEAR, EXTENT, SCENE, measured, without_strays
 
@@ -68,13 +69,14 @@ def interpolated(volume: Tensor, points: Tensor) -> Tensor:
     return functional.grid_sample(volume, grid, padding_mode="border", align_corners=True)[0, ..., 0, 0]
 
 
-def head_shape(field: Field, styles: Tensor, stray: Tensor | None) -> HeadShape:
+def head_shape(field: Field, styles: Tensor, stray: Tensor | None, pause: Pause = resting) -> HeadShape:
     """Fold the latent and measure the volume.
 
     Args:
         field: The networks.
         styles: The head's latent rows.
         stray: What ``core.rendering.solids`` found floating beside it.
+        pause: Called between slabs.
 
     Shape:
         styles (1, rows, style_dim).
@@ -82,6 +84,7 @@ def head_shape(field: Field, styles: Tensor, stray: Tensor | None) -> HeadShape:
     folded = FoldedField(field, styles)
 
     def sdf(points: Tensor) -> Tensor:
+        pause()
         return folded.light.sdf(points[None])[0, :, 0]
 
     volume = measured(sdf, RESOLUTION, styles.device, Job.quiet(), SAFETY)

@@ -246,7 +246,7 @@ def test_a_background_job_rests_while_a_hand_keeps_wishing_and_an_export_does_no
 ) -> None:
     render = engine.render
 
-    def render_and_wish(request: RenderRequest) -> Frame:
+    def render_and_wish(request: RenderRequest, pause: Callable[[], None]) -> Frame:
         if len(engine.rendered) < 19:
             worker.request(wish(len(engine.rendered) / 1000))
         return render(request)
