@@ -190,6 +190,7 @@ class Engine:
         reconstruction, _ = self._picture(self._networks, head, found.camera, RECONSTRUCTION_SIZE, "picture", look)
         look()
         metrics = self.likeness(found.aligned, reconstruction)
+        look()
         warnings = [*photo.warnings]
         if aligned.faces_found > 1:
             which = "the largest is used" if face == 0 else f"face {face} is used"

@@ -284,7 +284,7 @@ def invert(
     job.report(0.0, "reading the face")
     reading = read_face(networks, aligned, lambda: job.report(0.3, "reading the face"))
     job.report(0.6, "cutting out the head")
-    aligned = aligned.reframed(photo, reading.framing)
+    aligned = aligned.reframed(photo, reading.framing, job.part(0.6, 1.0))
     job.report(1.0, "face read")
     return Inversion(
         aligned,
@@ -302,6 +302,7 @@ def photo_tier(networks: Networks, inversion: Inversion, pause: Pause = resting)
     aligned = inversion.aligned
     matte = alpha_tensor(aligned.matte1024, device)
     large = picture_tensor(aligned.crop1024, device)
+    pause()
     return source_head(
         networks,
         picture_tensor(aligned.crop256, device),

@@ -6,6 +6,8 @@ the face's pose, and what is surely background or clothes, below and beside the 
 then lays the edge along hairs and skin at each size.
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +45,13 @@ EDGE_LOW, EDGE_HIGH = 0.12, 0.88  # the filtered mask is stretched between these
 
 
 def head_mattes(
-    pixels: Pixels, to_crop: Array, crops: tuple[Pixels, ...], landmarks: Array, camera: Camera, framing: Framing
+    pixels: Pixels,
+    to_crop: Array,
+    crops: tuple[Pixels, ...],
+    landmarks: Array,
+    camera: Camera,
+    framing: Framing,
+    pause: Callable[[], None] = lambda: None,
 ) -> tuple[Mask, ...]:
     """Mattes of one face at the sizes of several crops of it.
 
@@ -54,15 +62,17 @@ def head_mattes(
         landmarks: (468, 2) in unit crop coordinates.
         camera: the face's pose.
         framing: where the camera's picture lies in the crop.
+        pause: called between steps.
 
     Returns:
         A matte (S, S) float32, 0 to 1, for each crop.
     """
-    person = person_mask(pixels, to_crop, crops[0])
+    person = person_mask(pixels, to_crop, crops[0], pause)
     mask = _cut_head(crops[0], person, landmarks, camera, framing)
     inside = _inside_photo(pixels.shape[0], pixels.shape[1], to_crop)
     mattes = []
     for crop in crops:
+        pause()
         size = crop.shape[0]
         matte = _refined(crop, mask)
         matte *= cv2.resize(inside, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -70,7 +80,7 @@ def head_mattes(
     return tuple(mattes)
 
 
-def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
+def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels, pause: Callable[[], None] = lambda: None) -> Mask:
     """How likely each pixel of the crop (256, 256) shows this person, 0 to 1.
 
     Four looks in log-odds: the crop, mirrored, and with more of its surroundings twice. Half of their mean and half of
@@ -80,6 +90,7 @@ def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
 
     def look(picture: Pixels) -> Mask:
         out = next(iter(network(picture.astype(np.float32) / 255.0).values()))
+        pause()
         odds = np.clip(out.reshape(WORK, WORK), 1e-3, 1 - 1e-3)
         return np.asarray(np.log(odds / (1 - odds)), dtype=np.float32)
 

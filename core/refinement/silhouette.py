@@ -38,7 +38,7 @@ WEIGHT = 40.0
 # Evaluations of the distance a ray.
 TRACING = 12
 # Steps after which the places where rays come nearest are looked for anew.
-FRESH = 8
+FRESH = 12
 # Depth between two readings of the volume (world units).
 STRIDE = 0.008
 # Rays that judge the outline afterwards.

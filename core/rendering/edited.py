@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,12 +24,12 @@ from core.rendering.flow import GRID, landmark_flow
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, alone, both, resting
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
-from core.rendering.integrals import integrate_geometry
+from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.painter import Painter
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.solids import strays
-from core.rendering.surfaces import SurfaceMap, refined_surface
+from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
 from core.rendering.tones import tone_volume
 from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, source_view
 
@@ -68,6 +69,14 @@ class SourceHead:
     """Where solids float beside the head; see ``core.rendering.solids``."""
 
 
+class Seen(NamedTuple):
+    """A head from one camera, before the local branch."""
+
+    found: Crossings
+    geometry: HeadPass
+    maps: VolumeMaps
+
+
 @dataclass(frozen=True, eq=False)
 class EditedHead:
     """Edit tier: latents and source views of a head in the state that an edit asks for.
@@ -82,6 +91,8 @@ class EditedHead:
     shape: HeadShape
     view: SourceView
     painter: Painter
+    seen: Seen | None
+    """A draft from the photo's camera: where most sliders are moved, and then it need not be looked at twice."""
     _maps: VolumeMaps
     _make_large: Callable[[], SourceView]
     _make_features: Callable[[], Tensor | None]
@@ -137,7 +148,8 @@ def source_head(
     stray = strays(distances, networks.device)
     pause()
     shape = head_shape(field, styles, stray, pause)
-    maps, surface = _source_render(networks, shape, angles)
+    seen, surface = _source_render(networks, shape, angles, pause=pause)
+    maps = seen.maps
     pause()
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
@@ -160,16 +172,17 @@ def source_head(
 
 
 def _source_render(
-    networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False
-) -> tuple[VolumeMaps, SurfaceMap]:
+    networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False, pause: Pause = resting
+) -> tuple[Seen, SurfaceMap]:
     """Thumbnail and fine surface from the source camera."""
     found = located(shape, angles, draft=draft)
     field = shape.field.light
-    seen = integrate_geometry(networks.generator, field, angles, found, fallback=not draft)
-    maps = seen.appearance(networks.generator, field)
+    geometry = integrate_geometry(networks.generator, field, angles, found, fallback=not draft)
+    seen = Seen(found, geometry, geometry.appearance(networks.generator, field))
+    pause()
     if draft:
-        return maps, refined_surface(shape.light, angles, found, SOURCE_SURFACE, steps=0)
-    return maps, refined_surface(shape.light, angles, found, SOURCE_SURFACE, estimate=shape.distance)
+        return seen, refined_surface(shape.light, angles, found, SOURCE_SURFACE, steps=0)
+    return seen, refined_surface(shape.light, angles, found, SOURCE_SURFACE, estimate=shape.distance)
 
 
 def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> tuple[Tensor, Tensor]:
@@ -209,6 +222,7 @@ def edited_head(
             source.shape,
             source.view,
             Painter(networks.generator.decoder, source.decoder_styles),
+            None,
             source.maps,
             lambda: source_view(source.photo_large, whole.depth, whole.hit, source.matte, source.angles),
             lambda: reference_features(networks, source.residual, local_depth(source.maps)),
@@ -220,7 +234,8 @@ def edited_head(
     else:
         shape = head_shape(field, styles, source.strays, pause)
     pause()
-    maps, surface = _source_render(networks, shape, source.angles, draft=draft)
+    seen, surface = _source_render(networks, shape, source.angles, draft=draft, pause=pause)
+    maps = seen.maps
     pause()
 
     def moves() -> Tensor | None:
@@ -239,7 +254,7 @@ def edited_head(
     flow, painter = both(moves, lambda: Painter(networks.generator.decoder, decoder_styles))
     with alone():
         view = _view_maker(source, maps, surface, flow, size)
-        seen = view(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
+        shown = view(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
     pause()
     return EditedHead(
         source,
@@ -247,10 +262,11 @@ def edited_head(
         styles,
         decoder_styles,
         shape,
-        seen,
+        shown,
         painter,
+        seen if draft else None,
         maps,
-        (lambda: seen) if draft else lambda: view(source.photo_large),
+        (lambda: shown) if draft else lambda: view(source.photo_large),
         lambda: reference_features(
             networks, aligned_residual(networks, source.residual, maps.rgb)[0], local_depth(maps)
         ),

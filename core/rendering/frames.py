@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core.camera import FAR, NEAR, Camera
+from core.camera import FAR, HALF_FOV, NEAR, Camera
 from core.frame import BACKDROP
 from core.models.generator import Modulate
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
-from core.rendering.edited import EditedHead
-from core.rendering.hands import Pause, alone, both, resting
+from core.rendering.edited import EditedHead, Seen
+from core.rendering.hands import Pause, alone, both, resting, stepping
 from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
 from core.rendering.outline import coverage, outline
@@ -81,9 +81,14 @@ def render_layer(
         return _geometry_layer(view, size, layer)
     generator = networks.generator
     field = head.styles if plainly else head.shape.field.light
-    geometry = integrate_geometry(generator, field, angles, view.found, camera.half_fov, fallback=not draft)
-    maps = geometry.appearance(generator, field)
+    if view.seen is not None:
+        _, geometry, maps = view.seen
+    else:
+        geometry = integrate_geometry(generator, field, angles, view.found, camera.half_fov, fallback=not draft)
+        maps = geometry.appearance(generator, field)
     pause()
+    if not draft:
+        _prepare(networks, head, size, pause)
     resolution = _decoded_size(networks, size)
     # Above the decoder's size the photo knows more than it: photo pixels are looked up at the picture's own resolution.
     drawn = max(size, resolution)
@@ -138,6 +143,16 @@ def render_layer(
         return picture[0].clamp(-1.0, 1.0), alpha[0]
 
 
+def _prepare(networks: Networks, head: EditedHead, size: int, pause: Pause) -> None:
+    """What is made once an edit, when first asked for: E1's features, the large source view."""
+    if "features" not in vars(head) and networks.local is not None and networks.aligner is not None:
+        with stepping(networks.aligner, pause), stepping(networks.local, pause):
+            _ = head.features
+        pause()
+    if head.view_for(size) is not head.view:
+        pause()
+
+
 class _View:
     """The surface of a head from one camera, by the fast or the slow twin."""
 
@@ -147,13 +162,16 @@ class _View:
         self.angles, self.half_fov = angles, half_fov
         self.field, self.styles = networks.generator.field, head.styles
         self._estimate: Callable[[Tensor], Tensor] | None = None
+        self.seen: Seen | None = None
         if plainly:
             self._sdf: Sdf = without_strays(distance(self.field, head.styles), head.source.strays)
             self.found = surfaces.crossings(self._sdf, angles, half_fov)
         else:
             self._sdf = head.shape.light
             self._estimate = head.shape.distance
-            self.found = located(head.shape, angles, half_fov, draft=draft)
+            known = draft and head.seen is not None and half_fov == HALF_FOV
+            self.seen = head.seen if known and torch.equal(angles, head.source.angles) else None
+            self.found = self.seen.found if self.seen else located(head.shape, angles, half_fov, draft=draft)
 
     def surface(self, size: int) -> surfaces.SurfaceMap:
         """The surface at a side."""
