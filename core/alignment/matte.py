@@ -68,7 +68,7 @@ def head_mattes(
         A matte (S, S) float32, 0 to 1, for each crop.
     """
     person = person_mask(pixels, to_crop, crops[0], pause)
-    mask = _cut_head(crops[0], person, landmarks, camera, framing)
+    mask = _cut_head(crops[0], person, landmarks, camera, framing, pause)
     inside = _inside_photo(pixels.shape[0], pixels.shape[1], to_crop)
     mattes = []
     for crop in crops:
@@ -106,7 +106,14 @@ def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels, pause: Callable[[]
     return np.asarray(1 / (1 + np.exp(-(stack.mean(axis=0) + stack.min(axis=0)) / 2)), dtype=np.float32)
 
 
-def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, framing: Framing) -> Mask:
+def _cut_head(
+    crop: Pixels,
+    person: Mask,
+    landmarks: Array,
+    camera: Camera,
+    framing: Framing,
+    pause: Callable[[], None] = lambda: None,
+) -> Mask:
     """The binary head mask (WORK, WORK) as float32, by a graph cut of the person mask."""
     points = landmarks * WORK
     face = np.zeros((WORK, WORK), np.uint8)
@@ -137,7 +144,11 @@ def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, fram
     label[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # its k-means; the same photo gives the same matte
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(crop, label, (0, 0, 0, 0), models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
+    for number in range(ROUNDS):
+        pause()
+        mode = cv2.GC_INIT_WITH_MASK if number == 0 else cv2.GC_EVAL
+        cv2.grabCut(crop, label, (0, 0, 0, 0), models[0], models[1], 1, mode)
+    pause()
     mask = ((label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)).astype(np.uint8)
     return _connected(mask, face).astype(np.float32)
 
