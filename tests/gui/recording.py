@@ -93,13 +93,15 @@ def main() -> int:
         tick()
     cameo.view.orbit(-before, 0.0)
     cameo.view.settle()
+    panel = cameo.window.attribute_panel
     for name in SLIDERS:
         started = time.monotonic()
         while (elapsed := time.monotonic() - started) < SLIDING_S:
             strength = round(math.sin(1.5 * math.pi * elapsed / SLIDING_S), 3)
-            cameo.window.attribute_panel.moved.emit(name, strength)
+            panel.rows[name].set_strength(strength)
+            panel.moved.emit(name, strength)
             tick()
-        cameo.window.attribute_panel.settled.emit(name)
+        panel.settled.emit(name)
     for _ in range(30):
         tick()
     cameo.window.close()
