@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from core import meshing
 from core.alignment import AlignedFace, DetectedFace, align, detect_faces
 from core.camera import Camera, CameraLimits
 from core.edit import ATTRIBUTES, Attribute, LatentEdit
-from core.errors import CameoError, FaceNotUsable, WeightsMissing
+from core.errors import CameoError, FaceNotUsable, MemoryShort, WeightsMissing
 from core.frame import Frame, RenderRequest
 from core.inversion import Inversion, invert, photo_tier, stranger_warnings
 from core.job import Job
@@ -35,9 +36,10 @@ from core.refinement.methods import METHODS
 from core.refinement.refiner import Refined, Refiner, report_of
 from core.refinement.watch import SIDE_YAW, compared
 from core.rendering.edited import EditedHead, SourceHead, edited_head
-from core.rendering.frames import render_layer, to_pixels
+from core.rendering.frames import PREVIEW, render_layer, to_pixels
+from core.rendering.hands import Pause, resting
 from core.surface import SurfaceMesh
-from core.tensors import choose_device, picture_tensor
+from core.tensors import choose_device, is_out_of_memory, picture_tensor
 from core.weights import Registry
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,8 @@ IDENTITY_WEIGHTS = "dlib-face-embedding"
 # Entries of each tier's cache: the photo or edit at hand, and the one before (a switch back and forth costs nothing).
 CACHED = 2
 RECONSTRUCTION_SIZE = 256
+# Side below which a picture that does not fit into memory is not tried again.
+LEAST_SIZE = 64
 # Shares of a refinement that are tried until the picture with the photo's own colours is not worse than before, and
 # what counts as worse there: mean absolute difference in [-1, 1], and identity distance.
 SHARES = (1.0, 0.6, 0.3, 0.0)
@@ -84,6 +88,7 @@ class Engine:
         self._tuned: Recent[Networks] = Recent(CACHED)
         self._sources: Recent[SourceHead] = Recent(CACHED)
         self._heads: Recent[EditedHead] = Recent(CACHED)
+        self._drafts: Recent[EditedHead] = Recent(CACHED)
 
     @classmethod
     def open(
@@ -177,11 +182,15 @@ class Engine:
         found = invert(self._networks, photo, aligned, self.limits, self.weights_name, job.part(0.4, 0.7))
         seconds = {"align": aligned_at - started, "encode": time.perf_counter() - aligned_at}
         job.report(0.7, "looking at the head")
-        source = photo_tier(self._networks, found)
-        job.report(0.85, "looking at the head")
-        head = self._edited(self._networks, source, LatentEdit.none)
-        reconstruction, _ = self._picture(self._networks, head, found.camera, RECONSTRUCTION_SIZE, "picture")
+        look = partial(job.report, 0.7, "looking at the head")
+        source = photo_tier(self._networks, found, look)
+        look()
+        with torch.inference_mode():
+            head = edited_head(self._networks, source, LatentEdit.none)
+        reconstruction, _ = self._picture(self._networks, head, found.camera, RECONSTRUCTION_SIZE, "picture", look)
+        look()
         metrics = self.likeness(found.aligned, reconstruction)
+        look()
         warnings = [*photo.warnings]
         if aligned.faces_found > 1:
             which = "the largest is used" if face == 0 else f"face {face} is used"
@@ -291,13 +300,41 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------ lower tiers
 
-    def render(self, request: RenderRequest) -> Frame:
-        """One picture of a head; its camera is moved back into what the model was trained for."""
+    def render(self, request: RenderRequest, pause: Pause = resting) -> Frame:
+        """One picture of a head; its camera is moved back into what the model was trained for.
+
+        Args:
+            request: What to draw. Small pictures are made of a draft of the edited head, whatever else is known of it:
+                the same request gives the same bytes.
+            pause: Called between stages. It may raise; nothing is then changed but what is complete.
+
+        Raises:
+            MemoryShort: Memory is not enough, not even for half the size; a picture of half the size says so.
+        """
+        try:
+            return self._rendered(request, pause)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            logger.warning("out of memory at %d px, trying once more", request.size)
+        # Only now, when nothing of the first try is held any more.
+        self._drafts, self._heads = Recent(CACHED), Recent(CACHED)
+        smaller = max(request.size // 2, min(request.size, LEAST_SIZE))
+        try:
+            frame = self._rendered(dataclasses.replace(request, size=smaller), pause)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            hint = "Close other programs, or ask for a smaller picture."
+            raise MemoryShort("There is not enough memory for a picture.", hint=hint) from error
+        return dataclasses.replace(frame, request=request, note=f"Memory was short: shown at {smaller} pixels.")
+
+    def _rendered(self, request: RenderRequest, pause: Pause) -> Frame:
         started = time.perf_counter()
         camera = request.camera.clamped(self.limits)
-        head = self._head(request.inversion, request.edit)
+        head = self._head(request.inversion, request.edit, draft=request.size <= PREVIEW, pause=pause)
         networks = self._networks_of(request.inversion)
-        pixels, alpha = self._picture(networks, head, camera, request.size, request.layer)
+        pixels, alpha = self._picture(networks, head, camera, request.size, request.layer, pause)
         elapsed_ms = 1000.0 * (time.perf_counter() - started)
         return Frame(pixels, alpha, request, elapsed_ms, camera is not request.camera)
 
@@ -309,7 +346,7 @@ class Engine:
             Cancelled: Somebody asked to stop.
         """
         job.report(0.0, "preparing the head")
-        head = self._head(inversion, edit)
+        head = self._head(inversion, edit, pause=partial(job.report, 0.0, "preparing the head"))
         return meshing.extract(self._networks_of(inversion), head, resolution, job)
 
     def turntable(
@@ -320,6 +357,7 @@ class Engine:
         A sweep comes back the way it went: a camera that was there before gives the frame that was there before.
 
         Raises:
+            MemoryShort: Pictures of this size do not fit.
             Cancelled: Somebody asked to stop.
         """
         drawn: dict[tuple[float, float, float], Frame] = {}
@@ -327,7 +365,11 @@ class Engine:
             job.report(number / len(path), f"frame {number + 1} of {len(path)}")
             place = (round(camera.yaw, SAME_ANGLE), round(camera.pitch, SAME_ANGLE), round(camera.half_fov, SAME_ANGLE))
             if place not in drawn:
-                drawn[place] = self.render(RenderRequest(inversion, edit, camera, size))
+                stage = partial(job.report, number / len(path), f"frame {number + 1} of {len(path)}")
+                frame = self.render(RenderRequest(inversion, edit, camera, size), stage)
+                if frame.note:  # one smaller picture among the others would be of no use
+                    raise MemoryShort("There is not enough memory for this size.", hint="Choose a smaller one.")
+                drawn[place] = frame
             yield drawn[place]
         job.report(1.0, "turntable ready")
 
@@ -351,7 +393,9 @@ class Engine:
             refinement=Refinement(delta, {}, start),
         )
         networks = self._networks_of(refined)
-        head = self._edited(networks, photo_tier(networks, refined), LatentEdit.none)
+        source = photo_tier(networks, refined)
+        with torch.inference_mode():
+            head = edited_head(networks, source, LatentEdit.none)
         job.report(0.97, "looking at the refined head")
         picture, _ = self._picture(networks, head, refined.camera, RECONSTRUCTION_SIZE, "picture")
         report = report_of(found, before, self.own_figures(refined)) | {"share": share, "delta_bytes": delta.bytes}
@@ -370,18 +414,31 @@ class Engine:
         return self._tuned.get(refinement.delta, lambda: tuned_networks(self._networks, refinement.delta))
 
     def _picture(
-        self, networks: Networks, head: EditedHead, camera: Camera, size: int, layer: str
+        self,
+        networks: Networks,
+        head: EditedHead,
+        camera: Camera,
+        size: int,
+        layer: str,
+        pause: Pause = resting,
     ) -> tuple[Pixels, Pixels]:
         with torch.inference_mode():
-            return to_pixels(*render_layer(networks, head, camera, size, layer))
+            return to_pixels(*render_layer(networks, head, camera, size, layer, pause=pause))
 
-    def _edited(self, networks: Networks, source: SourceHead, edit: LatentEdit) -> EditedHead:
-        with torch.inference_mode():
-            return edited_head(networks, source, edit)
-
-    def _head(self, inversion: Inversion, edit: LatentEdit) -> EditedHead:
+    def _head(
+        self, inversion: Inversion, edit: LatentEdit, *, draft: bool = False, pause: Pause = resting
+    ) -> EditedHead:
         networks = self._networks_of(inversion)
-        return self._heads.get((inversion, edit), lambda: self._edited(networks, self._source(inversion), edit))
+
+        def make() -> EditedHead:
+            source = self._source(inversion)
+            with torch.inference_mode():
+                return edited_head(networks, source, edit, draft=draft, pause=pause)
+
+        # An empty edit is the photo tier as it is: there is nothing to draft.
+        if draft and not edit.is_empty:
+            return self._drafts.get((inversion, edit), make)
+        return self._heads.get((inversion, edit), make)
 
     def _source(self, inversion: Inversion) -> SourceHead:
         return self._sources.get(inversion, lambda: photo_tier(self._networks_of(inversion), inversion))

@@ -85,3 +85,7 @@ class InvalidEdit(CameoError):
 
 class SettingsUnreadable(CameoError):
     """The settings file exists but cannot be understood."""
+
+
+class MemoryShort(CameoError):
+    """There was not enough memory, not even for a smaller result."""

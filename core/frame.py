@@ -54,6 +54,8 @@ class Frame:
     """How long rendering took."""
     clamped: bool
     """Whether the camera asked for lay outside what the model was trained for and was moved back."""
+    note: str = ""
+    """What a person should know about this picture, as that memory allowed a smaller one only."""
 
     def cutout(self) -> NDArray[np.uint8]:
         """The head without its backdrop, (size, size, 4) uint8 sRGB and straight alpha."""

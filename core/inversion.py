@@ -30,6 +30,8 @@ from core.refinement.delta import Refinement
 from core.refinement.landmarks import polish
 from core.refinement.silhouette import fit_silhouette, outline_error
 from core.rendering.edited import SourceHead, source_head
+from core.rendering.hands import Pause, both, resting, stepping
+from core.rendering.precision import has_fast_bfloat16, packed
 from core.tensors import alpha_tensor, picture_tensor
 
 logger = logging.getLogger(__name__)
@@ -132,15 +134,25 @@ class Reading(NamedTuple):
 
 
 @torch.inference_mode()
-def read_face(networks: Networks, aligned: AlignedFace) -> Reading:
-    """Latents, framing and camera of a face in its FFHQ crop: E0 on ever better crops, then the landmark polish."""
+def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) -> Reading:
+    """Latents, framing and camera of a face in its FFHQ crop: E0 on ever better crops, then the landmark polish.
+
+    Args:
+        networks: The model.
+        aligned: The face.
+        pause: Called between steps.
+    """
     device, channels = networks.device, networks.config.encoder.in_channels
-    both = torch.cat((picture_tensor(aligned.crop256, device), alpha_tensor(aligned.matte256, device)), dim=1)
+    picture = torch.cat((picture_tensor(aligned.crop256, device), alpha_tensor(aligned.matte256, device)), dim=1)
     framing = Framing()
     for _ in range(FRAMINGS + 1):
-        canonical = reframed(both, framing.matrix())
-        read = networks.encode(encoder_input(canonical[:, :3], canonical[:, 3:], channels))
-        styles, decoder_styles, pose = read
+        canonical = reframed(picture, framing.matrix())
+        seen = packed(encoder_input(canonical[:, :3], canonical[:, 3:], channels))
+        # What it says is polished afterwards; bfloat16 is right to a two-hundredth of it.
+        with stepping(networks.encoder, pause), torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
+            read = networks.encode(seen)
+        styles, decoder_styles = read[0].float(), read[1].float()
+        pose = None if read[2] is None else read[2].float()
         if pose is None:
             return Reading(styles[0], decoder_styles[0], framing, aligned.camera)
         last, framing = framing, compose(framing, _sane(pose[0, 2:]))
@@ -149,69 +161,97 @@ def read_face(networks: Networks, aligned: AlignedFace) -> Reading:
     landmarks = _landmarks_in(networks, aligned, last)
     if networks.landmarks is None or landmarks is None:
         return Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
-    first = _fitted(networks, aligned, both, styles, decoder_styles, found, last)
-    second = networks.read(encoder_input(first.canonical[:, :3], first.canonical[:, 3:]), first.pose[None, :2])
-    if second is None:
-        return first.reading
-    # Place and pose are known now; the reader says anew what head it is.
-    start = torch.cat((first.pose[:2], torch.zeros_like(first.pose[2:])))
-    other = _fitted(networks, aligned, both, *second, start, first.reading.framing)
-    logger.debug("outline: %.4f by E0, %.4f by the reader", first.outline, other.outline)
-    sound = other.swelling < SWOLLEN and other.outline <= first.outline * READER_MAY_MISS
-    return other.reading if sound else first.reading
+    first = _placed(networks, aligned, picture, styles, decoder_styles, found, last, pause)
+
+    def by_the_reader() -> _Fit | None:
+        read = networks.read(encoder_input(first.canonical[:, :3], first.canonical[:, 3:]), first.pose[None, :2])
+        if read is None:
+            return None
+        # Place and pose are known now; the reader says anew what head it is.
+        start = torch.cat((first.pose[:2], torch.zeros_like(first.pose[2:])))
+        placed = _placed(networks, aligned, picture, *read, start, first.framing, pause)
+        return _outlined(networks, aligned, placed, pause)
+
+    # E0's outline is only wanted to judge the reader's: it is fitted beside it. Only this thread may pause.
+    other, own = both(by_the_reader, lambda: _outlined(networks, aligned, first))
+    if other is None:
+        return own.reading
+    logger.debug("outline: %.4f by E0, %.4f by the reader", own.outline, other.outline)
+    sound = other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS
+    return other.reading if sound else own.reading
+
+
+class _Placed(NamedTuple):
+    """A head fitted to landmarks.
+
+    Shape:
+        styles (1, rows, style_dim), decoder_styles (1, rows_d, D), canonical (1, 4, 256, 256), pose (6,) as polished.
+    """
+
+    styles: Tensor
+    decoder_styles: Tensor
+    canonical: Tensor
+    pose: Tensor
+    framing: Framing
 
 
 class _Fit(NamedTuple):
-    """A head fitted to landmarks and outline. Shape: canonical (1, 4, 256, 256), pose (6,) as polished."""
+    """A head fitted to landmarks and outline."""
 
     reading: Reading
-    canonical: Tensor
-    pose: Tensor
     outline: float
     """Share of the matte's sure pixels that the head misses or covers wrongly."""
     swelling: float
     """Mean distance between the surface and where its landmarks should lie on it (world units)."""
 
 
-def _fitted(
+def _placed(
     networks: Networks,
     aligned: AlignedFace,
-    both: Tensor,
+    picture: Tensor,
     styles: Tensor,
     decoder_styles: Tensor,
     pose: Tensor,
     framing: Framing,
-) -> _Fit:
-    """Polish latents, pose and framing by the landmarks, then the outline by the matte.
+    pause: Pause = resting,
+) -> _Placed:
+    """Polish latents, pose and framing by the landmarks.
 
     Args:
         networks: With landmarks.
         aligned: The face, with landmarks.
-        both: Its crop and matte (1, 4, 256, 256).
+        picture: Its crop and matte (1, 4, 256, 256).
         styles: Where the latents start (1, rows, style_dim).
         decoder_styles: Left as they are (1, rows_d, D).
         pose: Where pose and framing start (6,), in the crop of ``framing``.
         framing: That crop.
+        pause: Called between steps.
     """
     landmarks = _landmarks_in(networks, aligned, framing)
     assert networks.landmarks is not None
     assert landmarks is not None
-    polished = polish(networks.landmarks, styles, pose, landmarks)
+    polished = polish(networks.landmarks, styles, pose, landmarks, pause)
     logger.debug("landmarks: %.4f before, %.4f after the polish", polished.before, polished.after)
     styles = styles.clone()
     styles[:, :-1] += polished.step
-    found, framing = polished.pose, compose(framing, _sane(polished.pose[2:]))
-    canonical = reframed(both, framing.matrix())
-    settled = _landmarks_in(networks, aligned, framing)
-    assert settled is not None
+    framing = compose(framing, _sane(polished.pose[2:]))
+    return _Placed(styles, decoder_styles, reframed(picture, framing.matrix()), polished.pose, framing)
+
+
+def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: Pause = resting) -> _Fit:
+    """Polish the outline by the matte, and judge the head."""
+    landmarks = _landmarks_in(networks, aligned, placed.framing)
+    assert networks.landmarks is not None
+    assert landmarks is not None
+    styles, angles, matte = placed.styles.clone(), placed.pose[None, :2], placed.canonical[:, 3:]
     wrong = swelling = 0.0
     if networks.config.shared_geometry:
-        styles[:, :-1] += fit_silhouette(networks, styles, found[None, :2], canonical[:, 3:], settled)
+        styles[:, :-1] += fit_silhouette(networks, styles, angles, matte, landmarks, pause)
         if networks.reader is not None:
-            wrong = outline_error(networks, styles, found[None, :2], canonical[:, 3:], settled)
+            wrong = outline_error(networks, styles, angles, matte, landmarks)
             swelling = float(networks.generator.field.sdf(networks.landmarks(styles[:, 0]), styles).abs().mean())
-    reading = Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
-    return _Fit(reading, canonical, found, wrong, swelling)
+    camera = Camera(float(placed.pose[0]), float(placed.pose[1]))
+    return _Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), wrong, swelling)
 
 
 def _sane(framing: Tensor) -> Framing:
@@ -242,9 +282,9 @@ def invert(
         job: Where to report.
     """
     job.report(0.0, "reading the face")
-    reading = read_face(networks, aligned)
+    reading = read_face(networks, aligned, lambda: job.report(0.3, "reading the face"))
     job.report(0.6, "cutting out the head")
-    aligned = aligned.reframed(photo, reading.framing)
+    aligned = aligned.reframed(photo, reading.framing, job.part(0.6, 1.0))
     job.report(1.0, "face read")
     return Inversion(
         aligned,
@@ -256,12 +296,13 @@ def invert(
 
 
 @torch.inference_mode()
-def photo_tier(networks: Networks, inversion: Inversion) -> SourceHead:
+def photo_tier(networks: Networks, inversion: Inversion, pause: Pause = resting) -> SourceHead:
     """The tensors that all pictures of an inversion start from; they are made anew whenever they are needed."""
     device = networks.device
     aligned = inversion.aligned
     matte = alpha_tensor(aligned.matte1024, device)
     large = picture_tensor(aligned.crop1024, device)
+    pause()
     return source_head(
         networks,
         picture_tensor(aligned.crop256, device),
@@ -270,6 +311,7 @@ def photo_tier(networks: Networks, inversion: Inversion) -> SourceHead:
         torch.tensor(inversion.styles, device=device)[None],
         torch.tensor(inversion.decoder_styles, device=device)[None],
         torch.tensor([[inversion.camera.yaw, inversion.camera.pitch]], device=device, dtype=torch.float32),
+        pause,
     )
 
 

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -53,6 +54,10 @@ class _Order:
     job: Job = field(default_factory=Job.quiet)
     result: Any = None
     error: CameoError | None = None
+
+
+class _Superseded(Exception):
+    """A frame was given up for a newer one."""
 
 
 class EngineWorker(QObject):
@@ -250,7 +255,9 @@ class EngineWorker(QObject):
                 return False
             request, self._slot = self._slot, None
         try:
-            frame = self._engine.render(request)
+            frame = self._engine.render(request, partial(self._give_way, request))
+        except _Superseded:
+            logger.debug("gave up a frame of %d px for a newer wish", request.size)
         except CameoError as error:
             self._say_failed(request, error)
         except Exception as error:  # noqa: BLE001 - the worker's door: nothing may end the thread
@@ -259,6 +266,17 @@ class EngineWorker(QObject):
             if not self._stopping:
                 self.frame_rendered.emit(frame)
         return True
+
+    def _give_way(self, request: RenderRequest) -> None:
+        """Between two stages of a frame: a newer wish that is quicker to grant, or of another head, goes first.
+
+        A moving hand's small frames are finished: given up for every newer wish, none would ever be seen.
+        """
+        with self._condition:
+            newer = self._slot
+            stale = newer is not None and (newer.size < request.size or newer.inversion is not request.inversion)
+            if stale or self._stopping:
+                raise _Superseded
 
     def _say_failed(self, request: RenderRequest, error: CameoError) -> None:
         if not self._stopping:

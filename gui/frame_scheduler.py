@@ -15,8 +15,8 @@ SETTLE_S = 0.15
 """Rest of the hand after which the full-size frame is wanted, in seconds."""
 LINGER_S = 0.6
 """Rest after which the fine frame is wanted, in seconds: nobody who is still searching has to wait for one."""
-BUDGET_MS = 90.0
-"""What a frame may cost while the hand moves: eleven pictures a second still feel connected to the hand."""
+BUDGET_MS = 66.0
+"""What a frame may cost while the hand moves: fifteen pictures a second, four refreshes of most screens."""
 SMALLEST = 128
 """Pixels a side below which a face is no longer judged, only guessed."""
 STEP = 32

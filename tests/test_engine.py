@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -178,9 +179,9 @@ def test_a_turntable_draws_each_camera_once(
     asked: list[float] = []
     render = engine.render
 
-    def counted(request: RenderRequest) -> Frame:
+    def counted(request: RenderRequest, pause: Callable[[], None]) -> Frame:
         asked.append(request.camera.yaw)
-        return render(request)
+        return render(request, pause)
 
     monkeypatch.setattr(engine, "render", counted)
     path = turntable_path(8, engine.limits)

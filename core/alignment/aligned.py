@@ -51,16 +51,19 @@ class AlignedFace:
     face: DetectedFace
     faces_found: int = 1
 
-    def reframed(self, photo: Photo, similarity: tuple[float, float, float, float]) -> "AlignedFace":
+    def reframed(
+        self, photo: Photo, similarity: tuple[float, float, float, float], job: Job | None = None
+    ) -> "AlignedFace":
         """Cut again, so that the crop becomes the canonical camera's picture.
 
         Args:
             photo: the photo this face was cut from.
             similarity: log scale, roll, dx, dy of ``Framing``: where the camera's picture lies in this crop.
+            job: where to report; None for nobody.
         """
         framing = Framing(*(float(number) for number in similarity))
         to_crop = compose_affine(invert_affine(framing.matrix()), self.to_crop)
-        return _aligned(photo.pixels, to_crop, self.face, self.faces_found)
+        return _aligned(photo.pixels, to_crop, self.face, self.faces_found, job)
 
 
 def align(photo: Photo, face: DetectedFace, faces_found: int = 1, job: Job | None = None) -> AlignedFace:
@@ -105,9 +108,13 @@ def _aligned(
         )
     job.report(0.2, "cutting out the face")
     small, large = cut(pixels, to_crop, SMALL), cut(pixels, to_crop, LARGE)
-    job.report(0.4, "separating head and background")
+
+    def pause() -> None:
+        job.report(0.4, "separating head and background")
+
+    pause()
     mesh = points if face.landmarks is not None else _average_landmarks(camera, framing)
-    matte256, matte1024 = head_mattes(pixels, to_crop, (small, large), mesh, camera, framing)
+    matte256, matte1024 = head_mattes(pixels, to_crop, (small, large), mesh, camera, framing, pause)
     job.report(1.0, "face aligned")
     return AlignedFace(
         crop256=small,

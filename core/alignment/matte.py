@@ -6,6 +6,8 @@ the face's pose, and what is surely background or clothes, below and beside the 
 then lays the edge along hairs and skin at each size.
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +45,13 @@ EDGE_LOW, EDGE_HIGH = 0.12, 0.88  # the filtered mask is stretched between these
 
 
 def head_mattes(
-    pixels: Pixels, to_crop: Array, crops: tuple[Pixels, ...], landmarks: Array, camera: Camera, framing: Framing
+    pixels: Pixels,
+    to_crop: Array,
+    crops: tuple[Pixels, ...],
+    landmarks: Array,
+    camera: Camera,
+    framing: Framing,
+    pause: Callable[[], None] = lambda: None,
 ) -> tuple[Mask, ...]:
     """Mattes of one face at the sizes of several crops of it.
 
@@ -54,15 +62,17 @@ def head_mattes(
         landmarks: (468, 2) in unit crop coordinates.
         camera: the face's pose.
         framing: where the camera's picture lies in the crop.
+        pause: called between steps.
 
     Returns:
         A matte (S, S) float32, 0 to 1, for each crop.
     """
-    person = person_mask(pixels, to_crop, crops[0])
-    mask = _cut_head(crops[0], person, landmarks, camera, framing)
+    person = person_mask(pixels, to_crop, crops[0], pause)
+    mask = _cut_head(crops[0], person, landmarks, camera, framing, pause)
     inside = _inside_photo(pixels.shape[0], pixels.shape[1], to_crop)
     mattes = []
     for crop in crops:
+        pause()
         size = crop.shape[0]
         matte = _refined(crop, mask)
         matte *= cv2.resize(inside, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -70,7 +80,7 @@ def head_mattes(
     return tuple(mattes)
 
 
-def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
+def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels, pause: Callable[[], None] = lambda: None) -> Mask:
     """How likely each pixel of the crop (256, 256) shows this person, 0 to 1.
 
     Four looks in log-odds: the crop, mirrored, and with more of its surroundings twice. Half of their mean and half of
@@ -80,6 +90,7 @@ def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
 
     def look(picture: Pixels) -> Mask:
         out = next(iter(network(picture.astype(np.float32) / 255.0).values()))
+        pause()
         odds = np.clip(out.reshape(WORK, WORK), 1e-3, 1 - 1e-3)
         return np.asarray(np.log(odds / (1 - odds)), dtype=np.float32)
 
@@ -95,7 +106,14 @@ def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels) -> Mask:
     return np.asarray(1 / (1 + np.exp(-(stack.mean(axis=0) + stack.min(axis=0)) / 2)), dtype=np.float32)
 
 
-def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, framing: Framing) -> Mask:
+def _cut_head(
+    crop: Pixels,
+    person: Mask,
+    landmarks: Array,
+    camera: Camera,
+    framing: Framing,
+    pause: Callable[[], None] = lambda: None,
+) -> Mask:
     """The binary head mask (WORK, WORK) as float32, by a graph cut of the person mask."""
     points = landmarks * WORK
     face = np.zeros((WORK, WORK), np.uint8)
@@ -126,7 +144,11 @@ def _cut_head(crop: Pixels, person: Mask, landmarks: Array, camera: Camera, fram
     label[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # its k-means; the same photo gives the same matte
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(crop, label, (0, 0, 0, 0), models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
+    for number in range(ROUNDS):
+        pause()
+        mode = cv2.GC_INIT_WITH_MASK if number == 0 else cv2.GC_EVAL
+        cv2.grabCut(crop, label, (0, 0, 0, 0), models[0], models[1], 1, mode)
+    pause()
     mask = ((label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)).astype(np.uint8)
     return _connected(mask, face).astype(np.float32)
 

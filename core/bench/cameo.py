@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from core import meshing
 from core.bench.rows import Row, row
+from core.bench.stretches import stretch_row
 from core.bench.surface_twins import compared, dense_surface
 from core.bench.timing import alternately, peak_rss_mb, timed
 from core.camera import Camera
@@ -40,10 +41,13 @@ def cameo_rows(networks: Networks, repeats: int, quick: bool) -> Iterator[Row]:
     source = photo_tier(networks, engine.invert(Photo.load(PHOTO), Job.quiet()))
     edit = LatentEdit.none.with_strength(*EDIT)
     edit_ms, head = timed(lambda: edited_head(networks, source, edit))
+    draft_ms, draft = timed(lambda: edited_head(networks, source, edit, draft=True))
 
     def drawn(size: int, *, plainly: bool) -> Tensor:
         with torch.inference_mode():
-            colours, alpha = render_layer(networks, head, VIEW, size, "picture", plainly=plainly)
+            # What the window shows while a hand moves: a draft of the edit.
+            shown = draft if size < STILL and not plainly else head
+            colours, alpha = render_layer(networks, shown, VIEW, size, "picture", plainly=plainly)
             return (colours * alpha)[None]
 
     still = alternately(lambda: drawn(STILL, plainly=False), lambda: drawn(STILL, plainly=True), repeats)
@@ -58,6 +62,7 @@ def cameo_rows(networks: Networks, repeats: int, quick: bool) -> Iterator[Row]:
         psnr_db=psnr(moving.fast, small),
         twin_psnr_db=psnr(moving.fast, moving.slow),
         size_px=MOVING,
+        edit_tier_ms=draft_ms,
         peak_rss_mb=peak_rss_mb(),
         note="psnr_db: against the still picture; twin_psnr_db: against the plain path of the same size",
     )
@@ -72,6 +77,7 @@ def cameo_rows(networks: Networks, repeats: int, quick: bool) -> Iterator[Row]:
         peak_rss_mb=peak_rss_mb(),
     )
     yield _surface(networks, head, 64 if quick else 256, repeats, quick)
+    yield stretch_row(engine, quick=quick)
 
 
 def _surface(networks: Networks, head: EditedHead, resolution: int, repeats: int, quick: bool) -> Row:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from core.models.landmarks import LandmarkRegressor
+from core.rendering.hands import Pause, alone, resting
 from core.visibility import project
 
 # Landmarks of detector and world agree to about this much (unit picture coordinates, 1.5 px of 256).
@@ -25,6 +26,8 @@ POSE_SPREAD = (0.15, 0.15, 0.05, 0.03, 0.03, 0.03)
 # How far E0's latents are trusted: standard deviation of its error in units of the latents' own.
 LATENT_SPREAD = 0.5
 STEPS = 80
+# A step takes a millisecond or two.
+STEPS_A_PAUSE = 8
 RATE = 0.05
 
 
@@ -56,7 +59,9 @@ def framed(pose: Tensor, places: Tensor) -> Tensor:
     return turned.T + 0.5 + pose[4:6]
 
 
-def polish(regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks: Tensor) -> Polished:
+def polish(
+    regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks: Tensor, pause: Pause = resting
+) -> Polished:
     """Fit pose, framing and geometry to 2D landmarks, starting from E0's answer.
 
     Args:
@@ -64,6 +69,7 @@ def polish(regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks
         styles: E0's latent rows.
         pose: E0's pose and framing of the crop at hand.
         landmarks: What the detector found in that crop, in the regressor's order.
+        pause: Called between steps.
 
     Returns:
         The fit; the starting point itself if it could not be improved.
@@ -79,7 +85,7 @@ def polish(regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks
         away: Tensor = torch.linalg.vector_norm(framed(moved, (uv[0] + 1.0) / 2.0) - wanted, dim=-1)
         return away
 
-    with torch.inference_mode(mode=False), torch.enable_grad():
+    with torch.inference_mode(mode=False), torch.enable_grad(), alone():
         # Copies: tensors that were made in inference mode can take no part in a gradient.
         start, wanted, latent = pose.clone(), landmarks.clone(), styles[0, :-1].mean(dim=0)
         spread = torch.tensor(POSE_SPREAD, device=pose.device)
@@ -87,6 +93,8 @@ def polish(regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks
         unknown = torch.zeros(6 + len(latent), device=pose.device, requires_grad=True)
         mean, square = torch.zeros_like(unknown), torch.zeros_like(unknown)
         for step in range(STEPS):
+            if step % STEPS_A_PAUSE == 0:
+                pause()
             misfit = distances(unknown) / TOLERANCE
             # Charbonnier: squared near 0, linear for points that the detector put elsewhere (covered, off a contour).
             data = ((1.0 + misfit.square()).sqrt() - 1.0).mean() * INDEPENDENT

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,19 +20,23 @@ from torch.nn import functional
 from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
-from core.rendering.flow import landmark_flow
+from core.rendering.flow import GRID, landmark_flow
 from core.rendering.folded import FoldedField
+from core.rendering.hands import Pause, alone, both, resting
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
-from core.rendering.integrals import integrate_geometry
+from core.rendering.integrals import HeadPass, integrate_geometry
+from core.rendering.painter import Painter
 from core.rendering.search import located
-from core.rendering.shape import HeadShape, head_shape
+from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.solids import strays
-from core.rendering.surfaces import SurfaceMap, refined_surface
+from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
 from core.rendering.tones import tone_volume
 from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, source_view
 
 # Side of the source surface that colours are tested against: that of training's surface maps.
 SOURCE_SURFACE = 128
+# Side of a draft's source view, and of the grid at which its flow is worked out.
+DRAFT_VIEW, DRAFT_GRID = 128, 48
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
 # above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
 CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
@@ -64,6 +69,14 @@ class SourceHead:
     """Where solids float beside the head; see ``core.rendering.solids``."""
 
 
+class Seen(NamedTuple):
+    """A head from one camera, before the local branch."""
+
+    found: Crossings
+    geometry: HeadPass
+    maps: VolumeMaps
+
+
 @dataclass(frozen=True, eq=False)
 class EditedHead:
     """Edit tier: latents and source views of a head in the state that an edit asks for.
@@ -77,6 +90,9 @@ class EditedHead:
     decoder_styles: Tensor
     shape: HeadShape
     view: SourceView
+    painter: Painter
+    seen: Seen | None
+    """A draft from the photo's camera: where most sliders are moved, and then it need not be looked at twice."""
     _maps: VolumeMaps
     _make_large: Callable[[], SourceView]
     _make_features: Callable[[], Tensor | None]
@@ -115,17 +131,26 @@ def source_head(
     styles: Tensor,
     decoder_styles: Tensor,
     angles: Tensor,
+    pause: Pause = resting,
 ) -> SourceHead:
-    """Render the head from the photo's camera and prepare the photo for look-ups.
+    """Render the head from the photo's camera and prepare the photo for look-ups; pauses between stages.
 
     Shape:
         As in :class:`SourceHead`.
     """
     field = networks.generator.field
-    with_strays = FoldedField(field, styles)
-    stray = strays(lambda points: with_strays.sdf(points[None])[0, :, 0], networks.device)
-    shape = head_shape(field, styles, stray)
-    maps, surface = _source_render(networks, shape, angles)
+    with_strays = FoldedField(field, styles).light
+
+    def distances(points: Tensor) -> Tensor:
+        pause()
+        return with_strays.sdf(points[None])[0, :, 0]
+
+    stray = strays(distances, networks.device)
+    pause()
+    shape = head_shape(field, styles, stray, pause)
+    seen, surface = _source_render(networks, shape, angles, pause=pause)
+    maps = seen.maps
+    pause()
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
@@ -146,12 +171,18 @@ def source_head(
     )
 
 
-def _source_render(networks: Networks, shape: HeadShape, angles: Tensor) -> tuple[VolumeMaps, SurfaceMap]:
+def _source_render(
+    networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False, pause: Pause = resting
+) -> tuple[Seen, SurfaceMap]:
     """Thumbnail and fine surface from the source camera."""
-    found = located(shape, angles)
-    seen = integrate_geometry(networks.generator, shape.field, angles, found)
-    maps = seen.appearance(networks.generator, shape.field)
-    return maps, refined_surface(shape.sdf, angles, found, SOURCE_SURFACE)
+    found = located(shape, angles, draft=draft)
+    field = shape.field.light
+    geometry = integrate_geometry(networks.generator, field, angles, found, fallback=not draft)
+    seen = Seen(found, geometry, geometry.appearance(networks.generator, field))
+    pause()
+    if draft:
+        return seen, refined_surface(shape.light, angles, found, SOURCE_SURFACE, steps=0)
+    return seen, refined_surface(shape.light, angles, found, SOURCE_SURFACE, estimate=shape.distance)
 
 
 def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> tuple[Tensor, Tensor]:
@@ -169,8 +200,18 @@ def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> 
     return styles, decoder_styles
 
 
-def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> EditedHead:
-    """The head under an edit, ready for any camera."""
+def edited_head(
+    networks: Networks, source: SourceHead, edit: LatentEdit, *, draft: bool = False, pause: Pause = resting
+) -> EditedHead:
+    """The head under an edit, ready for any camera.
+
+    Args:
+        networks: The model.
+        source: The photo tier.
+        edit: What to change.
+        draft: Prepare no more than small pictures need, as while a hand moves a slider.
+        pause: Called between stages.
+    """
     if edit.is_empty:
         whole = source.surface
         return EditedHead(
@@ -180,51 +221,87 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
             source.decoder_styles,
             source.shape,
             source.view,
+            Painter(networks.generator.decoder, source.decoder_styles),
+            None,
             source.maps,
             lambda: source_view(source.photo_large, whole.depth, whole.hit, source.matte, source.angles),
             lambda: reference_features(networks, source.residual, local_depth(source.maps)),
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
-    shape = head_shape(networks.generator.field, styles, source.strays)
-    maps, surface = _source_render(networks, shape, source.angles)
-    flow: Tensor | None
-    if networks.landmarks is not None:
-        geometry, moved_geometry = (latent[:, :-1].mean(dim=1) for latent in (source.styles, styles))
-        flow = landmark_flow(networks.landmarks, geometry, moved_geometry, source.angles, GUIDE_SIZE)
+    field, size = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE
+    if draft:
+        shape = draft_shape(field, styles, source.shape, source.strays)
     else:
-        flow = aligned_residual(networks, source.residual, maps.rgb)[1]
-    if flow is not None and source.resting_flow is not None:
-        # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
-        flow = flow - source.resting_flow
-    change = _grown(maps.rgb, GUIDE_SIZE) - _moved(_grown(source.maps.rgb, GUIDE_SIZE), flow)
-    share = _significance(change)
-    matte = _moved(functional.interpolate(source.matte, size=(GUIDE_SIZE, GUIDE_SIZE), mode="area"), flow)
-    # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
-    matte = torch.maximum(matte, share * _grown(maps.alpha, GUIDE_SIZE))
+        shape = head_shape(field, styles, source.strays, pause)
+    pause()
+    seen, surface = _source_render(networks, shape, source.angles, draft=draft, pause=pause)
+    maps = seen.maps
+    pause()
 
-    # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
-    known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=source.photo.shape[-2:], mode="area")
+    def moves() -> Tensor | None:
+        if networks.landmarks is None:
+            flow = aligned_residual(networks, source.residual, maps.rgb)[1]
+            flow = None if flow is None else _grown(flow, size)
+        else:
+            geometry, moved_geometry = (latent[:, :-1].mean(dim=1) for latent in (source.styles, styles))
+            grid = DRAFT_GRID if draft else GRID
+            flow = landmark_flow(networks.landmarks, geometry, moved_geometry, source.angles, size, grid)
+        if flow is not None and source.resting_flow is not None:
+            # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
+            flow = flow - _grown(source.resting_flow, size)
+        return flow
 
-    def view(photo: Tensor) -> SourceView:
-        size = photo.shape[-1]
-        inner = functional.interpolate(known, size=size, mode="bilinear", align_corners=False)
-        moved = _moved(extended(photo, inner), None if flow is None else _grown(flow, size))
-        edited = (moved + _grown(change * share, size)).clamp(-1.0, 1.0)
-        return source_view(edited, surface.depth, surface.hit, matte, source.angles)
-
+    flow, painter = both(moves, lambda: Painter(networks.generator.decoder, decoder_styles))
+    with alone():
+        view = _view_maker(source, maps, surface, flow, size)
+        shown = view(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
+    pause()
     return EditedHead(
         source,
         edit,
         styles,
         decoder_styles,
         shape,
-        view(source.photo),
+        shown,
+        painter,
+        seen if draft else None,
         maps,
-        lambda: view(source.photo_large),
+        (lambda: shown) if draft else lambda: view(source.photo_large),
         lambda: reference_features(
             networks, aligned_residual(networks, source.residual, maps.rgb)[0], local_depth(maps)
         ),
     )
+
+
+def _view_maker(
+    source: SourceHead, maps: VolumeMaps, surface: SurfaceMap, flow: Tensor | None, size: int
+) -> Callable[[Tensor], SourceView]:
+    """What makes the source view of the edited head from the photo (1, 3, S, S) at any resolution.
+
+    Args:
+        source: The photo tier.
+        maps: The edited head from the photo's camera.
+        surface: The same, finer.
+        flow: Where the edit moves the photo, or None.
+        size: Side at which changes are compared.
+    """
+    change = _grown(maps.rgb, size) - _moved(_grown(source.maps.rgb, size), flow)
+    share = _significance(change)
+    matte = _moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
+    # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
+    matte = torch.maximum(matte, share * _grown(maps.alpha, size))
+
+    # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
+    known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
+
+    def view(photo: Tensor) -> SourceView:
+        side = photo.shape[-1]
+        inner = functional.interpolate(known, size=side, mode="bilinear", align_corners=False)
+        moved = _moved(extended(photo, inner), None if flow is None else _grown(flow, side))
+        edited = (moved + _grown(change * share, side)).clamp(-1.0, 1.0)
+        return source_view(edited, surface.depth, surface.hit, matte, source.angles)
+
+    return view
 
 
 def _grown(picture: Tensor, size: int) -> Tensor:

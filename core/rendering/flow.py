@@ -24,7 +24,9 @@ NOTHING = 15.0
 GRID = 96
 
 
-def landmark_flow(regressor: LandmarkRegressor, before: Tensor, after: Tensor, angles: Tensor, size: int) -> Tensor:
+def landmark_flow(
+    regressor: LandmarkRegressor, before: Tensor, after: Tensor, angles: Tensor, size: int, grid: int = GRID
+) -> Tensor:
     """The flow that carries a photo of one state to another.
 
     Args:
@@ -33,13 +35,14 @@ def landmark_flow(regressor: LandmarkRegressor, before: Tensor, after: Tensor, a
         after: Latent of the geometry that is wanted.
         angles: Camera of the photo, yaw and pitch.
         size: Side of the flow map.
+        grid: Side at which it is worked out; it is smooth.
 
     Shape:
         before, after (1, style_dim), angles (1, 2); returns (1, 2, size, size) in unit picture coordinates: a pixel
         plus its flow is where to look in the photo.
     """
     old, new = ((project(regressor(w), angles)[0][0] + 1.0) / 2.0 for w in (before, after))
-    steps = (torch.arange(GRID, device=old.device, dtype=old.dtype) + 0.5) / GRID
+    steps = (torch.arange(grid, device=old.device, dtype=old.dtype) + 0.5) / grid
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     places = torch.stack((u, v), dim=-1).reshape(-1, 2)
     # A heavy-tailed kernel: sharp at the landmarks, and neighbours still rule in the gaps between them.
@@ -53,8 +56,8 @@ def landmark_flow(regressor: LandmarkRegressor, before: Tensor, after: Tensor, a
     near = wide.square().square_().square_().mul_(wide)
     weight = near.add_(wide, alpha=0.02)
     total = weight.sum(dim=1, keepdim=True)
-    moved = places.new_zeros(GRID * GRID, 2)
+    moved = places.new_zeros(grid * grid, 2)
     moved[asked] = (weight @ (old - new)) / (total + FAR_WEIGHT)
     return functional.interpolate(
-        moved.T.reshape(1, 2, GRID, GRID), size=(size, size), mode="bilinear", align_corners=False
+        moved.T.reshape(1, 2, grid, grid), size=(size, size), mode="bilinear", align_corners=False
     )

@@ -8,8 +8,7 @@ leave out what cannot be seen at their size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,16 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core.camera import FAR, NEAR, Camera
+from core.camera import FAR, HALF_FOV, NEAR, Camera
 from core.frame import BACKDROP
+from core.models.generator import Modulate
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
-from core.rendering.edited import EditedHead
-from core.rendering.hybrid import hybrid_modulation
+from core.rendering.edited import EditedHead, Seen
+from core.rendering.hands import Pause, alone, both, resting, stepping
+from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
 from core.rendering.outline import coverage, outline
-from core.rendering.precision import Sdf, distance, low_precision, packed
+from core.rendering.precision import Sdf, distance
 from core.rendering.search import located
 from core.rendering.solids import without_strays
 from core.rendering.tones import tones_at
@@ -38,13 +39,25 @@ PREVIEW = 160
 _KNOWING, _BLIND = (1.0,) * 6, (0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
+# Side of the pictures at which the query view is re-aligned: half of that in training, which nobody can tell apart
+# (pictures of both are 50 dB from one another).
+QUICK_SIZE = 128
+
+
 def angles_of(camera: Camera, device: torch.device) -> Tensor:
     """(1, 2) yaw and pitch of a camera."""
     return torch.tensor([[camera.yaw, camera.pitch]], dtype=torch.float32, device=device)
 
 
 def render_layer(
-    networks: Networks, head: EditedHead, camera: Camera, size: int, layer: str, *, plainly: bool = False
+    networks: Networks,
+    head: EditedHead,
+    camera: Camera,
+    size: int,
+    layer: str,
+    *,
+    plainly: bool = False,
+    pause: Pause = resting,
 ) -> tuple[Tensor, Tensor]:
     """Render one layer.
 
@@ -55,58 +68,120 @@ def render_layer(
         size: Side of the picture.
         layer: What to draw, one of ``core.frame.LAYERS``.
         plainly: Take the slow twin: every ray traced through the unfolded field, in float32 throughout.
+        pause: Called between stages.
 
     Returns:
         Colours (3, size, size) in [-1, 1], straight, and alpha (1, size, size) in [0, 1].
     """
     angles = angles_of(camera, networks.device)
-    if plainly:
-        sdf: Sdf = without_strays(distance(networks.generator.field, head.styles), head.source.strays)
-        found = surfaces.crossings(sdf, angles, camera.half_fov)
-    else:
-        sdf = head.shape.sdf
-        found = located(head.shape, angles, camera.half_fov)
-
-    def rim_of(hit: Tensor) -> Tensor:
-        return outline(partial(_read, sdf) if plainly else head.shape.distance, sdf, angles, hit, camera.half_fov)
-
+    draft = size <= PREVIEW
+    view = _View(networks, head, angles, camera.half_fov, plainly=plainly, draft=draft)
+    pause()
     if layer in ("normals", "depth"):
-        return _geometry_layer(networks, head, angles, camera, sdf, found, rim_of, size, layer)
-    field = head.styles if plainly else head.shape.field
-    geometry = integrate_geometry(networks.generator, field, angles, found, camera.half_fov)
-    plain = maps = geometry.appearance(networks.generator, field)
-    if size > PREVIEW and head.features is not None:
-        modulate = hybrid_modulation(
-            networks, head.features, head.source.angles, head.source.residual, maps, angles, camera.half_fov
-        )
-        maps = geometry.appearance(networks.generator, field, modulate)
+        return _geometry_layer(view, size, layer)
+    generator = networks.generator
+    field = head.styles if plainly else head.shape.field.light
+    if view.seen is not None:
+        _, geometry, maps = view.seen
+    else:
+        geometry = integrate_geometry(generator, field, angles, view.found, camera.half_fov, fallback=not draft)
+        maps = geometry.appearance(generator, field)
+    pause()
+    if not draft:
+        _prepare(networks, head, size, pause)
     resolution = _decoded_size(networks, size)
-    side = max(min(size, resolution) // 2, geometry.size)
-    surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
-
-    @cache
-    def hints(resolution: int) -> Tensor:
-        channels = guide(head.view_for(resolution), surface.points, maps.alpha, size=resolution, target=angles)
-        return channels * channels.new_tensor(_KNOWING if layer == "picture" else _BLIND)[:, None, None]
-
-    # Before the low precision: coordinates need all their digits.
-    feature, known = maps.feature, hints(resolution)
-    if not plainly:
-        feature, known = packed(feature), packed(known)
-    with nullcontext() if plainly else low_precision(networks.device):
-        decoded = networks.generator.decoder(feature, head.decoder_styles, guide=known, resolution=resolution)
-    decoded = decoded.float()
-    decoded = torch.cat((in_tune(decoded[:, :3], plain, head.tones), decoded[:, 3:]), dim=1)
     # Above the decoder's size the photo knows more than it: photo pixels are looked up at the picture's own resolution.
     drawn = max(size, resolution)
-    picture, _ = blend(hints(drawn), _resized(decoded, drawn))
-    # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
-    alpha = coverage(rim_of(surface.hit), drawn, camera.half_fov)
-    if size < drawn:
-        premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
-        alpha = premultiplied[:, 3:]
-        picture = premultiplied[:, :3] / alpha.clamp(min=1e-3)
-    return picture[0].clamp(-1.0, 1.0), alpha[0]
+    trusted = maps.rgb.new_tensor(_KNOWING if layer == "picture" else _BLIND)[:, None, None]
+
+    def modulated() -> Modulate | None:
+        if draft or head.features is None:
+            return None
+        return hybrid_modulation(
+            networks,
+            head.features,
+            head.source.angles,
+            head.source.residual,
+            maps,
+            angles,
+            camera.half_fov,
+            LOCAL_SIZE if plainly else QUICK_SIZE,
+        )
+
+    def looked_up() -> dict[int, Tensor]:
+        """The guide at both sizes. Coordinates need all their digits: float32 whatever the decoder takes."""
+        return {
+            side: guide(head.view_for(side), surface.points, maps.alpha, size=side, target=angles) * trusted
+            for side in {resolution, drawn}
+        }
+
+    surface = view.surface(max(min(size, resolution) // 2, geometry.size))
+    pause()
+    # Each hand has about half of what is left to know.
+    if draft:
+        modulate, (hints, rim) = None, both(looked_up, lambda: view.rim(surface.hit))
+    else:
+        modulate, (hints, rim) = both(modulated, lambda: (looked_up(), view.rim(surface.hit)))
+    pause()
+    textured = maps if modulate is None else geometry.appearance(generator, field, modulate)
+    if plainly:
+        styles = head.decoder_styles
+        decoded = generator.decoder(textured.feature, styles, guide=hints[resolution], resolution=resolution)
+    else:
+        decoded = head.painter.paint(textured.feature, hints[resolution], resolution)
+    pause()
+    with alone():
+        tuned = in_tune(decoded[:, :3], maps, head.tones)
+        decoded = torch.cat((tuned, decoded[:, 3:]), dim=1)
+        picture, _ = blend(hints[drawn], _resized(decoded, drawn))
+        # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
+        alpha = coverage(rim, drawn, camera.half_fov)
+        if size < drawn:
+            premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
+            alpha = premultiplied[:, 3:]
+            picture = premultiplied[:, :3] / alpha.clamp(min=1e-3)
+        return picture[0].clamp(-1.0, 1.0), alpha[0]
+
+
+def _prepare(networks: Networks, head: EditedHead, size: int, pause: Pause) -> None:
+    """What is made once an edit, when first asked for: E1's features, the large source view."""
+    if "features" not in vars(head) and networks.local is not None and networks.aligner is not None:
+        with stepping(networks.aligner, pause), stepping(networks.local, pause):
+            _ = head.features
+        pause()
+    if head.view_for(size) is not head.view:
+        pause()
+
+
+class _View:
+    """The surface of a head from one camera, by the fast or the slow twin."""
+
+    def __init__(
+        self, networks: Networks, head: EditedHead, angles: Tensor, half_fov: float, *, plainly: bool, draft: bool
+    ) -> None:
+        self.angles, self.half_fov = angles, half_fov
+        self.field, self.styles = networks.generator.field, head.styles
+        self._estimate: Callable[[Tensor], Tensor] | None = None
+        self.seen: Seen | None = None
+        if plainly:
+            self._sdf: Sdf = without_strays(distance(self.field, head.styles), head.source.strays)
+            self.found = surfaces.crossings(self._sdf, angles, half_fov)
+        else:
+            self._sdf = head.shape.light
+            self._estimate = head.shape.distance
+            known = draft and head.seen is not None and half_fov == HALF_FOV
+            self.seen = head.seen if known and torch.equal(angles, head.source.angles) else None
+            self.found = self.seen.found if self.seen else located(head.shape, angles, half_fov, draft=draft)
+
+    def surface(self, size: int) -> surfaces.SurfaceMap:
+        """The surface at a side."""
+        return surfaces.refined_surface(
+            self._sdf, self.angles, self.found, size, half_fov=self.half_fov, estimate=self._estimate
+        )
+
+    def rim(self, hit: Tensor) -> Tensor:
+        """The outline of what was hit."""
+        return outline(self._estimate or partial(_read, self._sdf), self._sdf, self.angles, hit, self.half_fov)
 
 
 def _read(sdf: Sdf, points: Tensor) -> Tensor:
@@ -157,30 +232,19 @@ def _decoded_size(networks: Networks, size: int) -> int:
     return next((side for side in sides if side >= min(size, 128)), sides[-1])
 
 
-def _geometry_layer(
-    networks: Networks,
-    head: EditedHead,
-    angles: Tensor,
-    camera: Camera,
-    sdf: Sdf,
-    found: surfaces.Crossings,
-    rim_of: Callable[[Tensor], Tensor],
-    size: int,
-    layer: str,
-) -> tuple[Tensor, Tensor]:
+def _geometry_layer(view: _View, size: int, layer: str) -> tuple[Tensor, Tensor]:
     """Normals (camera frame, x right, y up, z towards the viewer, as colours) or depth (near is bright)."""
-    field = networks.generator.field
     side = min(size, 256)
-    surface = surfaces.refined_surface(sdf, angles, found, side, half_fov=camera.half_fov)
+    surface = view.surface(side)
     if layer == "depth":
         colours = ((FAR - surface.depth) / (FAR - NEAR) * 2.0 - 1.0).expand(-1, 3, -1, -1)
     else:
         points = surface.points.flatten(2).transpose(1, 2)
-        _, gradient = field.sdf_with_gradient(points, head.styles)
-        _, rotation = camera_frame(angles)
+        _, gradient = view.field.sdf_with_gradient(points, view.styles)
+        _, rotation = camera_frame(view.angles)
         normals = functional.normalize(gradient @ rotation, dim=-1)
         colours = normals.transpose(1, 2).reshape(1, 3, side, side)
-    return _resized(colours, size)[0], coverage(rim_of(surface.hit), size, camera.half_fov)[0]
+    return _resized(colours, size)[0], coverage(view.rim(surface.hit), size, view.half_fov)[0]
 
 
 def to_pixels(colours: Tensor, alpha: Tensor) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -18,15 +18,15 @@ from core.models.volume import VolumeMaps
 from core.rendering.precision import packed
 from core.visibility import project
 
-__all__ = ["aligned_residual", "enlarged", "hybrid_modulation", "local_depth", "reference_features"]
+__all__ = ["LOCAL_SIZE", "aligned_residual", "enlarged", "hybrid_modulation", "local_depth", "reference_features"]
 
 # Side of the pictures that E_ADA and E1 look at.
 LOCAL_SIZE = 256
 
 
-def enlarged(picture: Tensor) -> Tensor:
+def enlarged(picture: Tensor, size: int = LOCAL_SIZE) -> Tensor:
     """A small render at the local networks' size; nearest, as in the reference (specification §3.8)."""
-    return functional.interpolate(picture, size=(LOCAL_SIZE, LOCAL_SIZE), mode="nearest")
+    return functional.interpolate(picture, size=(size, size), mode="nearest")
 
 
 def local_depth(maps: VolumeMaps) -> Tensor:
@@ -44,7 +44,7 @@ def aligned_residual(networks: Networks, residual: Tensor, thumb: Tensor) -> tup
     """
     if networks.aligner is None:
         return residual, None
-    output = networks.aligner(packed(torch.cat((residual, enlarged(thumb)), dim=1)))
+    output = networks.aligner(packed(torch.cat((residual, enlarged(thumb, residual.shape[-1])), dim=1)))
     return output[:, :3], output[:, 3:5] if output.shape[1] >= 5 else None
 
 
@@ -68,6 +68,7 @@ def hybrid_modulation(
     query: VolumeMaps,
     angles: Tensor,
     half_fov: float = HALF_FOV,
+    size: int = LOCAL_SIZE,
 ) -> Modulate | None:
     """The texture modulation of a query view.
 
@@ -79,6 +80,7 @@ def hybrid_modulation(
         query: Render of the query view without modulation.
         angles: The query's camera.
         half_fov: Of both cameras.
+        size: Side at which the query view is looked at; its features have a quarter of it.
 
     Returns:
         A function from sample points (B, N, 3) to (α, δ), each (B, N, W).
@@ -89,8 +91,10 @@ def hybrid_modulation(
     local, modulation = networks.local, networks.modulation
     if local is None or modulation is None:
         return None
+    if size != residual.shape[-1]:
+        residual = functional.interpolate(residual, size=(size, size), mode="area")
     aligned, _ = aligned_residual(networks, residual, query.rgb)
-    query_features = local(aligned, enlarged(local_depth(query)))
+    query_features = local(aligned, enlarged(local_depth(query), size))
 
     def modulate(points: Tensor, rays: slice) -> tuple[Tensor, Tensor]:
         del rays

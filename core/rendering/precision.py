@@ -25,11 +25,6 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and supported is not None and bool(supported())
 
 
-def low_precision(device: torch.device) -> torch.autocast:
-    """Autocast to bfloat16 where that is faster; nothing elsewhere."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))
-
-
 def packed(maps: Tensor) -> Tensor:
     """Maps with their channels side by side, which convolutions of few channels read faster.
 

@@ -7,10 +7,13 @@ before a cheek) the field itself is asked at close intervals. Refuses to know ph
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from core.camera import FAR, HALF_FOV, NEAR
+from core.rendering.hands import hands, together
 from core.rendering.shape import HeadShape
 from core.rendering.surfaces import SOFT_RIM, Crossings, polished
 from core.visibility import rays
@@ -29,27 +32,58 @@ SHORT = 20
 POLISH = 3
 
 
-def located(shape: HeadShape, angles: Tensor, half_fov: float = HALF_FOV, size: int = 64) -> Crossings:
+def located(
+    shape: HeadShape, angles: Tensor, half_fov: float = HALF_FOV, size: int = 64, *, draft: bool = False
+) -> Crossings:
     """First crossings of a picture's rays.
+
+    Args:
+        shape: The head.
+        angles: The camera.
+        half_fov: Of the camera.
+        size: Side of the picture.
+        draft: Look half as closely, as while a hand moves: strands of hair may be missed.
 
     Shape:
         angles (1, 2); the result is for size * size rays.
     """
     origin, directions = rays(angles, size, half_fov)
-    origin, directions = origin[0], directions[0]
+    # Every hand takes every other ray: hair and cheek are shared out alike.
+    shares = hands(directions.device)
+    parts = together(
+        *(
+            partial(_located, shape, origin[0], directions[0, share::shares].contiguous(), 2 if draft else 1)
+            for share in range(shares)
+        )
+    )
+    depth, gap = (directions.new_zeros(size * size) for _ in range(2))
+    for share, (depths, gaps) in enumerate(parts):
+        depth[share::shares], gap[share::shares] = depths, gaps
+    # Nothing is claimed about a tube around the rays: nobody is traced after this.
+    return Crossings(depth, gap, torch.full_like(depth, NEAR))
+
+
+def _located(shape: HeadShape, origin: Tensor, directions: Tensor, coarse: int) -> tuple[Tensor, Tensor]:
+    """Depth and gap of rays; see :class:`Crossings`.
+
+    Shape:
+        origin (3,), directions (R, 3); readings are ``coarse`` intervals apart; returns (R,) twice.
+    """
     depth = directions.new_full((len(directions),), FAR)
     gap = torch.full_like(depth, float("inf"))
+    slope = torch.full_like(depth, -1.0)
     active, first, count = _windows(shape, origin, directions)
     # Rays with long windows graze; apart from the others they do not make everybody's tables long.
     for some in (count <= SHORT, count > SHORT):
         if some.any():
             part = active[some]
-            depth[part], gap[part] = _searched(shape, origin, directions[part], first[some], count[some])
+            depth[part], gap[part], slope[part] = _searched(
+                shape, origin, directions[part], first[some], count[some].div(coarse).ceil().long(), coarse * INTERVAL
+            )
     hit = (gap <= 0.0).nonzero()[:, 0]
     if len(hit):
-        depth[hit], _ = polished(shape.sdf, origin, directions[hit], depth[hit], POLISH)
-    # Nothing is claimed about a tube around the rays: nobody is traced after this.
-    return Crossings(depth, gap, torch.full_like(depth, NEAR))
+        depth[hit], _ = polished(shape.light, origin, directions[hit], depth[hit], POLISH // coarse, slope[hit])
+    return depth, gap
 
 
 def _windows(shape: HeadShape, origin: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,16 +113,16 @@ def _windows(shape: HeadShape, origin: Tensor, directions: Tensor) -> tuple[Tens
 
 
 def _searched(
-    shape: HeadShape, origin: Tensor, directions: Tensor, first: Tensor, count: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Depth and gap of rays with their windows; see :class:`Crossings`.
+    shape: HeadShape, origin: Tensor, directions: Tensor, first: Tensor, count: Tensor, interval: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Depth and gap of rays with their windows (see :class:`Crossings`), and how the distance falls where they cross.
 
     Shape:
-        directions (A, 3), first (A,), count (A,).
+        directions (A, 3), first (A,), count (A,); returns (A,) three times.
     """
     longest = int(count.max())
     number = torch.arange(longest, device=origin.device)
-    t = first[:, None] + (number + 0.5) * INTERVAL
+    t = first[:, None] + (number + 0.5) * interval
     ray, place = (number < count[:, None]).nonzero(as_tuple=True)
     read = t.new_full(t.shape, float("inf"))
     error = torch.zeros_like(read)
@@ -97,13 +131,13 @@ def _searched(
     sure = read < -error
     ahead = (sure.cumsum(dim=1) - sure.long()) == 0
     doubtful = (read < error) & ahead
-    falling = (read[:, :-1] - read[:, 1:]) > GRAZING * INTERVAL
+    falling = (read[:, :-1] - read[:, 1:]) > GRAZING * interval
     steady = ~(doubtful[:, :-1] & ahead[:, 1:] & ~falling).any(dim=1)
     clean = sure.any(dim=1) & steady
     asked = doubtful & ~clean[:, None]
     ray, place = asked.nonzero(as_tuple=True)
     points = origin + directions[ray] * t[ray, place][:, None]
-    read[ray, place] = shape.sdf(points[None])[0, :, 0]
+    read[ray, place] = shape.light(points[None])[0, :, 0]
     read = torch.where(ahead, read, read.new_full((), float("inf")))
     inside = read < 0.0
     hit = inside.any(dim=1)
@@ -114,5 +148,5 @@ def _searched(
     before = read.gather(1, (closest - 1).clamp(min=0)[:, None])[:, 0]
     share = (gap / (gap - before)).clamp(0.0, 1.0)
     between = hit & (closest > 0) & before.isfinite()
-    depth = torch.where(between, depth - share * INTERVAL, depth)
-    return depth, gap
+    depth = torch.where(between, depth - share * interval, depth)
+    return depth, gap, torch.where(between, (gap - before) / interval, -1.0)

@@ -16,13 +16,18 @@ from torch.nn import functional
 from core.job import Job
 from core.models.field import Field
 from core.rendering.folded import FoldedField
+from core.rendering.hands import Pause, resting
 from core.rendering.precision import Sdf
 from core.rendering.solids import CLEAR, EXTENT, SCENE, measured, without_strays
 
-__all__ = ["HeadShape", "head_shape"]
+__all__ = ["HeadShape", "draft_shape", "head_shape"]
 
 # Grid points a side: finer grids cost more an edit than they spare its frames (measured from 32 to 48).
 RESOLUTION = 40
+# The same for drafts, and their safety: measured on heads of photos, no grid point had a wrong sign.
+DRAFT_RESOLUTION, DRAFT_SAFETY = 32, 0.5
+# Coarser cells interpolate worse.
+DRAFT_CAUTION = 1.4
 # How much steeper than a true distance the learned one may be. Meshes allow for more; on five heads and four cameras
 # no ray told the difference.
 SAFETY = 1.3
@@ -44,27 +49,34 @@ class HeadShape:
     field: FoldedField
     sdf: Sdf
     """Distances (1, N, 1) of points (1, N, 3), without strays."""
+    light: Sdf
+    """The same by the field's light twin: what pictures ask."""
     volume: Tensor
 
     def estimate(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Interpolated distances, and how far they may be off. Shape: points (..., 3); returns (...) twice."""
-        grid = (points / EXTENT).reshape(1, -1, 1, 1, 3)
-        found = functional.grid_sample(self.volume, grid, padding_mode="border", align_corners=True)
-        distance, error = found.reshape(2, *points.shape[:-1])
+        distance, error = interpolated(self.volume, points).reshape(2, *points.shape[:-1])
         return distance, error
 
     def distance(self, points: Tensor) -> Tensor:
         """Interpolated distances alone. Shape: points (..., 3); returns (...)."""
-        return self.estimate(points)[0]
+        return interpolated(self.volume[:, :1], points).reshape(points.shape[:-1])
 
 
-def head_shape(field: Field, styles: Tensor, stray: Tensor | None) -> HeadShape:
+def interpolated(volume: Tensor, points: Tensor) -> Tensor:
+    """Values of a volume over the scene. Shape: volume (1, C, R, R, R), points (..., 3); returns (C, N)."""
+    grid = (points / EXTENT).reshape(1, -1, 1, 1, 3)
+    return functional.grid_sample(volume, grid, padding_mode="border", align_corners=True)[0, ..., 0, 0]
+
+
+def head_shape(field: Field, styles: Tensor, stray: Tensor | None, pause: Pause = resting) -> HeadShape:
     """Fold the latent and measure the volume.
 
     Args:
         field: The networks.
         styles: The head's latent rows.
         stray: What ``core.rendering.solids`` found floating beside it.
+        pause: Called between slabs.
 
     Shape:
         styles (1, rows, style_dim).
@@ -72,11 +84,37 @@ def head_shape(field: Field, styles: Tensor, stray: Tensor | None) -> HeadShape:
     folded = FoldedField(field, styles)
 
     def sdf(points: Tensor) -> Tensor:
-        return folded.sdf(points[None])[0, :, 0]
+        pause()
+        return folded.light.sdf(points[None])[0, :, 0]
 
     volume = measured(sdf, RESOLUTION, styles.device, Job.quiet(), SAFETY)
-    error = _errors(sdf, volume)
-    axis = torch.linspace(-EXTENT, EXTENT, RESOLUTION, device=styles.device).abs()
+    return _shape(folded, volume, _errors(sdf, volume), stray)
+
+
+def draft_shape(field: Field, styles: Tensor, like: HeadShape, stray: Tensor | None) -> HeadShape:
+    """The same in a third of the time, for as long as a hand moves a slider.
+
+    The volume is coarser, and how far it may be off is taken from the unedited head's.
+
+    Args:
+        field: The networks.
+        styles: The edited latent rows.
+        like: The unedited head.
+        stray: As in :func:`head_shape`.
+    """
+    folded = FoldedField(field, styles)
+
+    def sdf(points: Tensor) -> Tensor:
+        return folded.light.sdf(points[None])[0, :, 0]
+
+    volume = measured(sdf, DRAFT_RESOLUTION, styles.device, Job.quiet(), DRAFT_SAFETY)
+    error = functional.interpolate(like.volume[:, 1:], size=(len(volume),) * 3, mode="trilinear", align_corners=True)
+    return _shape(folded, volume, DRAFT_CAUTION * error[0, 0].permute(2, 1, 0), stray)
+
+
+def _shape(folded: FoldedField, volume: Tensor, error: Tensor, stray: Tensor | None) -> HeadShape:
+    """Volume and error (R, R, R), axes x, y, z, made ready for rays."""
+    axis = torch.linspace(-EXTENT, EXTENT, len(volume), device=volume.device).abs()
     beyond = torch.maximum(torch.maximum(axis[:, None, None], axis[:, None]), axis) - SCENE
     both = torch.stack((torch.maximum(volume, beyond), error)).permute(0, 3, 2, 1)[None].contiguous()
     if stray is not None:
@@ -84,7 +122,7 @@ def head_shape(field: Field, styles: Tensor, stray: Tensor | None) -> HeadShape:
         inside = functional.interpolate(stray, size=both.shape[-3:], mode="trilinear", align_corners=True)[:, 0]
         both[:, 0] = torch.where(inside > 0.999, both[:, 0].clamp(min=CLEAR), both[:, 0])
         both[:, 1] = torch.where((inside > 0.0) & (inside < 1.0), both[:, 1].clamp(min=CLEAR), both[:, 1])
-    return HeadShape(folded, without_strays(folded.sdf, stray), both)
+    return HeadShape(folded, without_strays(folded.sdf, stray), without_strays(folded.light.sdf, stray), both)
 
 
 def _errors(sdf: Sdf, volume: Tensor) -> Tensor:

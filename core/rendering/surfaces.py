@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from core.camera import FAR, HALF_FOV, NEAR
 from core.models.guided import SMALLEST_STEP, STEP_SHARE
+from core.rendering.hands import hands, together
 from core.rendering.precision import Sdf
 from core.visibility import extended, rays
 
@@ -30,8 +33,14 @@ SOFT_RIM = 0.008
 SMOOTH, BEFORE_PATCH = 0.02, 0.0015
 # Distance at which a ray counts as having met the surface (world units).
 TOUCHING = 2e-4
+# The same where the surface is met steeply and the slope is roughly known: the step that follows leaves a tenth of it.
+NEARLY_TOUCHING, STEEP = 5e-4, 0.5
 # A refined depth may leave its start by this much (world units); farther means that it slid off an edge.
 REFINE_REACH = 0.012
+# Share of a distance that a step down a known slope leaves over, at most.
+LEFT_OVER = 0.15
+# Depth before and behind a pixel's surface between which its slope is estimated (world units): a cell of the volume.
+BESIDE = 0.003
 # A pixel whose last measured distance is below this has met the surface; others look past its silhouette.
 SURFACE_FOUND = 0.001
 
@@ -174,11 +183,26 @@ def _shortcut(found: Crossings, size: int) -> tuple[Tensor, Tensor]:
 
 
 def refined_surface(
-    sdf: Sdf, angles: Tensor, found: Crossings, size: int, steps: int = 4, half_fov: float = HALF_FOV
+    sdf: Sdf,
+    angles: Tensor,
+    found: Crossings,
+    size: int,
+    steps: int = 4,
+    half_fov: float = HALF_FOV,
+    estimate: Callable[[Tensor], Tensor] | None = None,
 ) -> SurfaceMap:
     """The surface at a higher resolution than it was traced at, by secant steps; most pixels need one or two.
 
     At the resolution that it was traced at it is the crossings themselves.
+
+    Args:
+        sdf: Distances of points.
+        angles: The camera.
+        found: Its rays' crossings at a lower resolution.
+        size: Side of the map.
+        steps: Evaluations that a pixel may cost.
+        half_fov: Of the camera.
+        estimate: Distances (...) of points (..., 3), roughly but at next to no cost: they say how steep the surface is.
 
     Shape:
         angles (1, 2).
@@ -196,7 +220,18 @@ def refined_surface(
     active = (coverage.reshape(-1) > 0.02).nonzero()[:, 0]
     t, gap = depth.reshape(-1).clone(), torch.full_like(depth.reshape(-1), float("inf"))
     if len(active) and steps:
-        t[active], gap[active] = polished(sdf, origin[0], directions[0, active], t[active], steps)
+
+        def settled(some: Tensor) -> tuple[Tensor, Tensor]:
+            ahead, begin = directions[0, some], t[some]
+            slope = None
+            if estimate is not None:
+                beside = origin[0] + ahead[:, None] * torch.stack((begin - BESIDE, begin + BESIDE), dim=1)[..., None]
+                slope = estimate(beside).diff(dim=1)[:, 0] / (2.0 * BESIDE)
+            return polished(sdf, origin[0], ahead, begin, steps, slope)
+
+        shares = [active[share :: hands(t.device)] for share in range(hands(t.device))]
+        for some, found_there in zip(shares, together(*(partial(settled, some) for some in shares)), strict=True):
+            t[some], gap[some] = found_there
     elif len(active):
         gap[active] = torch.where(coverage.reshape(-1)[active] > 0.5, -1.0, 1.0).to(gap.dtype)
     seen = (gap < SURFACE_FOUND).to(t.dtype).reshape(1, 1, size, size)
@@ -205,28 +240,42 @@ def refined_surface(
     return SurfaceMap(depth, points.transpose(1, 2).reshape(1, 3, size, size), seen)
 
 
-def polished(sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Depths nearer to the zero of the distance than ``start``, and the last distance that was measured on the way.
+def polished(
+    sdf: Sdf, origin: Tensor, directions: Tensor, start: Tensor, steps: int, slope: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Depths nearer to the zero of the distance than ``start``, and the distance there, or the last before it.
+
+    Args:
+        sdf: Distances of points.
+        origin: Camera position.
+        directions: Of the rays.
+        start: Depths to begin at.
+        steps: Evaluations that a ray may cost.
+        slope: How the distance changes along each ray, where that is roughly known: the first step is then nearly as
+            good as a second.
 
     Shape:
-        origin (3,), directions (R, 3), start (R,).
+        origin (3,), directions (R, 3), start (R,), slope (R,).
     """
     length = directions.norm(dim=-1)
     t, gap = start.clone(), torch.full_like(start, float("inf"))
     before_t, before_d = start.clone(), torch.full_like(start, float("inf"))
+    enough = None if slope is None else torch.where(slope < -STEEP, NEARLY_TOUCHING, TOUCHING)
     live = torch.arange(len(t), device=t.device)
     for _ in range(steps):
         here = t[live]
         d = sdf((origin + directions[live] * here[:, None])[None])[0, :, 0].to(start.dtype)
-        gap[live] = d.abs()
+        # What the step that follows leaves of it, where it goes steeply down a slope that is known.
+        gap[live] = d.abs() if enough is None else d.abs() * torch.where(enough[live] > TOUCHING, LEFT_OVER, 1.0)
         run = here - before_t[live]
-        slope = (d - before_d[live]) / torch.where(run.abs() < 1e-7, torch.full_like(run, 1e-7), run)
+        fall = (d - before_d[live]) / torch.where(run.abs() < 1e-7, torch.full_like(run, 1e-7), run)
         # The distance falls along a ray that enters the surface; anything flatter than this is a silhouette.
-        step = torch.where(before_d[live].isinf(), d / length[live], -d / slope.clamp(max=-0.15))
+        first = d / length[live] if slope is None else -d / slope[live].clamp(max=-STEEP)
+        step = torch.where(before_d[live].isinf(), first, -d / fall.clamp(max=-0.15))
         before_t[live], before_d[live] = here, d
         onward = here + step.clamp(-REFINE_REACH, REFINE_REACH)
         t[live] = torch.maximum(torch.minimum(onward, start[live] + REFINE_REACH), start[live] - REFINE_REACH)
-        live = live[d.abs() > TOUCHING]
+        live = live[d.abs() > (TOUCHING if enough is None else enough[live])]
         if not len(live):
             break
     return t, gap

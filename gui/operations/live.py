@@ -86,6 +86,8 @@ class LiveView(QObject):
         """The worker has rendered."""
         if self._scheduler.done(frame):
             self.frame_due.emit(frame)
+            if frame.note:
+                self.said.emit(Message("warning", frame.note, "Close other programs to see it larger."))
         self._no_longer_waiting()
         self._pump()
 

@@ -7,12 +7,14 @@ line of JSON.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from core.bench.rows import Row, row
 
@@ -22,6 +24,8 @@ PHOTO = ROOT / "tests" / "data" / "astronaut.jpg"
 LIVE_SECONDS = 5.0
 """How long the head is dragged: some hundred events, so that one slow frame does not decide."""
 QUICK_SECONDS = 1.0
+SLIDER_SECONDS, EVENTS_A_SECOND = 10.0, 60.0
+"""A slider's drag, and how often a mouse reports."""
 
 
 def rows(quick: bool = False) -> list[Row]:
@@ -102,8 +106,11 @@ def in_the_window(live_seconds: float) -> list[Row]:
         cameo.view.orbit(0.02 if phase % 2.0 < 1.0 else -0.02, 0.0)
         application.processEvents()
         time.sleep(1.0 / 60.0)  # a mouse that is dragged
-    live_ms = 1000.0 * live_seconds / max(len(frames), 1)
-    live_px = min(frame.request.size for frame in frames) if frames else 0
+    dragged = len(frames)
+    settle()
+    latencies, shown_px = _slide(cameo, live_seconds / LIVE_SECONDS * SLIDER_SECONDS)
+    live_ms = 1000.0 * live_seconds / max(dragged, 1)
+    live_px = min(frame.request.size for frame in frames[:dragged]) if dragged else 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     cameo.window.close()
     cameo.stop()
@@ -117,4 +124,64 @@ def in_the_window(live_seconds: float) -> list[Row]:
             size_px=live_px,
             peak_rss_mb=peak,
         ),
+        row(
+            "slider_to_pixels_p95",  # of the values that were painted; values in between are overtaken by newer ones
+            _share(latencies, 0.95),
+            {"fast_ms": ("<=", 150.0), "size_px": (">=", 128)},
+            median_ms=_share(latencies, 0.5),
+            worst_ms=max(latencies),
+            frames_per_s=len(latencies) / (live_seconds / LIVE_SECONDS * SLIDER_SECONDS),
+            size_px=shown_px,
+            peak_rss_mb=peak,
+        ),
     ]
+
+
+def _share(values: list[float], share: float) -> float:
+    """A quantile."""
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
+
+
+def _slide(cameo: Any, seconds: float) -> tuple[list[float], int]:
+    """Drag a slider to and fro at a mouse's pace.
+
+    Returns:
+        For every value that was painted the milliseconds from the slider's signal to the end of its painting, and the
+        smallest picture that was shown.
+    """
+    from PySide6.QtCore import QEventLoop, Qt, QTimer
+
+    panel, view = cameo.window.attribute_panel, cameo.window.stage.frame_view
+    sent: dict[float, float] = {}
+    latencies: list[float] = []
+    sizes: list[int] = []
+
+    def painted(frame: Any) -> None:
+        if frame is None:
+            return
+        view.repaint()  # paints now, not when Qt finds time: the clock stops when pixels are there
+        begun = sent.pop(dict(frame.request.edit.items()).get("Smile", 0.0), None)
+        if begun is not None:
+            latencies.append(1000.0 * (time.monotonic() - begun))
+            sizes.append(frame.request.size)
+
+    started = time.monotonic()
+
+    def move() -> None:
+        value = round(0.9 * math.sin(2.0 * (time.monotonic() - started)), 4)
+        sent[value] = time.monotonic()
+        panel.moved.emit("Smile", value)
+
+    cameo.view.go_home()  # where the program opens, and most sliders are moved
+    cameo.live.frame_due.connect(painted)
+    # The program's own event loop, as when a person drags: polling would compete with the engine for a core.
+    loop, mouse = QEventLoop(), QTimer()
+    mouse.setTimerType(Qt.TimerType.PreciseTimer)
+    mouse.timeout.connect(move)
+    mouse.start(round(1000.0 / EVENTS_A_SECOND))
+    QTimer.singleShot(round(1000.0 * seconds), loop.quit)
+    loop.exec()
+    mouse.stop()
+    cameo.live.frame_due.disconnect(painted)
+    panel.settled.emit("Smile")
+    return latencies, min(sizes)

@@ -5,7 +5,7 @@ tested in milliseconds. ``gates`` stop it where a test wants to look around.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -120,12 +120,13 @@ class FakeEngine:
         job.report(1.0, "Done")
         return FakeInversion(aligned, Camera(0.12 + 0.2 * face, -0.03), self.warnings, reconstruction=small)
 
-    def render(self, request: RenderRequest) -> Frame:
+    def render(self, request: RenderRequest, pause: Callable[[], None] = lambda: None) -> Frame:
         """Trace the bust."""
         self._check_thread()
         if self.frame_gate is not None:
             self.frame_gate.reached.set()
             self.frame_gate._opened.wait(5)
+        pause()
         if self.render_error is not None:
             raise self.render_error
         camera = request.camera.clamped(self.limits)

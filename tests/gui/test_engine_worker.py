@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -246,7 +247,7 @@ def test_a_background_job_rests_while_a_hand_keeps_wishing_and_an_export_does_no
 ) -> None:
     render = engine.render
 
-    def render_and_wish(request: RenderRequest) -> Frame:
+    def render_and_wish(request: RenderRequest, pause: Callable[[], None]) -> Frame:
         if len(engine.rendered) < 19:
             worker.request(wish(len(engine.rendered) / 1000))
         return render(request)
@@ -297,3 +298,22 @@ def test_a_stopped_worker_takes_no_more_work(worker: EngineWorker) -> None:
     with pytest.raises(RuntimeError):
         submit(worker, lambda engine, job: None)
     assert not worker.is_running
+
+
+@pytest.mark.parametrize(("newer_size", "given_up"), [(64, True), (256, False)])
+def test_a_large_frame_gives_way_to_a_smaller_wish_and_a_moving_hands_does_not(
+    newer_size: int, given_up: bool, worker: EngineWorker, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    frames: list[Frame] = []
+    worker.frame_rendered.connect(frames.append)
+    _, outcome = submit(worker, lambda engine, job: None)
+    qtbot.waitUntil(lambda: outcome.over, timeout=WAIT)
+    large = replace(wish(0.1), size=256)
+    newer = replace(wish(0.2), size=newer_size, inversion=large.inversion)
+    engine.frame_gate = Gate()
+    worker.request(large)
+    assert engine.frame_gate.reached.wait(5)
+    worker.request(newer)
+    engine.frame_gate.open()
+    qtbot.waitUntil(lambda: bool(frames) and frames[-1].request == newer, timeout=WAIT)
+    assert [frame.request for frame in frames] == ([newer] if given_up else [large, newer])

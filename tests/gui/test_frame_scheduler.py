@@ -97,7 +97,7 @@ def test_moving_on_puts_the_full_frame_off() -> None:
         assert request.size == SMALLEST
 
 
-@pytest.mark.parametrize(("milliseconds_at_128", "size"), [(500.0, 128), (60.0, 128), (10.0, 256), (30.0, 192)])
+@pytest.mark.parametrize(("milliseconds_at_128", "size"), [(500.0, 128), (60.0, 128), (10.0, 256), (23.0, 192)])
 def test_the_size_of_moving_frames_follows_the_measured_milliseconds(milliseconds_at_128: float, size: int) -> None:
     scheduler = FrameScheduler(still_size=256)
     scheduler.want(wish(), 0.0, moving=True)
