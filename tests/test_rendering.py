@@ -242,3 +242,19 @@ def test_where_the_decoder_trusts_it_the_photo_stands_in_the_picture(
         photo = torch.nn.functional.interpolate(photo, size=256, mode="bilinear")[0]
     assert (picture - photo)[:, centre, centre].abs().mean() < 0.05
     assert alpha[0, centre, centre].min() > 0.99
+
+
+def test_a_change_that_is_not_meant_leaves_the_photo_as_it_is() -> None:
+    photo, before, after = (torch.rand(1, 3, 16, 16) * 2 - 1 for _ in range(3))
+    assert torch.allclose(edited._repainted(photo, before, after, torch.zeros(1, 1, 16, 16)), photo)
+
+
+def test_a_beard_on_a_fair_cheek_is_as_brown_as_the_generator_paints_it() -> None:
+    def flat(*colour: float) -> torch.Tensor:
+        return (torch.tensor(colour)[None, :, None, None] * 2 - 1).expand(1, 3, 64, 64)
+
+    cheek, skin, hair = flat(0.96, 0.82, 0.78), flat(0.79, 0.6, 0.52), flat(0.3, 0.22, 0.18)
+    painted = (edited._repainted(cheek, skin, hair, torch.ones(1, 1, 64, 64)) + 1) / 2
+    red, green, blue = painted[0, :, 32, 32].tolist()
+    assert red > green > blue, "the difference of the generator's colours would leave blue above green"
+    assert 0.25 < red < 0.5

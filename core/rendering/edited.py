@@ -35,6 +35,8 @@ SOURCE_SURFACE = 128
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
 # above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
 CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
+# A patch that an edit lightens may outshine what the generator paints there by this much; patches a side.
+BRIGHTEST, AROUND = 1.1, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,11 +198,13 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
     if flow is not None and source.resting_flow is not None:
         # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
         flow = flow - source.resting_flow
-    change = _grown(maps.rgb, GUIDE_SIZE) - _moved(_grown(source.maps.rgb, GUIDE_SIZE), flow)
-    share = _significance(change)
+    before, after = _moved(_solid_colours(source.maps), flow), _solid_colours(maps)
+    share = _significance(after - before)
     matte = _moved(functional.interpolate(source.matte, size=(GUIDE_SIZE, GUIDE_SIZE), mode="area"), flow)
     # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
-    matte = torch.maximum(matte, share * _grown(maps.alpha, GUIDE_SIZE))
+    alpha = _grown(maps.alpha, GUIDE_SIZE)
+    fresh = (alpha - _moved(_grown(source.maps.alpha, GUIDE_SIZE), flow)).clamp(min=0.0)
+    matte = torch.maximum(matte, torch.maximum(share, fresh) * alpha)
 
     # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
     known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=source.photo.shape[-2:], mode="area")
@@ -209,7 +213,7 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
         size = photo.shape[-1]
         inner = functional.interpolate(known, size=size, mode="bilinear", align_corners=False)
         moved = _moved(extended(photo, inner), None if flow is None else _grown(flow, size))
-        edited = (moved + _grown(change * share, size)).clamp(-1.0, 1.0)
+        edited = _repainted(moved, _grown(before, size), _grown(after, size), _grown(share, size))
         return source_view(edited, surface.depth, surface.hit, matte, source.angles)
 
     return EditedHead(
@@ -230,6 +234,39 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
 def _grown(picture: Tensor, size: int) -> Tensor:
     """Bilinear enlargement. A flow is in unit coordinates: its values stay."""
     return functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _solid_colours(maps: VolumeMaps) -> Tensor:
+    """What the field paints (1, 3, 256, 256), carried past its outline, where a picture fades into the backdrop."""
+    solid = (maps.alpha > 0.5).to(maps.rgb.dtype)
+    return _grown(extended(maps.rgb / maps.alpha.clamp(min=1e-3), solid), GUIDE_SIZE)
+
+
+def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> Tensor:
+    """The photo with what the generator painted anew.
+
+    Generator and photo never quite agree on a skin or a head of hair. Their difference, taken from a fair cheek to put
+    a beard on it, leaves a purple cast. So brightness is carried on: what gets darker is multiplied by the ratio of
+    the generator's brightnesses, what gets lighter is raised by their difference, but a patch hardly above the new one
+    (teeth on teeth stay teeth). Colour is the new thing's own, the more of it is new.
+
+    Shape:
+        photo, before, after (1, 3, S, S) in [-1, 1]; share (1, 1, S, S) of the change that is meant.
+    """
+    here, old, new = ((picture + 1.0) * 0.5 for picture in (photo, before, after))
+    bright_here, bright_old, bright_new = (_brightness(picture).clamp(min=0.02) for picture in (here, old, new))
+    around = _grown(functional.interpolate(bright_here, size=AROUND, mode="area"), photo.shape[-1])
+    room = (BRIGHTEST * bright_new - around).clamp(min=0.0)
+    raised = bright_here + torch.minimum(bright_new - bright_old, room)
+    bright = torch.where(bright_new < bright_old, bright_here * bright_new / bright_old, raised)
+    own = here / bright_here - old / bright_old
+    changed = bright * (new / bright_new + own * (1.0 - share))
+    return (photo + 2.0 * share * (changed - here)).clamp(-1.0, 1.0)
+
+
+def _brightness(picture: Tensor) -> Tensor:
+    """Rec. 601's luma (1, 1, S, S) of a picture (1, 3, S, S)."""
+    return (picture * picture.new_tensor((0.299, 0.587, 0.114))[:, None, None]).sum(dim=1, keepdim=True)
 
 
 def _significance(change: Tensor) -> Tensor:
