@@ -18,6 +18,7 @@ from core.camera import Camera
 from core.errors import CameoError
 from core.evaluation.likeness import PHOTO_HALF_FOV, PHOTO_SIZE, over
 from core.world import assets
+from core.world.fullness import fullness
 from core.world.identity import LABELS, Z_SIZE, labels, scene_parameters
 from core.world.rasteriser import Buffers, Renderer
 from core.world.scene import Scene, build
@@ -35,6 +36,7 @@ class Person:
     index: int
     scene: Scene
     labels: dict[str, float]
+    """Of the world; ``Weight`` is how full the face is (``core.world.fullness``)."""
 
 
 class People:
@@ -71,7 +73,7 @@ class People:
     def person(self, index: int) -> Person:
         """The person of that number; the same one on every machine."""
         parameters = scene_parameters(self.code(index))
-        known = labels(parameters)
+        known = {**labels(parameters), "Weight": fullness(parameters)}
         return Person(index, build(self._pack, parameters), {name: float(known[name]) for name in LABELS})
 
     def cameras(self, index: int, count: int, yaw: float = 0.3, pitch: float = 0.15) -> list[Camera]:
