@@ -43,11 +43,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("Gender", "Gender", -2.0, 2.0, "Minus: more feminine; plus: more masculine.", "Face"),
     Attribute("Weight", "Weight", -2.0, 2.0, "Minus: a leaner face; plus: fuller cheeks, chin and neck.", "Face"),
     Attribute("Skin tone", "Skin tone", -2.0, 2.0, "Minus: lighter; plus: darker.", "Face"),
+    Attribute("Eyeglasses", "Glasses", 0.0, 2.0, "Plus: glasses.", "Face"),
     Attribute("Hair length", "Hair length", -2.0, 2.0, "Minus: shorter hair; plus: longer hair.", "Hair"),
     Attribute("Hair colour", "Hair colour", -2.0, 2.0, "Minus: darker hair; plus: lighter hair.", "Hair"),
     Attribute("Bangs", "Bangs", -2.0, 2.0, "Minus: a free forehead; plus: hair that hangs into it.", "Hair"),
     Attribute("Beard", "Beard", 0.0, 2.0, "Plus: more beard.", "Hair"),
-    Attribute("Eyeglasses", "Glasses", 0.0, 2.0, "Plus: glasses.", "Worn"),
 )
 """All attributes in the order of the sliders. A model may offer fewer: its input contract names them."""
 

@@ -19,7 +19,7 @@ from core.errors import CameoError
 from core.evaluation.likeness import PHOTO_HALF_FOV, PHOTO_SIZE, over
 from core.world import assets
 from core.world.fullness import fullness
-from core.world.identity import LABELS, Z_SIZE, labels, scene_parameters
+from core.world.identity import LABELS, Z_SIZE, SceneParameters, labels, scene_parameters
 from core.world.rasteriser import Buffers, Renderer
 from core.world.scene import Scene, build
 
@@ -92,6 +92,11 @@ class People:
     def view(self, person: Person, camera: Camera, size: int = 256) -> Buffers:
         """What one camera sees; geometry buffers have half the side."""
         return self._renderer(size).render(person.scene, camera.yaw, camera.pitch, camera.half_fov)
+
+    def drawn(self, parameters: SceneParameters, camera: Camera, size: int = 256) -> Pixels:
+        """Any head of the world, (S, S, 4) with straight alpha."""
+        scene = build(self._pack, parameters)
+        return self._renderer(size).render(scene, camera.yaw, camera.pitch, camera.half_fov).colour
 
     def photo(self, person: Person, camera: Camera) -> Pixels:
         """The person as a photograph of 512 px, before a plain wall: what goes into the engine."""

@@ -35,8 +35,9 @@ SOURCE_SURFACE = 128
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
 # above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
 CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
-# A patch that an edit lightens may outshine what the generator paints there by this much; patches a side.
-BRIGHTEST, AROUND = 1.1, 64
+# A patch that an edit lightens may outshine what the generator paints there by what it did before, but by no more than
+# this much; patches a side.
+SURPLUS, AROUND = 0.15, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +248,7 @@ def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> T
 
     Generator and photo never quite agree on a skin or a head of hair. Their difference, taken from a fair cheek to put
     a beard on it, leaves a purple cast. So brightness is carried on: what gets darker is multiplied by the ratio of
-    the generator's brightnesses, what gets lighter is raised by their difference, but a patch hardly above the new one
+    the generator's brightnesses, what gets lighter is raised by their difference, but a patch not far above the new one
     (teeth on teeth stay teeth). Colour is the new thing's own, the more of it is new.
 
     Shape:
@@ -256,8 +257,8 @@ def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> T
     here, old, new = ((picture + 1.0) * 0.5 for picture in (photo, before, after))
     bright_here, bright_old, bright_new = (_brightness(picture).clamp(min=0.02) for picture in (here, old, new))
     around = _grown(functional.interpolate(bright_here, size=AROUND, mode="area"), photo.shape[-1])
-    room = (BRIGHTEST * bright_new - around).clamp(min=0.0)
-    raised = bright_here + torch.minimum(bright_new - bright_old, room)
+    surplus = (around - bright_old).clamp(0.0, SURPLUS)
+    raised = bright_here + torch.minimum(bright_new - bright_old, (bright_new + surplus - around).clamp(min=0.0))
     bright = torch.where(bright_new < bright_old, bright_here * bright_new / bright_old, raised)
     own = here / bright_here - old / bright_old
     changed = bright * (new / bright_new + own * (1.0 - share))

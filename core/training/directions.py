@@ -57,13 +57,13 @@ STEPS: dict[str, Step] = {
     "Mouth open": Step("Mouth open", 0.35),
     "Eyes open": Step("Eyes open", 0.4),
     "Brows": Step("Brows", 0.6),
-    "Age": Step("Age", 0.5),
-    "Gender": Step("Gender", 0.9),
-    "Weight": Step("Weight", 0.8, colour=False),
+    "Age": Step("Age", 0.6),
+    "Gender": Step("Gender", 1.5),
+    "Weight": Step("Weight", 1.6, colour=False),
     "Skin tone": Step("Skin tone", 0.4, geometry=False),
-    "Hair length": Step("Hair length", 0.5),
+    "Hair length": Step("Hair length", 0.7),
     "Hair colour": Step("Hair colour", 0.5, geometry=False),
-    "Bangs": Step("Bangs", 0.8),
+    "Bangs": Step("Bangs", 1.4),
     "Beard": Step("Beard", 1.6, among_men=True),  # from nothing: most faces are far from growing one
     "Eyeglasses": Step("Eyeglasses", 1.2),  # the field draws rims weakly: beyond what its label asks for
 }
