@@ -23,6 +23,7 @@ from core.rendering.flow import landmark_flow
 from core.rendering.folded import FoldedField
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
 from core.rendering.integrals import integrate_geometry
+from core.rendering.regions import region
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
 from core.rendering.solids import strays
@@ -200,7 +201,7 @@ def edited_head(networks: Networks, source: SourceHead, edit: LatentEdit) -> Edi
         # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
         flow = flow - source.resting_flow
     before, after = _moved(_solid_colours(source.maps), flow), _solid_colours(maps)
-    share = _significance(after - before)
+    share = _significance(after - before) * _grown(region(edit, maps), GUIDE_SIZE)
     matte = _moved(functional.interpolate(source.matte, size=(GUIDE_SIZE, GUIDE_SIZE), mode="area"), flow)
     # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
     alpha = _grown(maps.alpha, GUIDE_SIZE)
