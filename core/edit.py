@@ -36,18 +36,18 @@ class Attribute:
 
 ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("Smile", "Smile", -2.0, 2.0, "Minus: a serious mouth; plus: a smile that shows the teeth.", "Expression"),
-    Attribute("Mouth open", "Mouth open", -2.0, 2.0, "Minus: lips closed; plus: the jaw drops.", "Expression"),
-    Attribute("Eyes open", "Eyes open", -2.0, 2.0, "Minus: lids lowered; plus: eyes wide open.", "Expression"),
-    Attribute("Brows", "Brows", -2.0, 2.0, "Minus: thinner eyebrows; plus: thicker eyebrows.", "Expression"),
-    Attribute("Age", "Age", -2.0, 2.0, "Minus: younger; plus: older.", "Face"),
-    Attribute("Gender", "Gender", -2.0, 2.0, "Minus: more feminine; plus: more masculine.", "Face"),
-    Attribute("Weight", "Weight", -2.0, 2.0, "Minus: a leaner face; plus: fuller cheeks, chin and neck.", "Face"),
+    Attribute("Mouth open", "Mouth open", -1.0, 1.0, "Minus: lips closed; plus: the jaw drops.", "Expression"),
+    Attribute("Eyes open", "Eyes open", -1.0, 1.0, "Minus: lids lowered; plus: eyes wide open.", "Expression"),
+    Attribute("Brows", "Brows", -1.0, 1.0, "Minus: thinner eyebrows; plus: thicker eyebrows.", "Expression"),
+    Attribute("Age", "Age", -1.5, 1.5, "Minus: younger; plus: older.", "Face"),
+    Attribute("Gender", "Gender", -1.5, 1.5, "Minus: more feminine; plus: more masculine.", "Face"),
+    Attribute("Weight", "Weight", -1.5, 1.5, "Minus: a leaner face; plus: fuller cheeks, chin and neck.", "Face"),
     Attribute("Skin tone", "Skin tone", -2.0, 2.0, "Minus: lighter; plus: darker.", "Face"),
-    Attribute("Eyeglasses", "Glasses", 0.0, 2.0, "Plus: glasses.", "Face"),
-    Attribute("Hair length", "Hair length", -2.0, 2.0, "Minus: shorter hair; plus: longer hair.", "Hair"),
-    Attribute("Hair colour", "Hair colour", -2.0, 2.0, "Minus: darker hair; plus: lighter hair.", "Hair"),
-    Attribute("Bangs", "Bangs", -2.0, 2.0, "Minus: a free forehead; plus: hair that hangs into it.", "Hair"),
-    Attribute("Beard", "Beard", 0.0, 2.0, "Plus: more beard.", "Hair"),
+    Attribute("Eyeglasses", "Glasses", 0.0, 1.0, "Plus: glasses.", "Face"),
+    Attribute("Hair length", "Hair length", -1.0, 1.5, "Minus: shorter hair; plus: longer hair.", "Hair"),
+    Attribute("Hair colour", "Hair colour", -1.5, 1.5, "Minus: darker hair; plus: lighter hair.", "Hair"),
+    Attribute("Bangs", "Bangs", -1.0, 1.0, "Minus: a free forehead; plus: hair that hangs into it.", "Hair"),
+    Attribute("Beard", "Beard", 0.0, 1.5, "Plus: more beard.", "Hair"),
 )
 """All attributes in the order of the sliders. A model may offer fewer: its input contract names them."""
 
