@@ -1,8 +1,9 @@
 """Which attributes of the world does the field show at all? A slider can only move what the generator knows.
 
 A head of the world and the generator's head of the same code are both drawn with an attribute's coordinate lowered and
-raised. The share of the world's change that the generator's change contains, as one picture projected on another, is
-what it passes on: 1 all of it, 0 nothing. No photo, no direction and no SVM take part.
+raised. How large both changes are, and the share of the world's that the generator's contains, as one picture projected
+on another: 1 all of it, 0 nothing. Hair of another style than the world's is a large change and a small share; a small
+change is one that no slider can show. No photo, no direction and no SVM take part.
 """
 
 from __future__ import annotations
@@ -72,10 +73,11 @@ def evaluate(generator: Generator, people: People, out: Path, stamp: str, heads:
         job: Where to report.
 
     Returns:
-        The summary: per attribute the share that is shown, and the size of the world's change.
+        The summary: per attribute the share that is shown, and the sizes of both changes.
     """
     common: dict[str, list[float]] = {name: [] for name in COORDINATES}
     sizes: dict[str, list[float]] = {name: [] for name in COORDINATES}
+    painted: dict[str, list[float]] = {name: [] for name in COORDINATES}
     for index in range(heads):
         for number, (name, coordinates) in enumerate(COORDINATES.items()):
             job.report((index + number / len(COORDINATES)) / heads, f"head {index + 1} of {heads}: {name}")
@@ -88,15 +90,17 @@ def evaluate(generator: Generator, people: People, out: Path, stamp: str, heads:
                     z[list(coordinates)] = STARTS[name][0] + sign * STEP
                 truth.append(_world(people, z))
                 drawn.append(_field(generator, z))
-            change = truth[1] - truth[0]
-            common[name].append(float((change * (drawn[1] - drawn[0])).mean()))
+            change, ours = truth[1] - truth[0], drawn[1] - drawn[0]
+            common[name].append(float((change * ours).mean()))
             sizes[name].append(float((change * change).mean() ** 0.5))
+            painted[name].append(float((ours * ours).mean() ** 0.5))
     summary = {
         "suite": "attributes",
         "weights": stamp,
         "heads": heads,
         "shown": {name: passed_on(common[name], sizes[name]) for name in COORDINATES},
         "size": {name: spread(values) for name, values in sizes.items()},
+        "own_size": {name: spread(values) for name, values in painted.items()},
     }
     write_report(out, summary, table(summary))
     job.report(1.0, "done")
@@ -136,12 +140,17 @@ def table(summary: Mapping[str, Any]) -> str:
     shown: Mapping[str, float | None] = summary["shown"]
     lines = [
         f"{summary['weights']}: what of a change of the world's head the generator's head shows; {summary['heads']} "
-        "heads, one standard deviation to both sides, 64 px from the front, differences in [-1, 1].",
+        "heads, one standard deviation to both sides, 64 px from the front; root mean squares in [-1, 1].",
         "",
         *grid(
-            ("attribute", "size of the world's change", "share that is shown"),
+            ("attribute", "the world's change", "the generator's change", "share that is shown"),
             [
-                (name, cell(summary["size"][name]), "–" if value is None else f"{value:.2f}")
+                (
+                    name,
+                    cell(summary["size"][name]),
+                    cell(summary["own_size"][name]),
+                    "–" if value is None else f"{value:.2f}",
+                )
                 for name, value in shown.items()
             ],
         ),
