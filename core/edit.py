@@ -17,7 +17,7 @@ class Attribute:
     """One thing about a head that a slider changes."""
 
     name: str
-    """Identifier, as in ``--edit NAME=STRENGTH``; compared without regard to case."""
+    """Identifier, as in ``--edit NAME=STRENGTH``; compared without regard to case, hyphens and underscores."""
     label: str
     """What the slider says."""
     low: float
@@ -26,6 +26,8 @@ class Attribute:
     """Largest strength; +1 is one natural step."""
     description: str
     """What minus and plus do, for a person."""
+    group: str = ""
+    """Heading that its slider stands under."""
 
     def __post_init__(self) -> None:
         if not self.low <= 0.0 <= self.high:
@@ -33,25 +35,48 @@ class Attribute:
 
 
 ATTRIBUTES: tuple[Attribute, ...] = (
-    Attribute("Smile", "Smile", -2.0, 2.0, "Minus: a serious mouth; plus: a smile that shows the teeth."),
-    Attribute("Age", "Age", -2.0, 2.0, "Minus: younger; plus: older."),
-    Attribute("Gender", "Gender", -2.0, 2.0, "Minus: more feminine; plus: more masculine."),
-    Attribute("Beard", "Beard", 0.0, 2.0, "Plus: more beard."),
-    Attribute("Hair", "Hair", -2.0, 2.0, "Minus: shorter hair; plus: longer hair."),
-    Attribute("Eyeglasses", "Glasses", 0.0, 2.0, "Plus: glasses."),
+    Attribute("Smile", "Smile", -2.0, 2.0, "Minus: a serious mouth; plus: a smile that shows the teeth.", "Expression"),
+    Attribute("Mouth open", "Mouth open", -1.0, 1.0, "Minus: lips closed; plus: the jaw drops.", "Expression"),
+    Attribute("Eyes open", "Eyes open", -1.0, 1.0, "Minus: lids lowered; plus: eyes wide open.", "Expression"),
+    Attribute("Brows", "Brows", -1.0, 1.0, "Minus: thinner eyebrows; plus: thicker eyebrows.", "Expression"),
+    Attribute("Age", "Age", -1.5, 1.5, "Minus: younger; plus: older.", "Face"),
+    Attribute("Gender", "Gender", -1.5, 1.5, "Minus: more feminine; plus: more masculine.", "Face"),
+    Attribute("Weight", "Weight", -1.5, 1.5, "Minus: a leaner face; plus: fuller cheeks, chin and neck.", "Face"),
+    Attribute("Skin tone", "Skin tone", -2.0, 2.0, "Minus: lighter; plus: darker.", "Face"),
+    Attribute("Eyeglasses", "Glasses", 0.0, 1.0, "Plus: glasses.", "Face"),
+    Attribute("Hair length", "Hair length", -1.0, 1.5, "Minus: shorter hair; plus: longer hair.", "Hair"),
+    Attribute("Hair colour", "Hair colour", -1.5, 1.5, "Minus: darker hair; plus: lighter hair.", "Hair"),
+    Attribute("Bangs", "Bangs", -1.0, 1.0, "Minus: a free forehead; plus: hair that hangs into it.", "Hair"),
+    Attribute("Beard", "Beard", 0.0, 1.5, "Plus: more beard.", "Hair"),
 )
 """All attributes in the order of the sliders. A model may offer fewer: its input contract names them."""
 
-_BY_NAME = {attribute.name.casefold(): attribute for attribute in ATTRIBUTES}
+
+def _key(name: str) -> str:
+    """What names are compared by: ``hair-length``, ``Hair_Length`` and ``hair  length`` are one."""
+    return " ".join(name.casefold().replace("-", " ").replace("_", " ").split())
+
+
+_FORMER = {"hair": "hair length"}
+"""Names of earlier versions, which sessions, scripts and weights may still hold."""
+_BY_NAME = {_key(attribute.name): attribute for attribute in ATTRIBUTES}
+
+
+def known_as(name: str) -> str:
+    """The table's name for an attribute of weights; a name that the table does not have comes back as it is."""
+    key = _key(name)
+    found = _BY_NAME.get(_FORMER.get(key, key))
+    return name if found is None else found.name
 
 
 def attribute(name: str) -> Attribute:
-    """The attribute of that name, without regard to case.
+    """The attribute of that name, without regard to case and to how its words are joined.
 
     Raises:
         InvalidEdit: there is none.
     """
-    found = _BY_NAME.get(name.strip().casefold())
+    key = _key(name)
+    found = _BY_NAME.get(_FORMER.get(key, key))
     if found is None:
         raise InvalidEdit(
             f"There is no attribute called “{name.strip()}”.",

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from core import meshing
 from core.alignment import AlignedFace, DetectedFace, align, detect_faces
 from core.camera import Camera, CameraLimits
-from core.edit import ATTRIBUTES, Attribute, LatentEdit
+from core.edit import ATTRIBUTES, Attribute, LatentEdit, known_as
 from core.errors import CameoError, FaceNotUsable, MemoryShort, WeightsMissing
 from core.frame import Frame, RenderRequest
 from core.inversion import Inversion, invert, photo_tier, stranger_warnings
@@ -126,8 +126,8 @@ class Engine:
         helpers = registry if any(one.name == IDENTITY_WEIGHTS for one in registry.list()) else Registry()
         identity = helpers.locate(IDENTITY_WEIGHTS)["network"]
         embedding = IdentityEmbedding.from_tensors(load_file(identity)).to(place)
-        offered = {name.casefold() for name in entry.contract.attributes} & {n.casefold() for n in networks.directions}
-        attributes = tuple(attribute for attribute in ATTRIBUTES if attribute.name.casefold() in offered)
+        offered = {known_as(name) for name in entry.contract.attributes} & set(networks.directions)
+        attributes = tuple(attribute for attribute in ATTRIBUTES if attribute.name in offered)
         logger.info("opened %s on %s", weights, place)
         return cls(networks, weights, entry.contract.limits, attributes, embedding)
 

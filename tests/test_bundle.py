@@ -10,9 +10,9 @@ import torch
 
 from core.errors import WeightsCorrupt, WeightsMissing
 from core.models import checkpoint
-from core.models.bundle import read_networks, write_networks
+from core.models.bundle import read_networks, write_directions, write_networks
 from core.models.landmarks import LandmarkRegressor
-from core.models.networks import Networks
+from core.models.networks import Direction, Networks
 from tests.toy_head import ATTRIBUTES, toy_networks
 
 
@@ -59,6 +59,23 @@ def test_optional_parts_may_be_absent_and_needed_ones_may_not(networks: Networks
     checkpoint.save({"generator": networks.generator}, tmp_path / "half.safetensors", notes={"model": "toy"})
     with pytest.raises(WeightsCorrupt, match="encoder"):
         read_networks([tmp_path / "half.safetensors"])
+
+
+def test_directions_may_have_a_file_of_their_own_which_replaces_those_of_the_networks(
+    networks: Networks, tmp_path: Path
+) -> None:
+    write_networks(networks, tmp_path / "model.safetensors")
+    ones = {name: Direction(torch.ones(3, 8), torch.ones(4, 8)) for name in ("Smile", "Hair length")}
+    write_directions(ones, networks.config.name, tmp_path / "directions.safetensors")
+    again = read_networks([tmp_path / "model.safetensors", tmp_path / "directions.safetensors"])
+    assert set(again.directions) == {"Smile", "Hair length"}
+    assert torch.equal(again.directions["Smile"].renderer, torch.ones(3, 8))
+
+
+def test_directions_of_earlier_weights_go_by_the_names_of_today(networks: Networks, tmp_path: Path) -> None:
+    old = dataclasses.replace(networks, directions={"Hair": Direction(torch.ones(3, 8), torch.ones(4, 8))})
+    write_networks(old, tmp_path / "old.safetensors")
+    assert set(read_networks([tmp_path / "old.safetensors"]).directions) == {"Hair length"}
 
 
 def test_unknown_models_and_missing_files_are_explained(networks: Networks, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from core.models.configuration import FieldConfig
 from core.models.field import Field
 from core.models.guided import surface_samples, trace_surface
 from core.models.networks import Networks
-from core.models.volume import samples_on_rays
-from core.rendering import edited, frames, integrals, search, shape, surfaces
+from core.models.volume import VolumeMaps, samples_on_rays
+from core.rendering import edited, frames, integrals, regions, search, shape, surfaces
 from core.rendering.folded import CHUNK, FoldedField
 from core.visibility import rays
 from tests.toy_head import toy_networks
@@ -247,3 +247,30 @@ def test_where_the_decoder_trusts_it_the_photo_stands_in_the_picture(
         photo = torch.nn.functional.interpolate(photo, size=256, mode="bilinear")[0]
     assert (picture - photo)[:, centre, centre].abs().mean() < 0.05
     assert alpha[0, centre, centre].min() > 0.99
+
+
+def test_a_change_that_is_not_meant_leaves_the_photo_as_it_is() -> None:
+    photo, before, after = (torch.rand(1, 3, 16, 16) * 2 - 1 for _ in range(3))
+    assert torch.allclose(edited._repainted(photo, before, after, torch.zeros(1, 1, 16, 16)), photo)
+
+
+def test_a_beard_on_a_fair_cheek_is_as_brown_as_the_generator_paints_it() -> None:
+    def flat(*colour: float) -> torch.Tensor:
+        return (torch.tensor(colour)[None, :, None, None] * 2 - 1).expand(1, 3, 64, 64)
+
+    cheek, skin, hair = flat(0.96, 0.82, 0.78), flat(0.79, 0.6, 0.52), flat(0.3, 0.22, 0.18)
+    painted = (edited._repainted(cheek, skin, hair, torch.ones(1, 1, 64, 64)) + 1) / 2
+    red, green, blue = painted[0, :, 32, 32].tolist()
+    assert red > green > blue, "the difference of the generator's colours would leave blue above green"
+    assert 0.25 < red < 0.5
+
+
+def test_paint_stays_where_the_attribute_can_be() -> None:
+    height = torch.linspace(0.08, -0.08, 16)[None, None, :, None].expand(1, 1, 16, 16)
+    place = torch.cat((torch.zeros_like(height), height, torch.zeros_like(height)), dim=1)
+    flat = torch.ones(1, 1, 16, 16)
+    maps = VolumeMaps(flat.expand(1, 3, 16, 16), flat, flat, place, flat)
+    beard, both = (regions.region(LatentEdit.parse(texts), maps) for texts in (["Beard=1"], ["Beard=1", "Age=1"]))
+    assert not beard[..., :6, :].any()
+    assert bool((beard[..., 10:, :] == 1).all())
+    assert bool((both == 1).all())

@@ -101,6 +101,7 @@ def edits(
     out: OutOption = RESULTS / "edits",
     limit: LimitOption = None,
     split: SplitOption = Split.all,
+    stride: Annotated[int, typer.Option(min=1, help="Every so many photos only, by name.")] = 1,
     quick: QuickOption = False,
     strengths: Annotated[str, typer.Option(help="What is tried to both sides; 1 is always.")] = "0.5,1,1.5,2",
     judge_heads: Annotated[int, typer.Option(min=0, help="World heads that judges learn from; 0: none.")] = 400,
@@ -123,7 +124,7 @@ def edits(
     try:
         registry = registry_of(weights_folder)
         stamp = weights_stamp(registry, weights)
-        chosen = photos_in(folder, split.value)[: QUICK_PHOTOS if quick else limit]
+        chosen = photos_in(folder, split.value)[::stride][: QUICK_PHOTOS if quick else limit]
     except CameoError as error:
         refuse(error)
     settings = suite.Settings((1.0,) if quick else _numbers(strengths, always=1.0), detector.value)

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 # is no smile, but where no network is at hand it goes the same way.
 JUDGES: dict[str, tuple[str, ...]] = {
     "Smile": ("happy", "corner_lift", "world Smile"),
+    "Mouth open": ("lip_gap", "world Mouth open"),
+    "Eyes open": ("eye_opening", "world Eyes open"),
+    "Brows": ("world Brows",),
     "Age": ("age", "world Age"),
     "Gender": ("male", "world Gender"),
+    "Weight": ("jaw_width", "world Weight"),
+    "Skin tone": ("cheek_darkness", "world Skin tone"),
+    "Hair length": ("world Hair length",),
+    "Hair colour": ("world Hair colour",),
+    "Bangs": ("world Bangs",),
     "Beard": ("world Beard",),
-    "Hair": ("world Hair",),
     "Eyeglasses": ("world Eyeglasses",),
-    "Mouth open": ("lip_gap",),
-    "Eyes open": ("eye_opening",),
 }
 IDENTITY_LIMIT = 0.6
 """Beyond this an edited head is another person."""
@@ -39,7 +44,8 @@ MOVES = 0.1
 ENOUGH = 8
 """Photos from which on their own spread is the unit of leakage; below it the world's people say what is usual."""
 # What one standard deviation of a score is among people, where too few photos say so (60 portraits of photos-train).
-USUAL = {"happy": 10.0, "age": 9.0, "male": 2.6, "corner_lift": 0.05, "lip_gap": 0.06, "eye_opening": 0.025}
+USUAL = {"happy": 10.0, "age": 9.0, "male": 2.6, "corner_lift": 0.05, "lip_gap": 0.06, "eye_opening": 0.025,
+         "jaw_width": 0.1, "cheek_darkness": 0.08}  # fmt: skip
 
 
 def summarise(

@@ -22,7 +22,7 @@ from core.engine import Engine
 from core.errors import CameoError
 from core.evaluation.edit_tables import summarise, table
 from core.evaluation.perceptual import Perceptual
-from core.evaluation.scorers import FaceBox, Networks, landmark_scores, landmarks_of
+from core.evaluation.scorers import FaceBox, Networks, colour_scores, landmark_scores, landmarks_of
 from core.evaluation.sheets import CELL, Pixels, tiled, write_pages
 from core.evaluation.tables import Kept, Row, write_report
 from core.export import write_picture
@@ -74,7 +74,7 @@ class Judges:
             found |= {f"world {name}": value for name, value in self.probes(self.perceptual, pixels).items()}
         landmarks = landmarks_of(pixels)
         if landmarks is not None:
-            found |= landmark_scores(landmarks)
+            found |= landmark_scores(landmarks) | colour_scores(pixels, landmarks)
         return found, landmarks is not None
 
 

@@ -18,7 +18,8 @@ from core.camera import Camera
 from core.errors import CameoError
 from core.evaluation.likeness import PHOTO_HALF_FOV, PHOTO_SIZE, over
 from core.world import assets
-from core.world.identity import LABELS, Z_SIZE, labels, scene_parameters
+from core.world.fullness import fullness
+from core.world.identity import LABELS, Z_SIZE, SceneParameters, labels, scene_parameters
 from core.world.rasteriser import Buffers, Renderer
 from core.world.scene import Scene, build
 
@@ -35,6 +36,7 @@ class Person:
     index: int
     scene: Scene
     labels: dict[str, float]
+    """Of the world; ``Weight`` is how full the face is (``core.world.fullness``)."""
 
 
 class People:
@@ -71,7 +73,7 @@ class People:
     def person(self, index: int) -> Person:
         """The person of that number; the same one on every machine."""
         parameters = scene_parameters(self.code(index))
-        known = labels(parameters)
+        known = {**labels(parameters), "Weight": fullness(parameters)}
         return Person(index, build(self._pack, parameters), {name: float(known[name]) for name in LABELS})
 
     def cameras(self, index: int, count: int, yaw: float = 0.3, pitch: float = 0.15) -> list[Camera]:
@@ -90,6 +92,11 @@ class People:
     def view(self, person: Person, camera: Camera, size: int = 256) -> Buffers:
         """What one camera sees; geometry buffers have half the side."""
         return self._renderer(size).render(person.scene, camera.yaw, camera.pitch, camera.half_fov)
+
+    def drawn(self, parameters: SceneParameters, camera: Camera, size: int = 256) -> Pixels:
+        """Any head of the world, (S, S, 4) with straight alpha."""
+        scene = build(self._pack, parameters)
+        return self._renderer(size).render(scene, camera.yaw, camera.pitch, camera.half_fov).colour
 
     def photo(self, person: Person, camera: Camera) -> Pixels:
         """The person as a photograph of 512 px, before a plain wall: what goes into the engine."""

@@ -34,15 +34,11 @@ Array = NDArray[np.float64]
 
 STREAM = 1
 """The people that probes are fitted on are not those that anything is measured on."""
-JUDGED = {
-    "Smile": "Smile",
-    "Age": "Age",
-    "Gender": "Gender",
-    "Beard": "Beard",
-    "Hair": "Hair length",
-    "Eyeglasses": "Eyeglasses",
-}
-"""Attribute of the product -> label of the world."""
+JUDGED = (
+    "Smile", "Mouth open", "Eyes open", "Brows", "Age", "Gender", "Weight", "Skin tone", "Hair length", "Hair colour",
+    "Bangs", "Beard", "Eyeglasses",
+)  # fmt: skip
+"""Attributes of the product that the world has a label for, by the same name."""
 HELD_OUT = 0.25
 # Side at which a head is read, and cells of the grid that features of a block are averaged over: (block, cells).
 SIDE = 128
@@ -50,7 +46,7 @@ POOLED = ((1, 4), (2, 8), (3, 8))
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # Spread of the cameras [rad]: portraits, which is what edits are judged on.
 YAW, PITCH = 0.2, 0.1
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +134,7 @@ def probes(perceptual: Perceptual, people: People, heads: int, cache: Path, job:
     file = cache / f"probes_v{VERSION}_{heads}x{views}_{people.mark}.npz"
     if file.is_file():
         return _read(file)
-    names = tuple(JUDGED)
+    names = JUDGED
     x, y, groups = [], [], []
     for index in range(heads):
         job.report(index / heads, f"learning to judge from head {index + 1} of {heads}")
@@ -146,7 +142,7 @@ def probes(perceptual: Perceptual, people: People, heads: int, cache: Path, job:
         for camera in people.cameras(index, views, YAW, PITCH):
             colour = people.view(person, camera).colour
             x.append(features(perceptual, over(colour, np.array(BACKDROP, np.float64))))
-            y.append([person.labels[JUDGED[name]] for name in names])
+            y.append([person.labels[name] for name in names])
             groups.append(index)
     found = fitted(np.array(x), np.array(y), names, np.array(groups))
     logger.info("judges of the world explain %s", found.explained)

@@ -37,6 +37,7 @@ BOX_POINTS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 152, 148, 377, 172,
 BOX_MARGIN = 0.2
 MOUTH, LIPS, EYES = (61, 291), (13, 14), ((159, 145), (386, 374))
 EYE_CORNERS = ((33, 133), (362, 263))
+JAW, CHEEKS = (172, 397), (50, 205, 280, 425)
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def landmark_scores(landmarks: Array) -> dict[str, float]:
 
     Returns:
         ``corner_lift`` (how far mouth corners stand above the middle of the lips), ``mouth_width``, ``lip_gap``,
-        ``eye_opening``.
+        ``eye_opening``, ``jaw_width``.
     """
     eyes = [landmarks[list(pair)].mean(axis=0) for pair in EYE_CORNERS]
     unit = float(np.linalg.norm(eyes[1] - eyes[0]))
@@ -191,4 +192,13 @@ def landmark_scores(landmarks: Array) -> dict[str, float]:
         "mouth_width": float(np.linalg.norm(corners[1] - corners[0]) / unit),
         "lip_gap": float((lips[1] - lips[0]) @ down / unit),
         "eye_opening": float(np.mean([(landmarks[low] - landmarks[high]) @ down for high, low in EYES]) / unit),
+        "jaw_width": float(np.linalg.norm(landmarks[JAW[1]] - landmarks[JAW[0]]) / unit),
     }
+
+
+def colour_scores(pixels: Pixels, landmarks: Array) -> dict[str, float]:
+    """Colours of a face, by its landmarks (468, 2) in pixels: ``cheek_darkness``, 0 (white) .. 1."""
+    patches = []
+    for u, v in landmarks[list(CHEEKS)].round().astype(int):
+        patches.append(pixels[max(0, v - 3) : v + 4, max(0, u - 3) : u + 4].reshape(-1, 3))
+    return {"cheek_darkness": 1.0 - float(np.concatenate(patches).mean()) / 255.0}

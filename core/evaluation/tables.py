@@ -7,6 +7,7 @@ Refuses to know what the figures mean.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -30,8 +31,9 @@ def weights_stamp(registry: Registry, weights: str) -> str:
     Raises:
         WeightsMissing: There are none of that name.
     """
-    digests = "".join(file.sha256 for _, file in sorted(registry.entry(weights).files.items()))
-    return f"{weights}@{digests[:12]}"
+    digests = [file.sha256 for _, file in sorted(registry.entry(weights).files.items())]
+    whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return f"{weights}@{whole[:12]}"
 
 
 class Kept:

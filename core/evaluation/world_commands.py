@@ -1,4 +1,4 @@
-"""``python -m core evaluate trajectories | shape | ablation``: suites whose truth the synthetic world draws."""
+"""``python -m core evaluate trajectories | shape | ablation | fairness | attributes``: the world draws their truth."""
 
 from __future__ import annotations
 
@@ -174,4 +174,68 @@ def ablation(
         summary = suite.evaluate(
             dict(openers), drawn, out, settings, job, perceptual=perceptual, notes=_remarks(perceptual)
         )
+    _show(summary, suite.table, as_json)
+
+
+@app.command("fairness")
+def fairness(
+    out: OutOption = RESULTS / "fairness",
+    people: PeopleOption = 48,
+    quick: QuickOption = False,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    detector: DetectorOption = Detector.mediapipe,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Likeness by perceived gender, age and skin tone, on people of the world. Goes on where it stopped."""
+    from core.evaluation import fairness as suite
+    from core.evaluation.tables import weights_stamp
+
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+    except CameoError as error:
+        refuse(error)
+    settings = suite.Settings.quick(detector.value) if quick else suite.Settings(people, detector.value)
+    drawn = _people(pack, suite.STREAM, needed=True)
+    assert drawn is not None
+    with _running(f"{settings.people} people", out, as_json) as job:
+        opener = Opener(weights, device, threads, registry)
+        summary = suite.evaluate(opener, drawn, out, stamp, settings, job)
+    _show(summary, suite.table, as_json)
+
+
+@app.command("attributes")
+def attributes(
+    out: OutOption = RESULTS / "attributes",
+    heads: Annotated[int, typer.Option(min=1, help="How many heads.")] = 8,
+    quick: QuickOption = False,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """What of the world's attributes the generator shows at all, before any direction is looked for."""
+    from core.evaluation import attributes as suite
+    from core.evaluation.tables import weights_stamp
+    from core.models.bundle import read_networks
+
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+        generator = read_networks(registry.locate(weights).values()).generator
+    except CameoError as error:
+        refuse(error)
+    drawn = _people(pack, suite.STREAM, needed=True)
+    assert drawn is not None
+    with _running("attributes", out, as_json) as job:
+        summary = suite.evaluate(generator, drawn, out, stamp, 1 if quick else heads, job)
     _show(summary, suite.table, as_json)

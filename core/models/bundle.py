@@ -1,18 +1,20 @@
 """One model as safetensors files: networks, mean latents, directions, and which configuration they belong to.
 
 The layout is a table of parts (``core.models.checkpoint``): one a network under its name in ``Networks``, ``latents``
-with means and scales, ``directions`` with one pair of tensors an attribute. Parts may be spread over files in any way;
-the configuration's name stands in every file's header. Optional networks may be absent, but never half there.
+with means and scales, ``directions`` with one pair of tensors an attribute. Parts may be spread over files in any way
+(directions usually have one of their own); the configuration's name stands in every file's header. Optional networks
+may be absent, but never half there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from core.edit import known_as
 from core.errors import WeightsCorrupt
 from core.models import checkpoint
 from core.models.aligner import ResidualAligner
@@ -25,11 +27,12 @@ from core.models.local import LocalEncoder, TextureModulation
 from core.models.networks import Direction, Networks
 from core.models.reader import Reader
 
-__all__ = ["CONFIGURATIONS", "read_networks", "write_networks"]
+__all__ = ["CONFIGURATIONS", "read_networks", "write_directions", "write_networks"]
 
 CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY, TOY_256)}
 MODEL_NOTE = "model"
 INDICES = "indices"
+DIRECTIONS = "directions"
 LATENTS = ("renderer_mean", "renderer_scale", "decoder_mean", "decoder_scale")
 
 
@@ -45,12 +48,31 @@ def write_networks(networks: Networks, path: Path, *, dtype: torch.dtype = torch
     if networks.landmarks is not None and networks.landmark_indices is not None:
         parts["landmarks"] = {**networks.landmarks.state_dict(), INDICES: networks.landmark_indices}
     parts["latents"] = {name: getattr(networks, name) for name in LATENTS}
-    parts["directions"] = {
+    if networks.directions:
+        parts[DIRECTIONS] = _tensors(networks.directions)
+    checkpoint.save(parts, path, dtype=dtype, notes={MODEL_NOTE: networks.config.name})
+
+
+def write_directions(
+    directions: Mapping[str, Direction], model: str, path: Path, *, dtype: torch.dtype = torch.float16
+) -> None:
+    """Write the directions of a model into a file of their own: they are found anew more often than networks trained.
+
+    Args:
+        directions: Attribute -> direction.
+        model: The configuration's name.
+        path: The file.
+        dtype: Type of the stored numbers.
+    """
+    checkpoint.save({DIRECTIONS: _tensors(directions)}, path, dtype=dtype, notes={MODEL_NOTE: model})
+
+
+def _tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:
+    return {
         f"{name}.{space}": getattr(direction, space)
-        for name, direction in networks.directions.items()
+        for name, direction in directions.items()
         for space in ("renderer", "decoder")
     }
-    checkpoint.save(parts, path, dtype=dtype, notes={MODEL_NOTE: networks.config.name})
 
 
 def read_networks(paths: Iterable[Path]) -> Networks:
@@ -64,7 +86,10 @@ def read_networks(paths: Iterable[Path]) -> Networks:
     name = ""
     for path in paths:
         for part, state in checkpoint.load(path).items():
-            parts.setdefault(part, {}).update(state)
+            if part == DIRECTIONS:  # of a later file: they replace what an earlier one holds, all of it
+                parts[part] = state
+            else:
+                parts.setdefault(part, {}).update(state)
         name = checkpoint.metadata(path).get(MODEL_NOTE, name)
     config = CONFIGURATIONS.get(name)
     if config is None:
@@ -82,7 +107,7 @@ def read_networks(paths: Iterable[Path]) -> Networks:
         modules.get("modulation"),  # type: ignore[arg-type]
         modules.get("fusion"),  # type: ignore[arg-type]
         modules.get("aligner"),  # type: ignore[arg-type]
-        _directions(parts.get("directions", {})),
+        _directions(parts.get(DIRECTIONS, {})),
         *_landmarks(config, parts.get("landmarks")),
         modules.get("reader"),  # type: ignore[arg-type]
     )
@@ -130,6 +155,6 @@ def _latents(state: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _directions(state: dict[str, Tensor]) -> dict[str, Direction]:
     names = sorted({key.rpartition(".")[0] for key in state})
     try:
-        return {name: Direction(state[f"{name}.renderer"], state[f"{name}.decoder"]) for name in names}
+        return {known_as(name): Direction(state[f"{name}.renderer"], state[f"{name}.decoder"]) for name in names}
     except KeyError as error:
         raise WeightsCorrupt(f"The weights lack the direction {error}.", hint="Get the weights again.") from error

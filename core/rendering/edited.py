@@ -26,6 +26,7 @@ from core.rendering.hands import Pause, alone, both, resting
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
 from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.painter import Painter
+from core.rendering.regions import region
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.solids import strays
@@ -40,6 +41,9 @@ DRAFT_VIEW, DRAFT_GRID = 128, 48
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
 # above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
 CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
+# A patch that an edit lightens may outshine what the generator paints there by what it did before, but by no more than
+# this much; patches a side.
+SURPLUS, AROUND = 0.15, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +257,7 @@ def edited_head(
 
     flow, painter = both(moves, lambda: Painter(networks.generator.decoder, decoder_styles))
     with alone():
-        view = _view_maker(source, maps, surface, flow, size)
+        view = _view_maker(source, edit, maps, surface, flow, size)
         shown = view(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
     pause()
     return EditedHead(
@@ -274,22 +278,25 @@ def edited_head(
 
 
 def _view_maker(
-    source: SourceHead, maps: VolumeMaps, surface: SurfaceMap, flow: Tensor | None, size: int
+    source: SourceHead, edit: LatentEdit, maps: VolumeMaps, surface: SurfaceMap, flow: Tensor | None, size: int
 ) -> Callable[[Tensor], SourceView]:
     """What makes the source view of the edited head from the photo (1, 3, S, S) at any resolution.
 
     Args:
         source: The photo tier.
+        edit: What is changed.
         maps: The edited head from the photo's camera.
         surface: The same, finer.
         flow: Where the edit moves the photo, or None.
         size: Side at which changes are compared.
     """
-    change = _grown(maps.rgb, size) - _moved(_grown(source.maps.rgb, size), flow)
-    share = _significance(change)
+    before, after = _moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
+    share = _significance(after - before) * _grown(region(edit, maps), size)
     matte = _moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
     # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
-    matte = torch.maximum(matte, share * _grown(maps.alpha, size))
+    alpha = _grown(maps.alpha, size)
+    fresh = (alpha - _moved(_grown(source.maps.alpha, size), flow)).clamp(min=0.0)
+    matte = torch.maximum(matte, torch.maximum(share, fresh) * alpha)
 
     # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
     known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
@@ -298,7 +305,7 @@ def _view_maker(
         side = photo.shape[-1]
         inner = functional.interpolate(known, size=side, mode="bilinear", align_corners=False)
         moved = _moved(extended(photo, inner), None if flow is None else _grown(flow, side))
-        edited = (moved + _grown(change * share, side)).clamp(-1.0, 1.0)
+        edited = _repainted(moved, _grown(before, side), _grown(after, side), _grown(share, side))
         return source_view(edited, surface.depth, surface.hit, matte, source.angles)
 
     return view
@@ -307,6 +314,39 @@ def _view_maker(
 def _grown(picture: Tensor, size: int) -> Tensor:
     """Bilinear enlargement. A flow is in unit coordinates: its values stay."""
     return functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _solid_colours(maps: VolumeMaps, size: int) -> Tensor:
+    """What the field paints (1, 3, size, size), carried past its outline, where a picture fades into the backdrop."""
+    solid = (maps.alpha > 0.5).to(maps.rgb.dtype)
+    return _grown(extended(maps.rgb / maps.alpha.clamp(min=1e-3), solid), size)
+
+
+def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> Tensor:
+    """The photo with what the generator painted anew.
+
+    Generator and photo never quite agree on a skin or a head of hair. Their difference, taken from a fair cheek to put
+    a beard on it, leaves a purple cast. So brightness is carried on: what gets darker is multiplied by the ratio of
+    the generator's brightnesses, what gets lighter is raised by their difference, but a patch not far above the new one
+    (teeth on teeth stay teeth). Colour is the new thing's own, the more of it is new.
+
+    Shape:
+        photo, before, after (1, 3, S, S) in [-1, 1]; share (1, 1, S, S) of the change that is meant.
+    """
+    here, old, new = ((picture + 1.0) * 0.5 for picture in (photo, before, after))
+    bright_here, bright_old, bright_new = (_brightness(picture).clamp(min=0.02) for picture in (here, old, new))
+    around = _grown(functional.interpolate(bright_here, size=AROUND, mode="area"), photo.shape[-1])
+    surplus = (around - bright_old).clamp(0.0, SURPLUS)
+    raised = bright_here + torch.minimum(bright_new - bright_old, (bright_new + surplus - around).clamp(min=0.0))
+    bright = torch.where(bright_new < bright_old, bright_here * bright_new / bright_old, raised)
+    own = here / bright_here - old / bright_old
+    changed = bright * (new / bright_new + own * (1.0 - share))
+    return (photo + 2.0 * share * (changed - here)).clamp(-1.0, 1.0)
+
+
+def _brightness(picture: Tensor) -> Tensor:
+    """Rec. 601's luma (1, 1, S, S) of a picture (1, 3, S, S)."""
+    return (picture * picture.new_tensor((0.299, 0.587, 0.114))[:, None, None]).sum(dim=1, keepdim=True)
 
 
 def _significance(change: Tensor) -> Tensor:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import CameoError
 from core.job import Job
+from core.models.bundle import read_networks
 from core.models.configuration import CAMEO_256, TOY_256
-from core.training.bundle import STEP_LABELS, collect, publish, teach, trained_generator
-from core.training.directions import find_directions
+from core.training.bundle import STEP_LABELS, collect, publish, publish_directions, teach, trained_generator
+from core.training.directions import SAMPLES, find_directions
 from core.training.stages import STAGES, StageOptions, run_stage
+from core.weights import Registry
 
+TOLD = 0.05  # smaller shares of a step are not worth a line
 MODELS = {model.name: model for model in (CAMEO_256, TOY_256)}
 
 
@@ -32,8 +36,12 @@ def parser() -> argparse.ArgumentParser:
     for stage in STAGES:
         _stage_options(commands.add_parser(stage, parents=[common], help=f"train {stage}; goes on where it stopped"))
     samples = argparse.ArgumentParser(add_help=False)
-    samples.add_argument("--samples", type=int, default=10_000, help="labelled heads for directions (%(default)s)")
-    commands.add_parser("directions", parents=[common, samples], help="how well the attribute directions separate")
+    samples.add_argument("--samples", type=int, default=SAMPLES, help="labelled heads for directions (%(default)s)")
+    directions = commands.add_parser(
+        "directions", parents=[common, samples], help="how well the attribute directions separate"
+    )
+    directions.add_argument("--weights", metavar="NAME", help="of these weights instead, and write theirs anew")
+    directions.add_argument("--out", type=Path, default=Path("weights"), help="their folder (default %(default)s)")
     lesson = commands.add_parser("teach", parents=[common], help="give a yes-or-no label an offset of its own in w")
     lesson.add_argument("label", choices=sorted(STEP_LABELS))
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
@@ -81,13 +89,25 @@ def _run(options: argparse.Namespace) -> None:
         offset = teach(options.run, options.label, model=options.model)
         print(f"{options.label}: an offset of norm {float(offset.norm()):.2f}")
     elif options.stage == "directions":
-        generator = trained_generator(options.run, options.model)
-        for name, found in find_directions(generator, options.samples).items():
-            leaks = ", ".join(f"{other} {value:+.2f}" for other, value in found.leakage.items() if other != name)
-            print(f"{name}: accuracy {found.accuracy[0]:.3f} and {found.accuracy[1]:.3f}; one step also moves {leaks}")
+        _directions(options)
     else:
         networks = collect(options.run, options.landmarks, model=options.model, samples=options.samples)
         print(publish(networks, options.out, options.name or options.model.name))
+
+
+def _directions(options: argparse.Namespace) -> None:
+    networks = None
+    if options.weights:
+        networks = read_networks(Registry(options.out).locate(options.weights).values())
+    generator = trained_generator(options.run, options.model) if networks is None else networks.generator
+    everything = find_directions(generator, options.samples)
+    for name, found in everything.items():
+        leaks = ", ".join(f"{other} {value:+.2f}" for other, value in found.leakage.items() if abs(value) > TOLD)
+        others = leaks.replace(f"{name} +1.00", "itself")
+        print(f"{name}: accuracy {found.accuracy[0]:.3f} and {found.accuracy[1]:.3f}; one step moves {others}")
+    if networks is not None:
+        networks = replace(networks, directions={name: found.direction for name, found in everything.items()})
+        print(publish_directions(networks, options.out, options.weights))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run folder becomes weights: averaged networks, latent statistics and directions in one file, with its entry."""
+"""A run folder becomes weights: averaged networks and latent statistics in one file, directions in another."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from core.camera import CameraLimits
-from core.models.bundle import write_networks
+from core.models.bundle import write_directions, write_networks
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.reader import Reader
-from core.training.directions import STEPS, find_directions
+from core.training.directions import IDLE, SAMPLES, find_directions
 from core.training.latents import Latents, latent_statistics
 from core.training.local_branch import Parts
 from core.training.mapping import step_of, teach_step, without_offset
@@ -50,7 +50,7 @@ def trained_generator(run: Path, model: ModelConfig) -> Generator:
     return generator.requires_grad_(False).eval()
 
 
-def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = 10_000) -> Networks:
+def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, samples: int = SAMPLES) -> Networks:
     """The networks of a run folder, with whatever stages it holds (field and encoder at least).
 
     Args:
@@ -100,19 +100,31 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
 
 
 def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
-    """Writes the weights below a weights folder and enters them in its manifest; returns the file."""
+    """Writes the weights below a weights folder and enters them in its manifest; returns the networks' file."""
     path = folder / name / "model.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_networks(networks, path)
+    write_networks(dataclasses.replace(networks, directions={}), path)
+    publish_directions(networks, folder, name)
+    logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
+    return path
+
+
+def publish_directions(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
+    """Writes the directions beside the networks of an entry and enters both in the manifest; returns their file.
+
+    Directions depend on mapping and field alone, and change more often: thirty megabytes of networks stay as they are.
+    """
+    path = folder / name / "directions.safetensors"
+    shown = {known: direction for known, direction in networks.directions.items() if known not in IDLE}
+    write_directions(shown, networks.config.name, path)
     Registry(folder).add(
         name,
-        {"model": path.relative_to(folder)},
+        {"model": f"{name}/model.safetensors", "directions": f"{name}/{path.name}"},
         purpose="head",
         licence=LICENCE,
         origin=ORIGIN,
-        contract=InputContract(networks.config.encoder.size, LIMITS, tuple(STEPS)),
+        contract=InputContract(networks.config.encoder.size, LIMITS, tuple(shown)),
     )
-    logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
     return path
 
 

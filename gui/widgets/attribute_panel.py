@@ -18,6 +18,7 @@ from core.edit import Attribute, LatentEdit
 from core.session import Changes
 from gui import theme
 from gui.session_model import SessionModel
+from gui.widgets.slider_group import SliderGroup
 from gui.widgets.strength_slider import KEY_STEP, StrengthSlider
 
 
@@ -126,6 +127,7 @@ class AttributePanel(QWidget):
         super().__init__(parent)
         self._model = model
         self.rows: dict[str, AttributeRow] = {}
+        self.groups: dict[str, SliderGroup] = {}
         heading = QLabel("EDIT")
         heading.setProperty("role", "heading")
         self.reset_button = QPushButton("Reset all")
@@ -138,7 +140,7 @@ class AttributePanel(QWidget):
         top.addStretch(1)
         top.addWidget(self.reset_button)
         self._column = QVBoxLayout()
-        self._column.setSpacing(theme.GAP + 4)
+        self._column.setSpacing(theme.GAP)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.GAP)
@@ -148,20 +150,26 @@ class AttributePanel(QWidget):
         model.changed.connect(self.on_changed)
 
     def set_attributes(self, attributes: tuple[Attribute, ...]) -> None:
-        """Rebuild the rows, as when a model offers others."""
+        """Rebuild the rows, as when a model offers others; they stand under the headings of the table."""
         if tuple(row.attribute for row in self.rows.values()) == attributes:
             return
-        for row in self.rows.values():
-            self._column.removeWidget(row)
-            row.deleteLater()
-        self.rows = {}
+        for group in self.groups.values():
+            self._column.removeWidget(group)
+            group.deleteLater()
+        self.rows, self.groups = {}, {}
         for attribute in attributes:
             row = AttributeRow(attribute)
             row.moved.connect(partial(self.moved.emit, attribute.name))
             row.settled.connect(partial(self.settled.emit, attribute.name))
             self.rows[attribute.name] = row
-            self._column.addWidget(row)
+            self._group(attribute.group).add(row)
         self._show(self._model.edit)
+
+    def _group(self, title: str) -> SliderGroup:
+        if title not in self.groups:
+            self.groups[title] = SliderGroup(title)
+            self._column.addWidget(self.groups[title])
+        return self.groups[title]
 
     def on_changed(self, changes: Changes, initiator: object) -> None:
         """Show what the session has, unless it is the echo of our own slider."""
@@ -177,3 +185,6 @@ class AttributePanel(QWidget):
     def _show_state(self) -> None:
         self.setEnabled(self._model.inversion is not None)
         self.reset_button.setVisible(not self._model.edit.is_empty)
+        edited = {row.attribute.group for name, row in self.rows.items() if self._model.edit.strength(name)}
+        for title, group in self.groups.items():
+            group.mark(changed=title in edited)

@@ -24,6 +24,7 @@ def face(lift: float = 0.0, gap: float = 0.0) -> np.ndarray:
     points[13], points[14] = (100, 150 - gap / 2), (100, 150 + gap / 2)
     for high, low, x in ((159, 145, 70), (386, 374, 130)):
         points[high], points[low] = (x, 77), (x, 83)
+    points[172], points[397] = (55, 150), (145, 150)
     return points
 
 
@@ -34,9 +35,15 @@ def turned(points: np.ndarray, angle: float, scale: float) -> np.ndarray:
 
 def test_lengths_are_in_eye_distances_whatever_the_size_and_the_tilt() -> None:
     scores = scorers.landmark_scores(face(lift=6, gap=12))
-    assert scores == pytest.approx({"corner_lift": 0.1, "mouth_width": 40 / 60, "lip_gap": 0.2, "eye_opening": 0.1})
+    wanted = {"corner_lift": 0.1, "mouth_width": 40 / 60, "lip_gap": 0.2, "eye_opening": 0.1, "jaw_width": 1.5}
+    assert scores == pytest.approx(wanted)
     again = scorers.landmark_scores(turned(face(lift=6, gap=12), 0.4, 3.0))
     assert again == pytest.approx(scores)
+
+
+def test_dark_cheeks_are_dark() -> None:
+    pixels = np.full((256, 256, 3), 51, np.uint8)
+    assert scorers.colour_scores(pixels, face()) == pytest.approx({"cheek_darkness": 0.8})
 
 
 def test_a_face_box_stays_within_its_picture() -> None:

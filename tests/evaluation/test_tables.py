@@ -8,6 +8,7 @@ import pytest
 
 from core.evaluation import tables
 from core.evaluation.tables import Kept
+from core.weights import Registry
 from tests.toy_head import NAME, toy_registry
 
 
@@ -58,3 +59,14 @@ def test_retrained_weights_are_other_weights(tmp_path: Path) -> None:
 def test_a_table_is_markdown() -> None:
     lines = tables.figure_lines({"mae": {"mean": 0.5, "std": 0.25, "n": 2}})
     assert lines == ["| figure | mean ± std | n |", "|---|---|---|", "| mae | 0.500 ± 0.250 | 2 |"]
+
+
+def test_a_stamp_tells_of_every_file_of_some_weights(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    stamps = set()
+    for model, directions in ((b"a", b"a"), (b"b", b"a"), (b"b", b"b")):
+        (tmp_path / "model").write_bytes(model)
+        (tmp_path / "directions").write_bytes(directions)
+        registry.add("two", {"model": "model", "directions": "directions"}, purpose="head", licence="CC0-1.0")
+        stamps.add(tables.weights_stamp(registry, "two"))
+    assert len(stamps) == 3

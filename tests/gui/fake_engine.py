@@ -194,7 +194,7 @@ def _shapes(edit: LatentEdit) -> list[tuple[Any, Any, Any]]:
     centre, radii, colour = shapes[0]
     shapes[0] = (centre, radii * (1 + 0.06 * edit.strength("Smile"), 1.0, 1.0), colour - 14 * edit.strength("Age"))
     centre, radii, colour = shapes[3]
-    shapes[3] = (centre, radii * (1 + 0.08 * edit.strength("Hair")), colour)
+    shapes[3] = (centre, radii * (1 + 0.08 * edit.strength("Hair length")), colour)
     return shapes
 
 

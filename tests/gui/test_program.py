@@ -175,9 +175,9 @@ def test_a_double_click_on_a_slider_is_one_undo_step(
     cameo: Cameo, open_photo: Callable[[], None], qtbot: QtBot
 ) -> None:
     open_photo()
-    drag_slider(cameo, "Hair", 40)
+    drag_slider(cameo, "Hair length", 40)
     edit = cameo.session.edit
-    slider = cameo.window.attribute_panel.rows["Hair"].slider
+    slider = cameo.window.attribute_panel.rows["Hair length"].slider
     QTest.mouseDClick(slider, LEFT, pos=slider.handle_centre().toPoint())
     assert cameo.session.edit.is_empty
     cameo.window.actions_table["undo"].trigger()
@@ -186,7 +186,7 @@ def test_a_double_click_on_a_slider_is_one_undo_step(
 
 def test_reset_all_is_one_undo_step(cameo: Cameo, open_photo: Callable[[], None]) -> None:
     open_photo()
-    drag_slider(cameo, "Hair", 40)
+    drag_slider(cameo, "Hair length", 40)
     drag_slider(cameo, "Age", -40)
     edit = cameo.session.edit
     cameo.window.attribute_panel.reset_button.click()
@@ -218,7 +218,7 @@ def test_the_mesh_goes_stale_with_an_edit_and_is_rebuilt_when_the_hand_rests(
 ) -> None:
     open_photo()
     qtbot.waitUntil(lambda: bool(engine.meshed), timeout=WAIT)
-    drag_slider(cameo, "Hair", 40)
+    drag_slider(cameo, "Hair length", 40)
     assert cameo.surfaces.is_stale
     qtbot.waitUntil(lambda: not cameo.surfaces.is_stale, timeout=WAIT)
     assert engine.meshed[-1][0] == cameo.session.edit
@@ -230,10 +230,10 @@ def test_a_mesh_under_way_is_given_up_when_the_edit_goes_on(
     open_photo()
     qtbot.waitUntil(lambda: len(engine.meshed) == 2, timeout=WAIT)
     engine.mesh_gate = Gate()
-    drag_slider(cameo, "Hair", 40)
+    drag_slider(cameo, "Hair length", 40)
     qtbot.waitUntil(engine.mesh_gate.reached.is_set, timeout=WAIT)
     engine.mesh_gate = None
-    drag_slider(cameo, "Hair", -20)
+    drag_slider(cameo, "Hair length", -20)
     qtbot.waitUntil(lambda: not cameo.surfaces.is_stale, timeout=WAIT)
     assert [edit for edit, _ in engine.meshed[2:]] == [cameo.session.edit]
 

@@ -173,13 +173,33 @@ def test_reset_shows_only_when_there_is_something_to_reset(
 ) -> None:
     with_head(model, engine)
     assert panel.reset_button.isHidden()
-    model.preview(LatentEdit.none.with_strength("Hair", 1.0))
+    model.preview(LatentEdit.none.with_strength("Hair length", 1.0))
     assert not panel.reset_button.isHidden()
 
 
 def test_a_model_with_other_attributes_gets_other_rows(panel: AttributePanel) -> None:
-    panel.set_attributes(ATTRIBUTES[:2])
-    assert list(panel.rows) == ["Smile", "Age"]
+    panel.set_attributes(ATTRIBUTES[:5])
+    assert list(panel.rows) == ["Smile", "Mouth open", "Eyes open", "Brows", "Age"]
+    assert list(panel.groups) == ["Expression", "Face"]
+
+
+def test_a_folded_group_hides_its_sliders_and_says_that_one_is_moved(
+    panel: AttributePanel, model: SessionModel, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    with_head(model, engine)
+    panel.show()
+    qtbot.waitExposed(panel)
+    hair, slider = panel.groups["Hair"], panel.rows["Beard"].slider
+    assert slider.isVisible()
+    hair.heading.click()
+    assert not slider.isVisible()
+    assert panel.rows["Smile"].slider.isVisible()
+    model.preview(LatentEdit.none.with_strength("Beard", 1.0))
+    assert hair.heading.text().startswith("Hair")
+    assert hair.heading.text() != "Hair"
+    hair.heading.click()
+    assert slider.isVisible()
+    assert hair.heading.text() == "Hair"
 
 
 # -- banner and job bar ------------------------------------------------------------------------------------------------

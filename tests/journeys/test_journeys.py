@@ -98,7 +98,7 @@ def test_reset_takes_every_edit_back(person: Person) -> None:
     person.drop(PHOTO)
     person.wait_until(person.settled)
     person.drag_slider("Age", 40)
-    person.drag_slider("Hair", -40)
+    person.drag_slider("Hair length", -40)
     person.wait_until(person.settled)
     person.window.attribute_panel.reset_button.click()
     assert person.cameo.session.edit.is_empty

@@ -13,6 +13,7 @@ from core.models.bundle import read_networks
 from core.models.configuration import TOY_256
 from core.training.__main__ import main
 from core.training.data import WorldHeads
+from core.training.directions import IDLE, STEPS
 from core.training.stages import OFFSET, STAGES, StageOptions, Workshop, run_stage
 from core.training.trainer import TrainingFailed
 from core.weights import Registry
@@ -66,12 +67,16 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
     assert main(["bundle", *common, "--samples", "120", "--out", str(weights), "--name", "toy-trained"]) == 0
     registry = Registry(weights)
     registry.verify("toy-trained")
-    networks = read_networks([weights / "toy-trained" / "model.safetensors"])
+    networks = read_networks(registry.locate("toy-trained").values())
     assert networks.config == TOY_256
     assert set(networks.modules) == {
         "generator", "encoder", "local", "modulation", "fusion", "aligner", "landmarks", "reader"
     }  # fmt: skip
-    assert set(networks.directions) == {"Smile", "Age", "Gender", "Beard", "Hair", "Eyeglasses"}
+    assert set(networks.directions) == set(STEPS) - set(IDLE)
+    before = (weights / "toy-trained" / "model.safetensors").read_bytes()
+    assert main(["directions", *common, "--weights", "toy-trained", "--samples", "200", "--out", str(weights)]) == 0
+    registry.verify("toy-trained")
+    assert (weights / "toy-trained" / "model.safetensors").read_bytes() == before
 
 
 @pytest.mark.slow

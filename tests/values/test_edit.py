@@ -1,25 +1,38 @@
 """Edits are values: equal when they do the same, refused when they cannot be."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.edit import ATTRIBUTES, Attribute, LatentEdit, attribute
+from core.edit import ATTRIBUTES, Attribute, LatentEdit, attribute, known_as
 from core.errors import InvalidEdit
 
 NAMES = [known.name for known in ATTRIBUTES]
 
-edits = st.dictionaries(st.sampled_from(NAMES), st.floats(0, 2)).map(lambda chosen: LatentEdit(tuple(chosen.items())))
+# Every slider goes at least one natural step up.
+edits = st.dictionaries(st.sampled_from(NAMES), st.floats(0, 1)).map(lambda chosen: LatentEdit(tuple(chosen.items())))
 
 
 def test_the_attributes_everybody_counts_on_exist() -> None:
-    assert NAMES == ["Smile", "Age", "Gender", "Beard", "Hair", "Eyeglasses"]
+    assert set(NAMES) == {
+        *("Smile", "Mouth open", "Eyes open", "Brows", "Age", "Gender", "Weight", "Skin tone"),
+        *("Hair length", "Hair colour", "Bangs", "Beard", "Eyeglasses"),
+    }
+
+
+def test_attributes_of_one_group_stand_together() -> None:
+    groups = [known.group for known in ATTRIBUTES]
+    assert all(groups)
+    assert [group for i, group in enumerate(groups) if group not in groups[:i]] == list(dict.fromkeys(groups))
+    assert len([1 for a, b in pairwise(groups) if a != b]) == len(set(groups)) - 1
 
 
 @pytest.mark.parametrize("known", ATTRIBUTES, ids=NAMES)
 def test_every_attribute_has_room_for_a_natural_step_and_words(known: Attribute) -> None:
     assert known.high >= 1.0
-    assert known.low in (0.0, -2.0)
+    assert known.low == 0.0 or known.low <= -1.0
     assert known.label
     assert known.description.endswith(".")
 
@@ -29,7 +42,7 @@ def test_a_range_without_zero_is_a_programming_mistake() -> None:
         Attribute("x", "x", 1.0, 2.0, "")
 
 
-@given(edits, st.sampled_from(NAMES), st.floats(0, 2))
+@given(edits, st.sampled_from(NAMES), st.floats(0, 1))
 def test_what_is_set_can_be_read_and_nothing_else_changes(edit: LatentEdit, name: str, strength: float) -> None:
     changed = edit.with_strength(name, strength)
     assert changed.strength(name) == strength
@@ -64,6 +77,23 @@ def test_names_are_found_without_regard_to_case() -> None:
     assert attribute("AGE").name == "Age"
 
 
+@pytest.mark.parametrize("text", ["Hair length=1", "hair-length=1", "HAIR_LENGTH=1", " hair  length =1"])
+def test_names_of_two_words_may_be_joined_in_any_way(text: str) -> None:
+    assert LatentEdit.parse([text]) == LatentEdit((("Hair length", 1.0),))
+
+
+def test_former_names_are_still_understood() -> None:
+    assert LatentEdit.parse(["Hair=-1"]).items() == (("Hair length", -1.0),)
+    assert known_as("Hair") == "Hair length"
+    assert known_as("Bangs_of_another_model") == "Bangs_of_another_model"
+
+
+def test_an_unknown_name_is_answered_with_all_names() -> None:
+    with pytest.raises(InvalidEdit) as refusal:
+        attribute("hairs")
+    assert all(name in refusal.value.hint for name in NAMES)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -91,4 +121,4 @@ def test_an_attribute_given_twice_is_refused() -> None:
 
 def test_an_edit_can_be_shown() -> None:
     assert str(LatentEdit.none) == "no edit"
-    assert str(LatentEdit.parse(["Hair=-1", "Smile=0.5"])) == "Smile +0.5, Hair -1"
+    assert str(LatentEdit.parse(["Hair length=-1", "Smile=0.5"])) == "Smile +0.5, Hair length -1"

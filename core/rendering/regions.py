@@ -1,0 +1,43 @@
+"""Where on a head an attribute belongs, so that a beard leaves the hairline alone.
+
+Directions are never pure: the further one goes, the more of something else comes along. Shape may follow wherever it
+goes, but paint that an edit puts on the photo stays within heights of the canonical head where the attribute can be.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from core.edit import LatentEdit
+from core.models.volume import VolumeMaps
+
+# World heights (y) from which and up to which an attribute paints; others paint everywhere. The mean head has its chin
+# at -0.080, the lips at -0.045, the tip of the nose at -0.028, the eyes at 0.007, the brows at 0.018.
+HEIGHTS: dict[str, tuple[float, float]] = {
+    "Smile": (-1.0, 0.005),
+    "Mouth open": (-1.0, -0.015),
+    "Beard": (-1.0, 0.0),
+    "Eyeglasses": (-0.02, 0.03),
+}
+# Over which the paint fades.
+FADE = 0.012
+
+
+def region(edit: LatentEdit, maps: VolumeMaps) -> Tensor:
+    """Where an edit may paint (1, 1, s, s), 0..1; the union of its attributes' places.
+
+    Args:
+        edit: The edit.
+        maps: Of the edited head from the photo's camera.
+    """
+    height = maps.xyz[:, 1:2] / maps.alpha.clamp(min=1e-3)
+    found = torch.zeros_like(height)
+    for name, _ in edit.items():
+        low, high = HEIGHTS.get(name, (-1.0, 1.0))
+        inside = torch.minimum((height - low) / FADE + 1.0, (high - height) / FADE + 1.0)
+        found = torch.maximum(found, inside.clamp(0.0, 1.0))
+    return found
+
+
+__all__ = ["HEIGHTS", "region"]
