@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,8 @@ from core.photo import Photo
 from core.recent import Recent
 from core.refinement.delta import Refinement, scaled, tuned_networks
 from core.refinement.methods import METHODS
-from core.refinement.refiner import Refined, Refiner, report_of
+from core.refinement.refiner import Refiner, report_of
+from core.refinement.snapshot import Snapshot
 from core.refinement.watch import SIDE_YAW, compared
 from core.rendering.edited import EditedHead, SourceHead, edited_head
 from core.rendering.frames import render_layer, to_pixels
@@ -214,7 +216,8 @@ class Engine:
 
         Raises:
             CameoError: There is no such method, or these weights cannot be refined.
-            Cancelled: Somebody asked to stop; nothing has changed.
+            Cancelled: Somebody asked to stop; nothing has changed. Who asks the job to finish instead gets what is
+                there.
         """
         plan = METHODS.get(method)
         if plan is None:
@@ -228,13 +231,46 @@ class Engine:
         found = Refiner(self._networks, self._head(start, LatentEdit.none), embed).run(plan, job.part(0.02, 0.96))
         for share in SHARES:
             job.report(0.97, "looking at the refined head")
-            refined = self._shared_out(start, found, share, before, job)
+            refined = self._shared_out(start, found.found, share, job)
             worse = refined.metrics.get("mae", 0.0) > start.metrics.get("mae", 0.0) + WORSE_MAE
             distances = [one.metrics.get("identity_distance", 0.0) for one in (refined, start)]
             if not worse and distances[0] <= distances[1] + WORSE_IDENTITY:
                 break
+        assert refined.refinement is not None
+        report = report_of(found, before, self.own_figures(refined))
+        report |= {"share": share, "delta_bytes": refined.refinement.delta.bytes}
         job.report(1.0, "head refined")
-        return refined
+        return _reported(refined, report, found.snapshots)
+
+    def pick(self, inversion: Inversion, step: int, job: Job) -> Inversion:
+        """Another point of a refinement's curve, as it was measured there; a person has seen what it costs.
+
+        Args:
+            inversion: A refined one.
+            step: One of its report's ``points``.
+            job: Where to report.
+
+        Raises:
+            CameoError: There is no such point.
+            Cancelled: Somebody asked to stop.
+        """
+        refinement = inversion.refinement
+        if refinement is None or step not in refinement.snapshots:
+            raise CameoError(f"Step {step} of the refinement was not kept.", hint="Choose another point of the curve.")
+        job.report(0.1, "going to another step")
+        refined = self._shared_out(refinement.origin, refinement.snapshots[step], 1.0, job)
+        assert refined.refinement is not None
+        chosen = next(point for point in refinement.report["curve"] if point["step"] == step)
+        report = dict(refinement.report) | {
+            "after": self.own_figures(refined),
+            "kept_step": step,
+            "rolled_back": step < refinement.report["steps"],
+            "shape_drift": chosen["shape_drift"],
+            "share": 1.0,
+            "delta_bytes": refined.refinement.delta.bytes,
+        }
+        job.report(1.0, "head refined")
+        return _reported(refined, report, refinement.snapshots)
 
     def own_figures(self, inversion: Inversion) -> dict[str, float]:
         """How close the head comes to its photo by the generator's own colours.
@@ -333,9 +369,7 @@ class Engine:
 
     # ---------------------------------------------------------------------------------------------------- private
 
-    def _shared_out(
-        self, start: Inversion, found: Refined, share: float, before: dict[str, float], job: Job
-    ) -> Inversion:
+    def _shared_out(self, start: Inversion, found: Snapshot, share: float, job: Job) -> Inversion:
         """The inversion with a share of what a refinement found: θ₀ + λ(θ − θ₀), and the latents likewise."""
         latents = [
             (old + share * (new.cpu().numpy() - old)).astype(np.float32)
@@ -354,13 +388,7 @@ class Engine:
         head = self._edited(networks, photo_tier(networks, refined), LatentEdit.none)
         job.report(0.97, "looking at the refined head")
         picture, _ = self._picture(networks, head, refined.camera, RECONSTRUCTION_SIZE, "picture")
-        report = report_of(found, before, self.own_figures(refined)) | {"share": share, "delta_bytes": delta.bytes}
-        return dataclasses.replace(
-            refined,
-            reconstruction=picture,
-            metrics=self.likeness(start.aligned, picture),
-            refinement=Refinement(delta, report, start),
-        )
+        return dataclasses.replace(refined, reconstruction=picture, metrics=self.likeness(start.aligned, picture))
 
     def _networks_of(self, inversion: Inversion) -> Networks:
         """The networks that draw an inversion: the loaded ones, or a tuned copy of its own."""
@@ -385,3 +413,10 @@ class Engine:
 
     def _source(self, inversion: Inversion) -> SourceHead:
         return self._sources.get(inversion, lambda: photo_tier(self._networks_of(inversion), inversion))
+
+
+def _reported(refined: Inversion, report: Mapping[str, Any], snapshots: Mapping[int, Snapshot]) -> Inversion:
+    """The same head, with its refinement's report."""
+    assert refined.refinement is not None
+    whole = dataclasses.replace(refined.refinement, report=report, snapshots=snapshots)
+    return dataclasses.replace(refined, refinement=whole)

@@ -76,7 +76,7 @@ def fit_silhouette(networks: Networks, styles: Tensor, angles: Tensor, matte: Te
             places, solid = places[sure], shown[sure] > 0.5
             directions = rays_through(angles, places[None] * 2.0 - 1.0, HALF_FOV)[0]
             with torch.no_grad():
-                points, sign = _wrong(distance(field, rows(step)), position[0], directions, solid)
+                points, sign = nearest_wrong(distance(field, rows(step)), position[0], directions, solid)
             step = step.detach().requires_grad_()
             depth_of = field.sdf(points[None], rows(step))[0, :, 0]
             outline = functional.softplus(sign * depth_of / SOFTNESS).sum() / len(solid)
@@ -107,11 +107,11 @@ def outline_error(networks: Networks, styles: Tensor, angles: Tensor, matte: Ten
     sure = (shown > SOLID) | (shown < CLEAR)
     directions = rays_through(angles, places[sure][None] * 2.0 - 1.0, HALF_FOV)[0]
     position, _ = camera_frame(angles)
-    points, _ = _wrong(distance(networks.generator.field, styles), position[0], directions, shown[sure] > 0.5)
+    points, _ = nearest_wrong(distance(networks.generator.field, styles), position[0], directions, shown[sure] > 0.5)
     return len(points) / max(1, int(sure.sum()))
 
 
-def _wrong(sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
+def nearest_wrong(sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
     """Nearest approaches (N, 3) of rays that miss the head and should not (sign 1), or meet it and should not (-1)."""
     found = trace(sdf, origin, directions, torch.full_like(directions[:, 0], NEAR), TRACING)
     meets = found.gap <= MEETING

@@ -150,6 +150,9 @@ class Watch:
         self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
         self._views: dict[float, Prepared] = {}
         self._start: dict[float, Prepared] = {}
+        self._drifted = (0.0, 0.0)
+        self.pictures: tuple[NDArray[np.uint8], ...] = ()
+        """What was measured last: from the photo's camera, then from the sides."""
         for yaw in (0.0, *DRIFT_YAWS):
             breathe()
             self._start[yaw] = prepare(generator, styles, self._turned(yaw), strays, frozen=False)
@@ -166,11 +169,19 @@ class Watch:
     def measure(self, generator: Generator, styles: Tensor, decoder: Tensor, step: int, *, shape_moved: bool) -> Point:
         """Draw and compare.
 
+        Args:
+            generator: As it is now.
+            styles: As they are now.
+            decoder: As they are now.
+            step: Which one it is.
+            shape_moved: Whether the surface may have changed since the last measurement.
+
         Shape:
             styles (1, rows, style_dim), decoder (1, rows_d, D).
         """
         if shape_moved:
             self._views.clear()
+            self._drifted = self._drift(generator, styles)
         drawn: dict[float, Drawn] = {}
         for yaw in (0.0, -SIDE_YAW, SIDE_YAW) if self._embed is not None else (0.0,):
             self._breathe()
@@ -180,15 +191,14 @@ class Watch:
         self._breathe()
         shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
         figures = compared(self._photo, self._inside, shown, self._embed)
-        drift = self._drift(generator, styles) if shape_moved else (0.0, 0.0)
+        self.pictures = tuple(pixels for pixels, _ in shown)
         return Point(
             step,
             figures["mae"],
             figures["ssim"],
             figures["identity_distance"],
             figures["novel_identity"],
-            drift[0],
-            drift[1],
+            *self._drifted,
         )
 
     def _drift(self, generator: Generator, styles: Tensor) -> tuple[float, float]:
