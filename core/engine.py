@@ -226,7 +226,8 @@ class Engine:
             raise CameoError(f"The weights {self.weights_name} cannot be refined.", hint=f"Use {DEFAULT_WEIGHTS}.")
         plan = plan if passes is None else plan.limited(passes)
         start = inversion if inversion.refinement is None else inversion.refinement.origin
-        before = self.own_figures(start)
+        job.report(0.0, "looking at the head")
+        before = self.own_figures(start, job)
         embed = None if self._embedding is None else self.embed
         found = Refiner(self._networks, self._head(start, LatentEdit.none), embed).run(plan, job.part(0.02, 0.96))
         for share in SHARES:
@@ -237,7 +238,7 @@ class Engine:
             if not worse and distances[0] <= distances[1] + WORSE_IDENTITY:
                 break
         assert refined.refinement is not None
-        report = report_of(found, before, self.own_figures(refined))
+        report = report_of(found, before, self.own_figures(refined, job))
         report |= {"share": share, "delta_bytes": refined.refinement.delta.bytes}
         job.report(1.0, "head refined")
         return _reported(refined, report, found.snapshots)
@@ -262,7 +263,7 @@ class Engine:
         assert refined.refinement is not None
         chosen = next(point for point in refinement.report["curve"] if point["step"] == step)
         report = dict(refinement.report) | {
-            "after": self.own_figures(refined),
+            "after": self.own_figures(refined, job),
             "kept_step": step,
             "rolled_back": step < refinement.report["steps"],
             "shape_drift": chosen["shape_drift"],
@@ -272,25 +273,24 @@ class Engine:
         job.report(1.0, "head refined")
         return _reported(refined, report, refinement.snapshots)
 
-    def own_figures(self, inversion: Inversion) -> dict[str, float]:
+    def own_figures(self, inversion: Inversion, job: Job | None = None) -> dict[str, float]:
         """How close the head comes to its photo by the generator's own colours.
+
+        Args:
+            inversion: Which head.
+            job: Where to yield between two pictures.
 
         Returns:
             ``mae``, ``ssim``, ``identity_distance``, and ``novel_identity`` at yaw ±0.35 from the photo's camera.
         """
-        camera = inversion.camera
-        frames = [
-            self.render(
-                RenderRequest(
-                    inversion,
-                    LatentEdit.none,
-                    Camera(camera.yaw + turn, camera.pitch),
-                    RECONSTRUCTION_SIZE,
-                    "generator",
-                )
+        camera, frames = inversion.camera, []
+        for turn in (0.0, -SIDE_YAW, SIDE_YAW):
+            if job is not None:
+                job.report(0.0, job.stage)
+            view = Camera(camera.yaw + turn, camera.pitch)
+            frames.append(
+                self.render(RenderRequest(inversion, LatentEdit.none, view, RECONSTRUCTION_SIZE, "generator"))
             )
-            for turn in (0.0, -SIDE_YAW, SIDE_YAW)
-        ]
         shown = [(frame.pixels, frame.alpha) for frame in frames]
         aligned = inversion.aligned
         inside = aligned.matte256 > 0.5

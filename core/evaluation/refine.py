@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.errors import CameoError
 from core.evaluation.likeness import SIDE_YAW, SIZE, measure
+from core.evaluation.reprojection import inconsistency, nearest_at_side, of_frames
 from core.evaluation.scorers import FaceBox, Networks, landmark_scores, landmarks_of
 from core.evaluation.sheets import Pixels, tiled, write_pages
 from core.evaluation.tables import Kept, Row, Spread, cell, grid, share, spreads, write_report
@@ -39,8 +40,10 @@ ENCODER, EQUAL_PTI = "encoder", "pti-equal"
 """Before any refinement; and PTI with as many passes as ``best`` took."""
 COMPARED = (ENCODER, "fast", "best", EQUAL_PTI)
 """What is compared by default; the papers' full schedules take from ten minutes to over an hour a photo."""
-FIGURES = ("mae", "ssim", "identity_distance", "novel_identity", "shape_drift", "seconds", "passes")
-SHOWN_FIGURES = ("shown_mae", "shown_identity_distance", "shown_identity_yaw35")
+FIGURES = ("mae", "ssim", "identity_distance", "novel_identity", "reprojection", "shape_drift", "seconds", "passes")
+SHOWN_FIGURES = ("shown_mae", "shown_ssim", "shown_psnr", "shown_identity_distance", "shown_identity_yaw35")
+EXTREMES = ((-SIDE_YAW, 0.0), (SIDE_YAW, 0.0), (0.0, -0.13), (0.0, 0.19))
+"""Yaw and pitch from the photo's camera, HFGI3D's ellipse at its ends: from there the photo is seen again."""
 NOISE = 0.01
 """Rise of the identity distance at the photo that does not count."""
 SMILE = LatentEdit.none.with_strength("Smile", 1.0)
@@ -163,7 +166,8 @@ def _one(
         row |= engine.own_figures(inversion)
     job.report(0.95, "measuring")
     shown = measure(engine, head)
-    row |= {f"shown_{name}": shown[name] for name in ("mae", "identity_distance", "identity_yaw35")}
+    row |= {f"shown_{name}": shown[name] for name in ("mae", "ssim", "psnr", "identity_distance", "identity_yaw35")}
+    row |= _reprojection(engine, head)
     cells = [
         _view(engine, head, edit, turn).pixels
         for edit in (LatentEdit.none, SMILE)
@@ -176,6 +180,25 @@ def _one(
 def _view(engine: Engine, inversion: Inversion, edit: LatentEdit, turn: float, layer: str = "generator") -> Any:
     camera = inversion.camera
     return engine.render(RenderRequest(inversion, edit, Camera(camera.yaw + turn, camera.pitch), SIZE, layer))
+
+
+def _reprojection(engine: Engine, head: Inversion) -> Row:
+    """Mean difference of the photo to what four other views show of it, carried back by their own depth (§3.3)."""
+    camera, aligned = head.camera, head.aligned
+    flat = engine.render(RenderRequest(head, LatentEdit.none, camera, SIZE, "depth"))
+    photo = of_frames(replace(flat, pixels=aligned.crop256), flat, camera)
+    solid = nearest_at_side(aligned.matte256.astype(np.float64)) > 0.5
+    photo = replace(photo, depth=np.where(solid, photo.depth, 0.0))
+    found = []
+    for yaw, pitch in EXTREMES:
+        there = Camera(camera.yaw + yaw, camera.pitch + pitch).clamped(engine.limits)
+        picture, depth = (
+            engine.render(RenderRequest(head, LatentEdit.none, there, SIZE, layer)) for layer in ("generator", "depth")
+        )
+        difference = inconsistency(of_frames(picture, depth, there), photo)
+        if difference is not None:
+            found.append(difference)
+    return {"reprojection": _mean(found)} if found else {}
 
 
 def _smile(engine: Engine, head: Inversion, judge: Networks | None) -> Row:
@@ -274,7 +297,10 @@ def table(summary: dict[str, Any]) -> str:
         "",
         "With the photo's own colours, as a person sees it:",
         "",
-        *grid(("method", "mae", "identity", "identity ±.35"), [row(method, SHOWN_FIGURES) for method in methods]),
+        *grid(
+            ("method", "mae", "ssim", "psnr", "identity", "identity ±.35"),
+            [row(method, SHOWN_FIGURES) for method in methods],
+        ),
         "",
         *grid(("method", "Smile +1 raises the smile", "identity moved by it"), smiles),
         "",

@@ -115,13 +115,13 @@ METHODS: Mapping[str, Method] = {
         Method(
             "fast",
             "Fast",
-            (replace(_OUTLINE, steps=16), Stage("tuning", 110, _QUICK, _OURS, "fading", "favoured", palette=True)),
-            views=4,
+            (replace(_OUTLINE, steps=16), Stage("tuning", 104, _QUICK, _OURS, "fading", "favoured", palette=True)),
+            views=3,
             fill="picture",
             border=11,
             centred=True,
             honest=True,
-            measures=3,
+            measures=2,
         ),
         Method(
             "best",

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -173,9 +174,7 @@ class Refiner:
         target = Target.of_photo(source, base.config.decoder.image_size)
         job.report(0.0, "looking at the head")
 
-        def breathe() -> None:
-            job.report(0.0, job.stage)
-
+        breathe = partial(_breathe, job)
         watch = Watch(base, styles, state.angles, target.picture, target.matte, strays, self._embed, breathe)
         log = _Log(method, watch, job)
         log.measure(state, shape_moved=mean_start)
@@ -242,7 +241,8 @@ class Refiner:
         held = None
         if {"outline", "shape"} & set(stage.losses):
             job.report(log.fraction, stage.name)
-            held = Held.of(self._networks, state.generator, state.latents.rows()[0], state.angles, strays)
+            styles, _ = state.latents.rows()
+            held = Held.of(self._networks, state.generator, styles, state.angles, strays, partial(_breathe, job))
         moving, camera = self._freed(stage, state)
         adam = Adam(moving)
         for tensor in adam.tensors:
@@ -339,6 +339,11 @@ class Refiner:
         return loss_of(
             stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random, held
         )
+
+
+def _breathe(job: Job) -> None:
+    """A yield point within a stage; progress stays."""
+    job.report(0.0, job.stage)
 
 
 def _added(one: Tensor | None, other: Tensor | None) -> Tensor | None:

@@ -8,6 +8,7 @@ not touch is held by ``losses.shape_drift`` at the surface as it was, seen from 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -92,10 +93,13 @@ def lowest_of(networks: Networks, styles: Tensor, angles: Tensor) -> float:
 
 
 @torch.no_grad()
-def surface_around(generator: Generator, styles: Tensor, ready: Prepared, strays: Tensor | None) -> Tensor:
-    """Points (N, 3) of the surface as the photo's camera and five others see it."""
+def surface_around(
+    generator: Generator, styles: Tensor, ready: Prepared, strays: Tensor | None, breathe: Callable[[], None]
+) -> Tensor:
+    """Points (N, 3) of the surface as the photo's camera and five others see it; ``breathe`` is called between them."""
     seen = [ready.surface]
     for turn in ROUND:
+        breathe()
         angles = ready.angles + ready.angles.new_tensor([[turn, 0.0]])
         seen.append(prepare(generator, styles, angles, strays, frozen=False).surface)
     return torch.cat([one.points.flatten(2)[0].T[one.hit.flatten() > 0.5] for one in seen])

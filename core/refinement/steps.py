@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -97,15 +98,22 @@ class Held:
 
     @classmethod
     def of(
-        cls, networks: Networks, generator: Generator, styles: Tensor, angles: Tensor, strays: Tensor | None
+        cls,
+        networks: Networks,
+        generator: Generator,
+        styles: Tensor,
+        angles: Tensor,
+        strays: Tensor | None,
+        breathe: Callable[[], None] = lambda: None,
     ) -> Held:
-        """The shape of now.
+        """The shape of now; ``breathe`` is called between two views of it.
 
         Shape:
             styles (1, rows, style_dim), angles (1, 2).
         """
         styles = styles.detach().clone()
-        surface = surface_around(generator, styles, prepare(generator, styles, angles, strays, frozen=False), strays)
+        ready = prepare(generator, styles, angles, strays, frozen=False)
+        surface = surface_around(generator, styles, ready, strays, breathe)
         lowest = lowest_of(networks, styles, angles)
         return cls(copy.deepcopy(generator.field).requires_grad_(False), styles, surface, strays, lowest)
 

@@ -64,9 +64,10 @@ class RefineOperations(QObject):
             self._job.finish()
 
     def cancel(self) -> None:
-        """Give up; the head stays as it was."""
+        """Give up; the head stays as it was, and the next refinement may be asked for at once."""
         if self._job is not None:
             self._job.cancel()
+            self._over()
 
     def on_session_changed(self, changes: Changes, initiator: object) -> None:
         """Another photo: its predecessor's refinement is not wanted any more."""
@@ -94,7 +95,9 @@ class RefineOperations(QObject):
             self._session.refine(refined, step)
 
     def _on_failed(self, error: CameoError) -> None:
-        self._over()
+        # Who cancelled here has gone on already; another refinement may be running.
+        if not isinstance(error, Cancelled) or (self._job is not None and self._job.cancelled):
+            self._over()
         if not isinstance(error, Cancelled):
             self.said.emit(Message("error", error.message, error.hint))
 
