@@ -34,8 +34,8 @@ from core.recent import Recent
 from core.refinement.delta import Refinement, scaled, tuned_networks
 from core.refinement.methods import METHODS
 from core.refinement.refiner import Refiner, report_of
-from core.refinement.snapshot import Snapshot
 from core.refinement.watch import SIDE_YAW, compared
+from core.refinement.waypoint import Waypoint
 from core.rendering.edited import EditedHead, SourceHead, edited_head
 from core.rendering.frames import render_layer, to_pixels
 from core.surface import SurfaceMesh
@@ -241,7 +241,7 @@ class Engine:
         report = report_of(found, before, self.own_figures(refined, job))
         report |= {"share": share, "delta_bytes": refined.refinement.delta.bytes}
         job.report(1.0, "head refined")
-        return _reported(refined, report, found.snapshots)
+        return _reported(refined, report, found.waypoints)
 
     def pick(self, inversion: Inversion, step: int, job: Job) -> Inversion:
         """Another point of a refinement's curve, as it was measured there; a person has seen what it costs.
@@ -256,10 +256,10 @@ class Engine:
             Cancelled: Somebody asked to stop.
         """
         refinement = inversion.refinement
-        if refinement is None or step not in refinement.snapshots:
+        if refinement is None or step not in refinement.waypoints:
             raise CameoError(f"Step {step} of the refinement was not kept.", hint="Choose another point of the curve.")
         job.report(0.1, "going to another step")
-        refined = self._shared_out(refinement.origin, refinement.snapshots[step], 1.0, job)
+        refined = self._shared_out(refinement.origin, refinement.waypoints[step], 1.0, job)
         assert refined.refinement is not None
         chosen = next(point for point in refinement.report["curve"] if point["step"] == step)
         report = dict(refinement.report) | {
@@ -271,7 +271,7 @@ class Engine:
             "delta_bytes": refined.refinement.delta.bytes,
         }
         job.report(1.0, "head refined")
-        return _reported(refined, report, refinement.snapshots)
+        return _reported(refined, report, refinement.waypoints)
 
     def own_figures(self, inversion: Inversion, job: Job | None = None) -> dict[str, float]:
         """How close the head comes to its photo by the generator's own colours.
@@ -369,7 +369,7 @@ class Engine:
 
     # ---------------------------------------------------------------------------------------------------- private
 
-    def _shared_out(self, start: Inversion, found: Snapshot, share: float, job: Job) -> Inversion:
+    def _shared_out(self, start: Inversion, found: Waypoint, share: float, job: Job) -> Inversion:
         """The inversion with a share of what a refinement found: θ₀ + λ(θ − θ₀), and the latents likewise."""
         latents = [
             (old + share * (new.cpu().numpy() - old)).astype(np.float32)
@@ -415,8 +415,8 @@ class Engine:
         return self._sources.get(inversion, lambda: photo_tier(self._networks_of(inversion), inversion))
 
 
-def _reported(refined: Inversion, report: Mapping[str, Any], snapshots: Mapping[int, Snapshot]) -> Inversion:
+def _reported(refined: Inversion, report: Mapping[str, Any], waypoints: Mapping[int, Waypoint]) -> Inversion:
     """The same head, with its refinement's report."""
     assert refined.refinement is not None
-    whole = dataclasses.replace(refined.refinement, report=report, snapshots=snapshots)
+    whole = dataclasses.replace(refined.refinement, report=report, waypoints=waypoints)
     return dataclasses.replace(refined, refinement=whole)

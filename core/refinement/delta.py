@@ -59,7 +59,7 @@ class Refinement:
     """As it stands in ``report.json`` under ``refinement``."""
     origin: Any
     """The inversion as it was before: undo, and the start of another refinement."""
-    snapshots: Mapping[int, Any] = field(default_factory=dict)
+    waypoints: Mapping[int, Any] = field(default_factory=dict)
     """Points of the curve that one can go to instead, by their step."""
 
 

@@ -28,10 +28,10 @@ from core.refinement.methods import Method, Stage
 from core.refinement.optimiser import SCHEDULES, Adam
 from core.refinement.palette import fit_colours
 from core.refinement.passes import Prepared, field_maps, prepare
-from core.refinement.snapshot import Snapshot, thinned
 from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_targets
 from core.refinement.variables import Latents, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
+from core.refinement.waypoint import Waypoint, thinned
 from core.rendering.edited import EditedHead, edited_head, source_head
 from core.tensors import generator as random_generator
 
@@ -47,7 +47,7 @@ LEAST = 5
 class Refined:
     """What a refinement found."""
 
-    found: Snapshot
+    found: Waypoint
     method: str
     steps: int
     passes: int
@@ -57,7 +57,7 @@ class Refined:
     """Step that was kept."""
     visibility_share: float
     """Share of the head in the pseudo-views that shows the photo; 0 without pseudo-views."""
-    snapshots: Mapping[int, Snapshot]
+    waypoints: Mapping[int, Waypoint]
     """Points of the curve that one can go to instead, by their step."""
 
     @property
@@ -76,12 +76,12 @@ class _State:
     angles: Tensor
     tuned: set[str] = field(default_factory=set)
 
-    def snapshot(self) -> Snapshot:
+    def waypoint(self) -> Waypoint:
         state = self.generator.state_dict()
         styles, decoder = (row.detach().clone()[0] for row in self.latents.rows())
         yaw, pitch = (float(angle) for angle in self.angles[0])
         delta = difference(self.base, {name: state[name] for name in sorted(self.tuned)})
-        return Snapshot(styles, decoder, Camera(yaw, pitch), delta)
+        return Waypoint(styles, decoder, Camera(yaw, pitch), delta)
 
 
 @dataclass(eq=False)
@@ -93,7 +93,7 @@ class _Log:
     job: Job
     curve: list[Point] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
-    snapshots: dict[int, Snapshot] = field(default_factory=dict)
+    waypoints: dict[int, Waypoint] = field(default_factory=dict)
     steps: int = 0
     passes: int = 0
     work: float = 0.0
@@ -123,7 +123,7 @@ class _Log:
         worth = cost(point, self.curve[0] if self.curve else point)
         self.curve.append(point)
         self.costs.append(worth if math.isfinite(worth) else math.inf)
-        self.snapshots[point.step] = state.snapshot()
+        self.waypoints[point.step] = state.waypoint()
         self.show()
 
     def show(self) -> None:
@@ -202,7 +202,7 @@ class Refiner:
                 break
         job.report(1.0, "head refined")
         return Refined(
-            log.snapshots[log.kept],
+            log.waypoints[log.kept],
             method.name,
             log.steps,
             log.passes,
@@ -210,7 +210,7 @@ class Refiner:
             tuple(log.curve),
             log.kept,
             share,
-            thinned(log.snapshots, log.kept),
+            thinned(log.waypoints, log.kept),
         )
 
     def _other_views(
@@ -364,5 +364,5 @@ def report_of(refined: Refined, before: Mapping[str, float], after: Mapping[str,
         "rolled_back": refined.rolled_back,
         "visibility_share": refined.visibility_share,
         "shape_drift": next(p.shape_drift for p in refined.curve if p.step == refined.kept),
-        "points": sorted(refined.snapshots),
+        "points": sorted(refined.waypoints),
     }

@@ -11,11 +11,11 @@ from core.camera import Camera
 from core.refinement.delta import Delta
 
 MOST_BYTES = 48_000_000
-"""Of all snapshots of a refinement together; beyond, every other one is forgotten."""
+"""Of all waypoints of a refinement together; beyond, every other one is forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class Waypoint:
     """Latents, camera and weights after some steps.
 
     Shape:
@@ -28,9 +28,9 @@ class Snapshot:
     delta: Delta
 
 
-def thinned(snapshots: Mapping[int, Snapshot], wanted: int, most: int = MOST_BYTES) -> dict[int, Snapshot]:
-    """As many of the snapshots as fit, evenly; the wanted one and the last are always among them."""
-    kept = dict(sorted(snapshots.items()))
+def thinned(waypoints: Mapping[int, Waypoint], wanted: int, most: int = MOST_BYTES) -> dict[int, Waypoint]:
+    """As many of the waypoints as fit, evenly; the wanted one and the last are always among them."""
+    kept = dict(sorted(waypoints.items()))
     while len(kept) > 2 and sum(one.delta.bytes for one in kept.values()) > most:
         last = max(kept)
         fewer = {
