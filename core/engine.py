@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +34,9 @@ from core.photo import Photo
 from core.recent import Recent
 from core.refinement.delta import Refinement, scaled, tuned_networks
 from core.refinement.methods import METHODS
-from core.refinement.refiner import Refined, Refiner, report_of
+from core.refinement.refiner import Refiner, report_of
 from core.refinement.watch import SIDE_YAW, compared
+from core.refinement.waypoint import Waypoint
 from core.rendering.edited import EditedHead, SourceHead, edited_head
 from core.rendering.frames import PREVIEW, render_layer, to_pixels
 from core.rendering.hands import Pause, resting
@@ -223,7 +225,8 @@ class Engine:
 
         Raises:
             CameoError: There is no such method, or these weights cannot be refined.
-            Cancelled: Somebody asked to stop; nothing has changed.
+            Cancelled: Somebody asked to stop; nothing has changed. Who asks the job to finish instead gets what is
+                there.
         """
         plan = METHODS.get(method)
         if plan is None:
@@ -232,38 +235,71 @@ class Engine:
             raise CameoError(f"The weights {self.weights_name} cannot be refined.", hint=f"Use {DEFAULT_WEIGHTS}.")
         plan = plan if passes is None else plan.limited(passes)
         start = inversion if inversion.refinement is None else inversion.refinement.origin
-        before = self.own_figures(start)
+        job.report(0.0, "looking at the head")
+        before = self.own_figures(start, job)
         embed = None if self._embedding is None else self.embed
         found = Refiner(self._networks, self._head(start, LatentEdit.none), embed).run(plan, job.part(0.02, 0.96))
         for share in SHARES:
             job.report(0.97, "looking at the refined head")
-            refined = self._shared_out(start, found, share, before, job)
+            refined = self._shared_out(start, found.found, share, job)
             worse = refined.metrics.get("mae", 0.0) > start.metrics.get("mae", 0.0) + WORSE_MAE
             distances = [one.metrics.get("identity_distance", 0.0) for one in (refined, start)]
             if not worse and distances[0] <= distances[1] + WORSE_IDENTITY:
                 break
+        assert refined.refinement is not None
+        report = report_of(found, before, self.own_figures(refined, job))
+        report |= {"share": share, "delta_bytes": refined.refinement.delta.bytes}
         job.report(1.0, "head refined")
-        return refined
+        return _reported(refined, report, found.waypoints)
 
-    def own_figures(self, inversion: Inversion) -> dict[str, float]:
+    def pick(self, inversion: Inversion, step: int, job: Job) -> Inversion:
+        """Another point of a refinement's curve, as it was measured there; a person has seen what it costs.
+
+        Args:
+            inversion: A refined one.
+            step: One of its report's ``points``.
+            job: Where to report.
+
+        Raises:
+            CameoError: There is no such point.
+            Cancelled: Somebody asked to stop.
+        """
+        refinement = inversion.refinement
+        if refinement is None or step not in refinement.waypoints:
+            raise CameoError(f"Step {step} of the refinement was not kept.", hint="Choose another point of the curve.")
+        job.report(0.1, "going to another step")
+        refined = self._shared_out(refinement.origin, refinement.waypoints[step], 1.0, job)
+        assert refined.refinement is not None
+        chosen = next(point for point in refinement.report["curve"] if point["step"] == step)
+        report = dict(refinement.report) | {
+            "after": self.own_figures(refined, job),
+            "kept_step": step,
+            "rolled_back": step < refinement.report["steps"],
+            "shape_drift": chosen["shape_drift"],
+            "share": 1.0,
+            "delta_bytes": refined.refinement.delta.bytes,
+        }
+        job.report(1.0, "head refined")
+        return _reported(refined, report, refinement.waypoints)
+
+    def own_figures(self, inversion: Inversion, job: Job | None = None) -> dict[str, float]:
         """How close the head comes to its photo by the generator's own colours.
+
+        Args:
+            inversion: Which head.
+            job: Where to yield between two pictures.
 
         Returns:
             ``mae``, ``ssim``, ``identity_distance``, and ``novel_identity`` at yaw ±0.35 from the photo's camera.
         """
-        camera = inversion.camera
-        frames = [
-            self.render(
-                RenderRequest(
-                    inversion,
-                    LatentEdit.none,
-                    Camera(camera.yaw + turn, camera.pitch),
-                    RECONSTRUCTION_SIZE,
-                    "generator",
-                )
+        camera, frames = inversion.camera, []
+        for turn in (0.0, -SIDE_YAW, SIDE_YAW):
+            if job is not None:
+                job.report(0.0, job.stage)
+            view = Camera(camera.yaw + turn, camera.pitch)
+            frames.append(
+                self.render(RenderRequest(inversion, LatentEdit.none, view, RECONSTRUCTION_SIZE, "generator"))
             )
-            for turn in (0.0, -SIDE_YAW, SIDE_YAW)
-        ]
         shown = [(frame.pixels, frame.alpha) for frame in frames]
         aligned = inversion.aligned
         inside = aligned.matte256 > 0.5
@@ -375,9 +411,7 @@ class Engine:
 
     # ---------------------------------------------------------------------------------------------------- private
 
-    def _shared_out(
-        self, start: Inversion, found: Refined, share: float, before: dict[str, float], job: Job
-    ) -> Inversion:
+    def _shared_out(self, start: Inversion, found: Waypoint, share: float, job: Job) -> Inversion:
         """The inversion with a share of what a refinement found: θ₀ + λ(θ − θ₀), and the latents likewise."""
         latents = [
             (old + share * (new.cpu().numpy() - old)).astype(np.float32)
@@ -398,13 +432,7 @@ class Engine:
             head = edited_head(networks, source, LatentEdit.none)
         job.report(0.97, "looking at the refined head")
         picture, _ = self._picture(networks, head, refined.camera, RECONSTRUCTION_SIZE, "picture")
-        report = report_of(found, before, self.own_figures(refined)) | {"share": share, "delta_bytes": delta.bytes}
-        return dataclasses.replace(
-            refined,
-            reconstruction=picture,
-            metrics=self.likeness(start.aligned, picture),
-            refinement=Refinement(delta, report, start),
-        )
+        return dataclasses.replace(refined, reconstruction=picture, metrics=self.likeness(start.aligned, picture))
 
     def _networks_of(self, inversion: Inversion) -> Networks:
         """The networks that draw an inversion: the loaded ones, or a tuned copy of its own."""
@@ -442,3 +470,10 @@ class Engine:
 
     def _source(self, inversion: Inversion) -> SourceHead:
         return self._sources.get(inversion, lambda: photo_tier(self._networks_of(inversion), inversion))
+
+
+def _reported(refined: Inversion, report: Mapping[str, Any], waypoints: Mapping[int, Waypoint]) -> Inversion:
+    """The same head, with its refinement's report."""
+    assert refined.refinement is not None
+    whole = dataclasses.replace(refined.refinement, report=report, waypoints=waypoints)
+    return dataclasses.replace(refined, refinement=whole)

@@ -1,19 +1,23 @@
 """One running piece of heavy work: how far it is, and the wish to stop it.
 
 Heavy functions take a ``Job`` and call ``report`` often. That one call publishes progress, raises ``Cancelled`` when a
-person asked to stop, and yields: the owner of the engine may serve a live frame there. This file knows neither threads
-nor windows; who listens is decided by the two callbacks. The shape follows Anki's throttling progress handler.
+person asked to stop, and yields: the owner of the engine may serve a live frame there. Work that lasts minutes can be
+paused there, and asked to finish with what it has; what it found on the way it may ``show``. This file knows neither
+threads nor windows; who listens is decided by the callbacks. The shape follows Anki's throttling progress handler.
 """
 
 import math
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from core.errors import Cancelled
 
 PUBLISH_INTERVAL = 0.05
 """Seconds between two published reports: faster than the eye follows a bar, slow enough not to flood a signal queue."""
+REST_S = 0.02
+"""Seconds that a paused job sleeps between two looks at whether a frame is wanted."""
 
 
 class _State:
@@ -23,12 +27,17 @@ class _State:
         self,
         on_report: Callable[[float, str], None] | None,
         on_yield: Callable[[], None] | None,
+        on_show: Callable[[Any], None] | None,
         clock: Callable[[], float],
     ) -> None:
         self.on_report = on_report
         self.on_yield = on_yield
+        self.on_show = on_show
         self.clock = clock
         self.cancelled = threading.Event()
+        self.finishing = threading.Event()
+        self.going_on = threading.Event()
+        self.going_on.set()
         self.fraction = 0.0
         self.stage = ""
         self.published_at = -math.inf
@@ -39,13 +48,14 @@ class _State:
 class Job:
     """Progress, cancellation and yield point of one piece of heavy work.
 
-    ``report`` is called by the thread that works, ``cancel`` by any thread.
+    The thread that works calls ``report`` and ``show``; ``cancel``, ``pause``, ``resume`` and ``finish`` are for any.
 
     Args:
         label: what the work is, for a person ("Reconstructing").
         on_report: called with (fraction, stage), at most every 0.05 s and always when the stage changes or the work
             is done.
-        on_yield: called at every report, never from within itself.
+        on_yield: called at every report, and again and again while the job is paused; never from within itself.
+        on_show: called with whatever the work shows.
         clock: seconds, monotonic; a test passes its own.
     """
 
@@ -55,10 +65,11 @@ class Job:
         *,
         on_report: Callable[[float, str], None] | None = None,
         on_yield: Callable[[], None] | None = None,
+        on_show: Callable[[Any], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.label = label
-        self._state = _State(on_report, on_yield, clock)
+        self._state = _State(on_report, on_yield, on_show, clock)
         self._start = 0.0
         self._end = 1.0
 
@@ -85,6 +96,40 @@ class Job:
     def cancel(self) -> None:
         """Ask the work to stop: its next ``report`` raises ``Cancelled``. May be called from any thread."""
         self._state.cancelled.set()
+        self._state.going_on.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the work rests at its next report."""
+        return not self._state.going_on.is_set()
+
+    def pause(self) -> None:
+        """Ask the work to rest at its next ``report``; frames are served meanwhile. May be called from any thread."""
+        if not self.cancelled:
+            self._state.going_on.clear()
+
+    def resume(self) -> None:
+        """Let the work go on. May be called from any thread."""
+        self._state.going_on.set()
+
+    @property
+    def finishing(self) -> bool:
+        """Whether somebody asked to stop and keep what is there; work that can looks here between two steps."""
+        return self._state.finishing.is_set()
+
+    def finish(self) -> None:
+        """Ask the work to end with what it has so far. May be called from any thread."""
+        self._state.finishing.set()
+        self._state.going_on.set()
+
+    def show(self, value: Any) -> None:
+        """Show something that was found on the way, such as a point of a curve; no yield point.
+
+        Args:
+            value: a value, never changed afterwards: it may cross to another thread.
+        """
+        if self._state.on_show is not None:
+            self._state.on_show(value)
 
     def part(self, start: float, end: float) -> "Job":
         """A view of this job for one of its stages.
@@ -109,7 +154,8 @@ class Job:
     def report(self, fraction: float, stage: str) -> None:
         """Say how far the work is.
 
-        A live frame may be rendered inside this call, so whoever calls it must not be in the middle of a change.
+        A live frame may be rendered inside this call, so whoever calls it must not be in the middle of a change. While
+        the job is paused the call does not return.
 
         Args:
             fraction: how much of this job or part is done; values outside 0..1 are clipped.
@@ -127,6 +173,10 @@ class Job:
         state.stage = stage
         self._publish()
         self._yield()
+        # From within a frame that is served while the work rests: that frame must not rest too.
+        while self.paused and not state.yielding:
+            state.going_on.wait(REST_S)
+            self._yield()
         self._raise_if_cancelled()
 
     def _publish(self) -> None:

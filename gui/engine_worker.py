@@ -78,6 +78,8 @@ class EngineWorker(QObject):
     """A Job, and whether it runs in the background."""
     job_reported = Signal(object, float, str)
     """Job, fraction 0..1, stage."""
+    job_showed = Signal(object, object)
+    """Job, and a value that it found on the way."""
     job_ended = Signal(object)
     """A Job that is done, failed or cancelled; sent before its callback is called."""
     _ended = Signal(object)
@@ -135,8 +137,12 @@ class EngineWorker(QObject):
             if not self._stopping:
                 self.job_reported.emit(order.job, fraction, stage)
 
+        def show(value: Any) -> None:
+            if not self._stopping:
+                self.job_showed.emit(order.job, value)
+
         serve = self._serve_all if background else self._serve_one
-        order.job = Job(label, on_report=report, on_yield=serve)
+        order.job = Job(label, on_report=report, on_yield=serve, on_show=show)
         with self._condition:
             if self._stopping:
                 raise RuntimeError("the worker has been stopped")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.errors import CameoError
 from core.evaluation.likeness import SIDE_YAW, SIZE, measure
+from core.evaluation.reprojection import inconsistency, nearest_at_side, of_frames
 from core.evaluation.scorers import FaceBox, Networks, landmark_scores, landmarks_of
 from core.evaluation.sheets import Pixels, tiled, write_pages
 from core.evaluation.tables import Kept, Row, Spread, cell, grid, share, spreads, write_report
@@ -39,10 +40,14 @@ ENCODER, EQUAL_PTI = "encoder", "pti-equal"
 """Before any refinement; and PTI with as many passes as ``best`` took."""
 COMPARED = (ENCODER, "fast", "best", EQUAL_PTI)
 """What is compared by default; the papers' full schedules take from ten minutes to over an hour a photo."""
-FIGURES = ("mae", "ssim", "identity_distance", "novel_identity", "shape_drift", "seconds", "passes")
-SHOWN_FIGURES = ("shown_mae", "shown_identity_distance", "shown_identity_yaw35")
+FIGURES = ("mae", "ssim", "identity_distance", "novel_identity", "reprojection", "shape_drift", "seconds", "passes")
+SHOWN_FIGURES = ("shown_mae", "shown_ssim", "shown_psnr", "shown_identity_distance", "shown_identity_yaw35")
+EXTREMES = ((-SIDE_YAW, 0.0), (SIDE_YAW, 0.0), (0.0, -0.13), (0.0, 0.19))
+"""Yaw and pitch from the photo's camera, HFGI3D's ellipse at its ends: from there the photo is seen again."""
 NOISE = 0.01
 """Rise of the identity distance at the photo that does not count."""
+PSNR_SHOWN = (8.0, 32.0)
+PALETTE = ((230, 90, 60), (70, 150, 230), (90, 190, 90), (190, 120, 220), (220, 180, 60), (120, 200, 200))
 SMILE = LatentEdit.none.with_strength("Smile", 1.0)
 SHOWN = tuple(f"{what} {turn}" for what in ("head", "Smile +1") for turn in ("left", "front", "right"))
 
@@ -111,8 +116,23 @@ def evaluate(
         ]
         if strips:
             write_pages(strips, SHOWN, out, f"sheet_{method}")
+    if order := _in_trouble(rows):
+        strips = [
+            (f"{why}: {_caption(name, method, rows[name][method])}", kept.path(f"{name}.{method}", ".strip.png"))
+            for why, name, method in order
+        ]
+        write_pages(strips, SHOWN, out, "failures")
+    pages = [
+        (_caption(name, method, row[method]), kept.path(f"{name}.{method}", ".strip.png"))
+        for name, row in rows.items()
+        for method in settings.methods
+        if "error" not in row[method]
+    ]
+    if pages:
+        write_pages(pages, SHOWN, out, "sheet_compared")
     curves = {
-        method: [row[method]["curve"] for row in rows.values() if "curve" in row.get(method, {})] for method in METHODS
+        method: [row[method]["curve"] for row in rows.values() if "curve" in row.get(method, {})]
+        for method in settings.methods
     }
     write_picture(trade_off({name: found for name, found in curves.items() if found}), out / "curves.png")
     job.report(1.0, "done")
@@ -163,7 +183,8 @@ def _one(
         row |= engine.own_figures(inversion)
     job.report(0.95, "measuring")
     shown = measure(engine, head)
-    row |= {f"shown_{name}": shown[name] for name in ("mae", "identity_distance", "identity_yaw35")}
+    row |= {f"shown_{name}": shown[name] for name in ("mae", "ssim", "psnr", "identity_distance", "identity_yaw35")}
+    row |= _reprojection(engine, head)
     cells = [
         _view(engine, head, edit, turn).pixels
         for edit in (LatentEdit.none, SMILE)
@@ -176,6 +197,25 @@ def _one(
 def _view(engine: Engine, inversion: Inversion, edit: LatentEdit, turn: float, layer: str = "generator") -> Any:
     camera = inversion.camera
     return engine.render(RenderRequest(inversion, edit, Camera(camera.yaw + turn, camera.pitch), SIZE, layer))
+
+
+def _reprojection(engine: Engine, head: Inversion) -> Row:
+    """Mean difference of the photo to what four other views show of it, carried back by their own depth (§3.3)."""
+    camera, aligned = head.camera, head.aligned
+    flat = engine.render(RenderRequest(head, LatentEdit.none, camera, SIZE, "depth"))
+    photo = of_frames(replace(flat, pixels=aligned.crop256), flat, camera)
+    solid = nearest_at_side(aligned.matte256.astype(np.float64)) > 0.5
+    photo = replace(photo, depth=np.where(solid, photo.depth, 0.0))
+    found = []
+    for yaw, pitch in EXTREMES:
+        there = Camera(camera.yaw + yaw, camera.pitch + pitch).clamped(engine.limits)
+        picture, depth = (
+            engine.render(RenderRequest(head, LatentEdit.none, there, SIZE, layer)) for layer in ("generator", "depth")
+        )
+        difference = inconsistency(of_frames(picture, depth, there), photo)
+        if difference is not None:
+            found.append(difference)
+    return {"reprojection": _mean(found)} if found else {}
 
 
 def _smile(engine: Engine, head: Inversion, judge: Networks | None) -> Row:
@@ -192,6 +232,22 @@ def _smile(engine: Engine, head: Inversion, judge: Networks | None) -> Row:
         box = FaceBox.around(landmarks[0], SIZE)
         scores = [judge(frame.pixels, box)["happy"] for frame in (before, after)]
     return row | {"smile_raised": scores[1] > scores[0]}
+
+
+def _in_trouble(rows: dict[str, dict[str, Row]], count: int = 2) -> list[tuple[str, str, str]]:
+    """The worst heads of the last method that ran, by three measures: (why, photo, method), none twice."""
+    found: list[tuple[str, str, str]] = []
+    for figure, why in (("novel_identity", "sides"), ("mae", "photo"), ("shape_drift", "shape")):
+        judged = [
+            (row[method][figure], name, method)
+            for name, row in rows.items()
+            for method in (["best"] if "best" in row else list(row)[-1:])
+            if "error" not in row[method] and figure in row[method]
+        ]
+        taken = {name for _, name, _ in found}
+        worst = [one for one in sorted(judged, reverse=True) if one[1] not in taken][:count]
+        found += [(why, name, method) for _, name, method in worst]
+    return found
 
 
 def summarise(rows: dict[str, dict[str, Row]], stamp: str, settings: Settings) -> dict[str, Any]:
@@ -274,7 +330,10 @@ def table(summary: dict[str, Any]) -> str:
         "",
         "With the photo's own colours, as a person sees it:",
         "",
-        *grid(("method", "mae", "identity", "identity ±.35"), [row(method, SHOWN_FIGURES) for method in methods]),
+        *grid(
+            ("method", "mae", "ssim", "psnr", "identity", "identity ±.35"),
+            [row(method, SHOWN_FIGURES) for method in methods],
+        ),
         "",
         *grid(("method", "Smile +1 raises the smile", "identity moved by it"), smiles),
         "",
@@ -299,31 +358,41 @@ def _caption(photo: str, method: str, row: Row) -> str:
 
 
 def trade_off(curves: dict[str, list[list[dict[str, float]]]], size: int = 640) -> NDArray[np.uint8]:
-    """Error at the photo against identity from the sides while optimising: one line a method, the mean of its photos.
+    """HFGI3D's figure B.2: what a method wins at the photo against what it costs elsewhere, while optimising.
 
-    A line that goes left and down wins both; one that turns up wins the photo and loses the person.
+    Three panels over the PSNR at the photo: the difference that the sides show when they are carried back to the photo
+    (in place of IBRNet), identity from the sides, and drift of the shape. One line a method, the mean of its photos; a
+    ring marks its end. A line that goes right and stays down wins both.
     """
-    palette = ((230, 90, 60), (70, 150, 230), (90, 190, 90), (190, 120, 220), (220, 180, 60), (120, 200, 200))
-    picture = Image.new("RGB", (size, size), (250, 250, 250))
+    panels = (
+        ("reprojection", 0.3, "sides carried back"),
+        ("novel_identity", 0.9, "identity distance at yaw +-0.35"),
+        ("shape_drift", 0.08, "shape drift, head sizes"),
+    )
+    picture = Image.new("RGB", (len(panels) * size, size), (250, 250, 250))
     draw = ImageDraw.Draw(picture)
-    margin, reach = 50, 0.8
+    margin, (low, high) = 50, PSNR_SHOWN
     span = size - 2 * margin
-    draw.rectangle((margin, margin, size - margin, size - margin), outline=(120, 120, 120))
-    draw.text((margin, size - margin + 8), "mae at the photo, 0 .. 0.25", fill=(0, 0, 0))
-    draw.text((margin, margin - 20), f"identity distance at yaw +-{SIDE_YAW}, 0 .. {reach}", fill=(0, 0, 0))
-    for number, (name, found) in enumerate(curves.items()):
-        shortest = min(len(curve) for curve in found)
-        line = []
-        for step in range(shortest):
-            mae = sum(curve[step]["mae"] for curve in found) / len(found)
-            novel = sum(curve[step]["novel_identity"] for curve in found) / len(found)
-            line.append((margin + span * min(mae / 0.25, 1.0), size - margin - span * min(novel / reach, 1.0)))
-        colour = palette[number % len(palette)]
-        if len(line) > 1:
-            draw.line(line, fill=colour, width=2)
-        for x, y in line:
-            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
-        draw.text((size - margin - 120, margin + 10 + 14 * number), name, fill=colour)
+    for panel, (figure, reach, words) in enumerate(panels):
+        left = panel * size
+        draw.rectangle((left + margin, margin, left + size - margin, size - margin), outline=(120, 120, 120))
+        draw.text((left + margin, size - margin + 8), f"PSNR at the photo, {low:.0f} .. {high:.0f} dB", fill=(0, 0, 0))
+        draw.text((left + margin, margin - 20), f"{words}, 0 .. {reach}", fill=(0, 0, 0))
+        for number, (name, found) in enumerate(curves.items()):
+            line = []
+            for step in range(min(len(curve) for curve in found)):
+                psnr, value = (_mean(curve[step].get(key, 0.0) for curve in found) for key in ("psnr", figure))
+                x = left + margin + span * min(max((psnr - low) / (high - low), 0.0), 1.0)
+                line.append((x, size - margin - span * min(value / reach, 1.0)))
+            colour = PALETTE[number % len(PALETTE)]
+            if len(line) > 1:
+                draw.line(line, fill=colour, width=2)
+            for x, y in line:
+                draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
+            if line:
+                x, y = line[-1]
+                draw.ellipse((x - 6, y - 6, x + 6, y + 6), outline=colour)
+            draw.text((left + size - margin - 120, margin + 10 + 14 * number), name, fill=colour)
     return np.asarray(picture)
 
 

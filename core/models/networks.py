@@ -64,6 +64,8 @@ class Networks:
     landmarks: LandmarkRegressor | None = None
     landmark_indices: Tensor | None = None
     reader: Reader | None = None
+    tuned: float = 0.0
+    """How far the generator was tuned to one photo, 0..1: so much of that photo's tones it says itself."""
 
     @property
     def modules(self) -> dict[str, nn.Module]:

@@ -36,6 +36,8 @@ class Delta:
     base: str
     """``weights_hash`` of the generator that it is added to."""
     tensors: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
+    share: float = 1.0
+    """λ of ``θ₀ + λ(θ − θ₀)`` that the differences are already multiplied by."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
@@ -57,6 +59,8 @@ class Refinement:
     """As it stands in ``report.json`` under ``refinement``."""
     origin: Any
     """The inversion as it was before: undo, and the start of another refinement."""
+    waypoints: Mapping[int, Any] = field(default_factory=dict)
+    """Points of the curve that one can go to instead, by their step."""
 
 
 def weights_hash(generator: Generator) -> str:
@@ -82,19 +86,22 @@ def difference(base: Generator, tuned: Mapping[str, Tensor], share: float = 1.0)
         step = (values.detach() - before[name]) * share
         if bool(step.abs().amax() > 0):
             changed[name] = step.clamp(-LARGEST, LARGEST).cpu().numpy().astype(np.float16)
-    return Delta(weights_hash(base), changed)
+    return Delta(weights_hash(base), changed, share)
 
 
 def scaled(delta: Delta, share: float) -> Delta:
     """λ times a delta."""
-    return Delta(delta.base, {name: (values * np.float16(share)) for name, values in delta.tensors.items()})
+    if share <= 0.0:
+        return Delta(delta.base, {}, 0.0)
+    changed = {name: (values * np.float16(share)) for name, values in delta.tensors.items()}
+    return Delta(delta.base, changed, delta.share * share)
 
 
 def tuned_networks(networks: Networks, delta: Delta) -> Networks:
     """Networks whose generator is a tuned copy; all else is shared.
 
     The local branch is left out: it says what the latents missed of the photo, which the tuned weights now say
-    themselves. With both, the photo would be added twice.
+    themselves. With both, the photo would be added twice. The same holds for the photo's tones.
 
     Raises:
         WeightsCorrupt: The delta belongs to other weights, or does not fit them.
@@ -103,6 +110,8 @@ def tuned_networks(networks: Networks, delta: Delta) -> Networks:
         raise WeightsCorrupt(
             "This refinement belongs to other weights.", hint="Reconstruct and refine the photo again."
         )
+    if delta.share <= 0.0:
+        return networks
     generator = copy.deepcopy(networks.generator)
     state = generator.state_dict()
     with torch.no_grad():
@@ -110,12 +119,13 @@ def tuned_networks(networks: Networks, delta: Delta) -> Networks:
             if name not in state or tuple(state[name].shape) != values.shape or not np.isfinite(values).all():
                 raise WeightsCorrupt(f"The refinement's “{name}” does not fit the weights.", hint="Refine again.")
             state[name].add_(torch.from_numpy(values.astype(np.float32)).to(state[name].device))
-    return replace(networks, generator=generator.requires_grad_(False).eval(), local=None)
+    return replace(networks, generator=generator.requires_grad_(False).eval(), local=None, tuned=delta.share)
 
 
 def delta_bytes(delta: Delta) -> bytes:
     """The delta as a safetensors file."""
-    return save({name: np.ascontiguousarray(v) for name, v in delta.tensors.items()}, {"base": delta.base})
+    tensors = {name: np.ascontiguousarray(values) for name, values in delta.tensors.items()}
+    return save(tensors, {"base": delta.base, "share": repr(delta.share)})
 
 
 def read_delta(path: Path) -> Delta:
@@ -126,10 +136,11 @@ def read_delta(path: Path) -> Delta:
     """
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            base = (file.metadata() or {})["base"]
+            written = file.metadata() or {}
+        base, share = written["base"], float(written.get("share", "1"))
         tensors = load_file(path)
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise WeightsCorrupt("The refinement cannot be read.", hint="Refine the photo again.") from error
     if any(values.dtype != np.float16 for values in tensors.values()):
         raise WeightsCorrupt("The refinement has numbers of a wrong kind.", hint="Refine the photo again.")
-    return Delta(base, tensors)
+    return Delta(base, tensors, share)

@@ -16,6 +16,10 @@ WEIGHTS = ("geometry", "colour", "decoder", "mapping", "beta")
 """Groups of the generator's parameters."""
 MOVES_SHAPE = frozenset({"w", "w+", "geometry", "beta", "camera"})
 """Variables under which kept rays and activations do not hold."""
+SHAPE_ONLY = frozenset({"outline", "shape", "offset"})
+"""Losses that need no picture."""
+SHAPE_WORK = 0.3
+"""What a step costs that draws nothing, in passes."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,17 @@ class Stage:
     rates: Mapping[str, float]
     """Variable → Adam's rate: of ``LATENTS``, ``WEIGHTS``, or "camera" [rad]."""
     losses: Mapping[str, float]
-    """Loss → weight: squared, pixels, structure, thumb, matte, offset, locality, shape."""
+    """Loss → weight: squared, pixels, structure, thumb, matte, offset, locality, shape, outline."""
     schedule: str = "constant"
     views: str = "photo"
-    """"photo"; "alternating" photo and pseudo-view; "both" in every step."""
+    """"photo"; "alternating" photo and pseudo-view; "favoured", two steps for the photo and one for a pseudo-view;
+    "both" in every step."""
     jitter: float = 0.0
     """Standard deviation of the latents' noise at the first step; it falls linearly to 0."""
     restart: bool = False
     """Begin with the weights as they were loaded, latents kept (HFGI3D's last stage)."""
+    palette: bool = False
+    """Begin with the colour head fitted to the stage's views in closed form."""
 
     @property
     def moves_shape(self) -> bool:
@@ -43,9 +50,19 @@ class Stage:
         return bool(MOVES_SHAPE & set(self.rates))
 
     @property
+    def draws(self) -> bool:
+        """Whether its steps draw pictures; what only looks at the surface costs next to nothing."""
+        return bool(set(self.losses) - SHAPE_ONLY)
+
+    @property
+    def work(self) -> float:
+        """What a step costs, in passes."""
+        return (2.0 if self.views == "both" else 1.0) if self.draws else SHAPE_WORK
+
+    @property
     def passes(self) -> int:
         """Guided passes with gradients."""
-        return self.steps * (2 if self.views == "both" else 1)
+        return self.steps * (2 if self.views == "both" else 1) if self.draws else 0
 
 
 @dataclass(frozen=True)
@@ -88,8 +105,9 @@ _SPLIT = {"decoder": 1e-4, "colour": 2e-5, "geometry": 2e-5}
 _SG2 = Stage("projecting", 450, {"w": 5e-3}, _PAPER, schedule="step", jitter=0.03)
 _SG2PLUS = Stage("projecting", 500, {"w+": 5e-3}, {**_PAPER, "offset": 2e-4}, schedule="step", jitter=0.03)
 _STAGE_A = Stage("projecting", 500, {"w+": 1e-2}, {**_PAPER, "offset": 2e-4}, schedule="cosine", jitter=0.03)
-_QUICK = {"appearance": 2e-2, "colour": 4e-3, "decoder": 1.2e-2}
-_APPEARANCE = {"appearance": 2e-2, "colour": 2e-3, "decoder": 6e-3}
+_QUICK = {"appearance": 1e-2, "colour": 3e-3, "decoder": 1.6e-2}
+_APPEARANCE = {"appearance": 1e-2, "colour": 2e-3, "decoder": 1.2e-2}
+_OUTLINE = Stage("fitting the outline", 24, {"geometry": 2e-4}, {"outline": 1.0, "shape": 1.0}, "fading")
 
 METHODS: Mapping[str, Method] = {
     method.name: method
@@ -97,20 +115,20 @@ METHODS: Mapping[str, Method] = {
         Method(
             "fast",
             "Fast",
-            (Stage("tuning", 80, _QUICK, _OURS, "fading", views="alternating"),),
-            views=5,
+            (replace(_OUTLINE, steps=16), Stage("tuning", 104, _QUICK, _OURS, "fading", "favoured", palette=True)),
+            views=3,
             fill="picture",
             border=11,
             centred=True,
             honest=True,
-            measures=4,
+            measures=2,
         ),
         Method(
             "best",
             "Best",
             (
-                Stage("tuning", 50, _APPEARANCE, _OURS, "constant"),
-                Stage("tuning on all sides", 260, _APPEARANCE, _OURS, "fading", views="alternating"),
+                _OUTLINE,
+                Stage("tuning on all sides", 720, _APPEARANCE, _OURS, "fading", "favoured", palette=True),
             ),
             views=12,
             fill="picture",

@@ -67,8 +67,8 @@ def warmup_cosine(step: int, steps: int) -> float:
 
 
 def fading(step: int, steps: int) -> float:
-    """Ours for short runs: five steps to the full rate, then straight down to a fifth of it."""
-    return min(1.0, (step + 1) / 5.0) * (1.0 - 0.8 * step / steps)
+    """Ours for short runs: five steps to the full rate, then straight down to a twentieth of it."""
+    return min(1.0, (step + 1) / 5.0) * (1.0 - 0.95 * step / steps)
 
 
 SCHEDULES: Mapping[str, Callable[[int, int], float]] = {

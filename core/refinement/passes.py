@@ -104,6 +104,11 @@ def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Pre
     return Drawn(in_tune(decoded[:, :3], maps, no_tones), bounded_alpha(logit.sigmoid(), view.surface.hit), logit, maps)
 
 
+def field_maps(generator: Generator, styles: Tensor, view: Prepared) -> VolumeMaps:
+    """The field's own integrals of a view. Shape: styles (1, rows, style_dim)."""
+    return _maps(generator, styles, view.geometry or _geometry(generator, styles, view.angles, view.found), view.found)
+
+
 def _geometry(generator: Generator, styles: Tensor, angles: Tensor, found: Crossings) -> GeometryPass:
     """Distances, weights and activations at the samples around crossings of all rays near the surface."""
     origin, directions = rays(angles, round(len(found.depth) ** 0.5))

@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from core.camera import Camera
+from core.edit import LatentEdit
 from core.job import Job
 from core.models.generator import Generator
 from core.models.networks import Networks
-from core.refinement.delta import Delta, difference
+from core.refinement.delta import difference
+from core.refinement.glimpse import Clock, Glimpse
 from core.refinement.methods import Method, Stage
 from core.refinement.optimiser import SCHEDULES, Adam
-from core.refinement.passes import Prepared, prepare
-from core.refinement.steps import SIDES, Target, View, loss_of, pseudo_targets
+from core.refinement.palette import fit_colours
+from core.refinement.passes import Prepared, field_maps, prepare
+from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_targets
 from core.refinement.variables import Latents, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
-from core.rendering.edited import EditedHead
+from core.refinement.waypoint import Waypoint, thinned
+from core.rendering.edited import EditedHead, edited_head, source_head
 from core.tensors import generator as random_generator
 
 logger = logging.getLogger(__name__)
@@ -39,16 +45,9 @@ LEAST = 5
 
 @dataclass(frozen=True, eq=False)
 class Refined:
-    """What a refinement found.
+    """What a refinement found."""
 
-    Shape:
-        styles (rows, style_dim), decoder_styles (rows_d, D).
-    """
-
-    styles: Tensor
-    decoder_styles: Tensor
-    camera: Camera
-    delta: Delta
+    found: Waypoint
     method: str
     steps: int
     passes: int
@@ -58,6 +57,8 @@ class Refined:
     """Step that was kept."""
     visibility_share: float
     """Share of the head in the pseudo-views that shows the photo; 0 without pseudo-views."""
+    waypoints: Mapping[int, Waypoint]
+    """Points of the curve that one can go to instead, by their step."""
 
     @property
     def rolled_back(self) -> bool:
@@ -69,16 +70,66 @@ class Refined:
 class _State:
     """What moves."""
 
+    base: Generator
     generator: Generator
     latents: Latents
     angles: Tensor
     tuned: set[str] = field(default_factory=set)
 
-    def snapshot(self) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
+    def waypoint(self) -> Waypoint:
         state = self.generator.state_dict()
-        styles, decoder = self.latents.rows()
-        weights = {name: state[name].detach().clone() for name in sorted(self.tuned)}
-        return weights, styles.detach().clone(), decoder.detach().clone(), self.angles.detach().clone()
+        styles, decoder = (row.detach().clone()[0] for row in self.latents.rows())
+        yaw, pitch = (float(angle) for angle in self.angles[0])
+        delta = difference(self.base, {name: state[name] for name in sorted(self.tuned)})
+        return Waypoint(styles, decoder, Camera(yaw, pitch), delta)
+
+
+@dataclass(eq=False)
+class _Log:
+    """What was measured, and how far it is."""
+
+    method: Method
+    watch: Watch
+    job: Job
+    curve: list[Point] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    waypoints: dict[int, Waypoint] = field(default_factory=dict)
+    steps: int = 0
+    passes: int = 0
+    work: float = 0.0
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def total_work(self) -> float:
+        return max(sum(stage.work * stage.steps for stage in self.method.stages), 1e-9)
+
+    @property
+    def total(self) -> int:
+        return sum(stage.steps for stage in self.method.stages)
+
+    @property
+    def fraction(self) -> float:
+        return self.work / self.total_work
+
+    @property
+    def kept(self) -> int:
+        """The best step, or the last one of a method that runs to its end."""
+        number = self.costs.index(min(self.costs)) if self.method.honest else len(self.costs) - 1
+        return self.curve[number].step
+
+    def measure(self, state: _State, *, shape_moved: bool) -> None:
+        point = self.watch.measure(state.generator, *state.latents.rows(), self.steps, shape_moved=shape_moved)
+        logger.debug("%s", point)
+        worth = cost(point, self.curve[0] if self.curve else point)
+        self.curve.append(point)
+        self.costs.append(worth if math.isfinite(worth) else math.inf)
+        self.waypoints[point.step] = state.waypoint()
+        self.show()
+
+    def show(self) -> None:
+        left = self.clock.seconds_left(self.total_work - self.work)
+        rows = tuple(point.row() for point in self.curve)
+        self.job.show(Glimpse(self.steps, self.total, left, rows, self.kept, self.watch.pictures))
 
 
 class Refiner:
@@ -96,11 +147,11 @@ class Refiner:
         self._random = random_generator(seed)
 
     def run(self, method: Method, job: Job, *, mean_start: bool = False) -> Refined:
-        """Run a method.
+        """Run a method; when the job is asked to finish, it ends after the step at hand.
 
         Args:
             method: Which.
-            job: Where to report.
+            job: Where to report and to show a ``Glimpse`` after every step.
             mean_start: Begin with the mean latents instead of the encoder's.
 
         Raises:
@@ -118,81 +169,118 @@ class Refiner:
             styles = self._networks.renderer_mean[None].expand_as(styles).clone()
             decoder = self._networks.decoder_mean[None].expand_as(decoder).clone()
         base = self._networks.generator
-        state = _State(copy.deepcopy(base).requires_grad_(False), Latents(styles, decoder), source.angles.clone())
+        state = _State(base, copy.deepcopy(base).requires_grad_(False), Latents(styles, decoder), source.angles.clone())
         strays = None if source.strays is None else source.strays.clone()
         target = Target.of_photo(source, base.config.decoder.image_size)
         job.report(0.0, "looking at the head")
 
-        def breathe() -> None:
-            job.report(0.0, job.stage)
-
+        breathe = partial(_breathe, job)
         watch = Watch(base, styles, state.angles, target.picture, target.matte, strays, self._embed, breathe)
-        curve = [watch.measure(base, styles, decoder, 0, shape_moved=False)]
-        best = (cost(curve[0], curve[0]), 0, state.snapshot())
-        costs, done, share = [best[0]], 0, 0.0
-        total = sum(stage.steps for stage in method.stages)
-        every = max(LEAST, total // method.measures)
-        shape_moved, passes, stopped = mean_start, 0, False
+        log = _Log(method, watch, job)
+        log.measure(state, shape_moved=mean_start)
+        every, share, reshaped = max(LEAST, log.total // method.measures), 0.0, mean_start
         for stage in method.stages:
             if stage.restart:
                 state.generator = copy.deepcopy(base).requires_grad_(False)
                 state.tuned.clear()
-            shape_moved |= stage.moves_shape
             views = [View(state.angles, target)]
-            if stage.views != "photo":
-                fill = None if method.fill == "generator" else self._head
-                job.report(done / total, SIDES)
-                extra, share = pseudo_targets(
-                    self._networks, self._head, state.generator, state.latents.rows(), method, fill, strays, job
-                )
+            if stage.views != "photo" and not job.finishing:
+                job.report(log.fraction, SIDES)
+                extra, share = self._other_views(method, state, strays, job, reshaped=reshaped)
                 views += extra
-            for _ in self._steps(stage, state, views, strays, job, (done, total, curve)):
-                done += 1
-                passes += stage.passes // stage.steps
-                last = done == total
-                if done % every == 0 or last:
-                    rows = state.latents.rows()
-                    point = watch.measure(state.generator, *rows, done, shape_moved=shape_moved)
-                    curve.append(point)
-                    costs.append(cost(point, curve[0]))
-                    logger.debug("%s", point)
-                    if costs[-1] < best[0]:
-                        best = (costs[-1], done, state.snapshot())
-                    # Only the last stage may be cut short: the ones before it are not meant to be good already.
-                    if method.honest and stage is method.stages[-1] and past_the_knee(costs):
-                        stopped = True
-                        break
-            if stopped:
+            for step in self._steps(stage, state, views, strays, job, log):
+                due = stage.draws and log.steps % every == 0
+                end = log.steps == log.total or (stage.moves_shape and step + 1 == stage.steps) or job.finishing
+                if due or end:
+                    log.measure(state, shape_moved=stage.moves_shape)
+                # Only the last stage may be cut short: the ones before it are not meant to be good already.
+                last = stage is method.stages[-1]
+                if job.finishing or (due and last and method.honest and past_the_knee(log.costs)):
+                    break
+            reshaped |= stage.moves_shape
+            if job.finishing:
                 break
-        if not method.honest:
-            best = (costs[-1], done, state.snapshot())
-        weights, styles, decoder, angles = best[2]
         job.report(1.0, "head refined")
-        yaw, pitch = (float(angle) for angle in angles[0])
         return Refined(
-            styles[0],
-            decoder[0],
-            Camera(yaw, pitch),
-            difference(base, weights),
+            log.waypoints[log.kept],
             method.name,
-            done,
-            passes,
+            log.steps,
+            log.passes,
             time.perf_counter() - started,
-            tuple(curve),
-            best[1],
+            tuple(log.curve),
+            log.kept,
             share,
+            thinned(log.waypoints, log.kept),
+        )
+
+    def _other_views(
+        self, method: Method, state: _State, strays: Tensor | None, job: Job, *, reshaped: bool
+    ) -> tuple[list[View], float]:
+        """The pseudo-views; what fills them is drawn on the surface as it is now."""
+        fill = None if method.fill == "generator" else self._head
+        if fill is not None and reshaped:
+            networks, old = replace(self._networks, generator=state.generator), self._head.source
+            styles, decoder = (row.detach() for row in state.latents.rows())
+            photo, large, matte = (part.clone() for part in (old.photo, old.photo_large, old.matte))
+            with torch.no_grad():
+                source = source_head(networks, photo, large, matte, styles, decoder, state.angles.clone())
+                job.report(0.0, job.stage)
+                fill = edited_head(networks, source, LatentEdit.none)
+            return pseudo_targets(networks, fill, state.generator, state.latents.rows(), method, fill, strays, job)
+        return pseudo_targets(
+            self._networks, self._head, state.generator, state.latents.rows(), method, fill, strays, job
         )
 
     def _steps(
-        self,
-        stage: Stage,
-        state: _State,
-        views: list[View],
-        strays: Tensor | None,
-        job: Job,
-        progress: tuple[int, int, list[Point]],
+        self, stage: Stage, state: _State, views: list[View], strays: Tensor | None, job: Job, log: _Log
     ) -> Iterator[int]:
         """One stage, step by step."""
+        prepared: dict[int, tuple[int, Prepared]] = {}
+        if stage.palette:
+            self._fit_colours(stage, state, views, strays, job, prepared)
+        held = None
+        if {"outline", "shape"} & set(stage.losses):
+            job.report(log.fraction, stage.name)
+            styles, _ = state.latents.rows()
+            held = Held.of(self._networks, state.generator, styles, state.angles, strays, partial(_breathe, job))
+        moving, camera = self._freed(stage, state)
+        adam = Adam(moving)
+        for tensor in adam.tensors:
+            tensor.requires_grad_(True)
+        try:
+            for step in range(stage.steps):
+                began = time.perf_counter()
+                said = f"{stage.name}, step {log.steps + 1} of {log.total}, difference {log.curve[-1].mae:.3f}"
+                gradients: list[Tensor | None] = [None] * len(adam.tensors)
+                for number in self._chosen(stage, step, len(views)):
+                    job.report(log.fraction, said)
+                    view = views[number]
+                    age, ready = prepared.get(number, (-RETRACE, None))
+                    if ready is None or (stage.moves_shape and step - age >= RETRACE):
+                        rows = state.latents.rows()
+                        ready = prepare(state.generator, rows[0], view.angles, strays, frozen=not stage.moves_shape)
+                        prepared[number] = (step, ready)
+                        job.report(log.fraction, said)
+                    loss = self._loss(stage, state, view, ready, step, camera, held)
+                    job.report(log.fraction, said)
+                    found = torch.autograd.grad(loss, adam.tensors, allow_unused=True)
+                    gradients = [_added(a, b) for a, b in zip(gradients, found, strict=True)]
+                adam.step(gradients, SCHEDULES[stage.schedule](step, stage.steps))
+                if camera is not None:
+                    with torch.no_grad():
+                        state.angles = views[0].angles + camera.clamp_(-0.15, 0.15)
+                log.steps += 1
+                log.passes += stage.passes // stage.steps
+                log.work += stage.work
+                log.clock.tick(time.perf_counter() - began, stage.work)
+                log.show()
+                yield step
+        finally:
+            for tensor in adam.tensors:
+                tensor.requires_grad_(False)
+
+    def _freed(self, stage: Stage, state: _State) -> tuple[list[tuple[list[Tensor], float]], Tensor | None]:
+        """The tensors of a stage with their rates, and the camera's offset if it moves."""
         groups = parameter_groups(state.generator)
         moving: list[tuple[list[Tensor], float]] = []
         camera = torch.zeros_like(state.angles) if "camera" in stage.rates else None
@@ -204,36 +292,27 @@ class Refiner:
                 moving.append(([camera], rate))
             else:
                 moving.append((state.latents.free(name), rate))
-        adam = Adam(moving)
-        for tensor in adam.tensors:
-            tensor.requires_grad_(True)
-        prepared: dict[int, tuple[int, Prepared]] = {}
-        done, total, curve = progress
-        try:
-            for step in range(stage.steps):
-                said = f"{stage.name}, step {done + step + 1} of {total}, difference {curve[-1].mae:.3f}"
-                gradients: list[Tensor | None] = [None] * len(adam.tensors)
-                for number in self._chosen(stage, step, len(views)):
-                    job.report((done + step) / total, said)
-                    view = views[number]
-                    age, ready = prepared.get(number, (-RETRACE, None))
-                    if ready is None or (stage.moves_shape and step - age >= RETRACE):
-                        rows = state.latents.rows()
-                        ready = prepare(state.generator, rows[0], view.angles, strays, frozen=not stage.moves_shape)
-                        prepared[number] = (step, ready)
-                        job.report((done + step) / total, said)
-                    loss = self._loss(stage, state, view, ready, step, camera)
-                    job.report((done + step) / total, said)
-                    found = torch.autograd.grad(loss, adam.tensors, allow_unused=True)
-                    gradients = [_added(a, b) for a, b in zip(gradients, found, strict=True)]
-                adam.step(gradients, SCHEDULES[stage.schedule](step, stage.steps))
-                if camera is not None:
-                    with torch.no_grad():
-                        state.angles = views[0].angles + camera.clamp_(-0.15, 0.15)
-                yield step
-        finally:
-            for tensor in adam.tensors:
-                tensor.requires_grad_(False)
+        return moving, camera
+
+    def _fit_colours(
+        self,
+        stage: Stage,
+        state: _State,
+        views: list[View],
+        strays: Tensor | None,
+        job: Job,
+        prepared: dict[int, tuple[int, Prepared]],
+    ) -> None:
+        """Fit the colour head to all views; what was prepared for it serves the steps after it."""
+        styles, _ = state.latents.rows()
+        seen = []
+        for number, view in enumerate(views):
+            job.report(0.0, job.stage)
+            ready = prepare(state.generator, styles, view.angles, strays, frozen=True)
+            prepared[number] = (0, ready)
+            seen.append((field_maps(state.generator, styles, ready), *view.target.thumb))
+        fit_colours(state.generator, seen)
+        state.tuned.update(parameter_groups(state.generator)["colour"])
 
     def _chosen(self, stage: Stage, step: int, count: int) -> list[int]:
         """Numbers of the views of a step; 0 is the photo, pseudo-views are drawn without favour."""
@@ -242,14 +321,29 @@ class Refiner:
         other = 1 + int(torch.randint(count - 1, (1,), generator=self._random))
         if stage.views == "both":
             return [0, other]
-        return [0] if step % 2 == 0 else [other]
+        turns = 3 if stage.views == "favoured" else 2
+        return [other] if step % turns == turns - 1 else [0]
 
     def _loss(
-        self, stage: Stage, state: _State, view: View, ready: Prepared, step: int, camera: Tensor | None
+        self,
+        stage: Stage,
+        state: _State,
+        view: View,
+        ready: Prepared,
+        step: int,
+        camera: Tensor | None,
+        held: Held | None,
     ) -> Tensor:
         spread = stage.jitter * (1.0 - step / stage.steps)
         rows = state.latents.rows(spread, self._random)
-        return loss_of(stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random)
+        return loss_of(
+            stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random, held
+        )
+
+
+def _breathe(job: Job) -> None:
+    """A yield point within a stage; progress stays."""
+    job.report(0.0, job.stage)
 
 
 def _added(one: Tensor | None, other: Tensor | None) -> Tensor | None:
@@ -269,5 +363,6 @@ def report_of(refined: Refined, before: Mapping[str, float], after: Mapping[str,
         "kept_step": refined.kept,
         "rolled_back": refined.rolled_back,
         "visibility_share": refined.visibility_share,
-        "shape_drift": next(p.shape_drift for p in refined.curve[::-1] if p.step <= refined.kept),
+        "shape_drift": next(p.shape_drift for p in refined.curve if p.step == refined.kept),
+        "points": sorted(refined.waypoints),
     }

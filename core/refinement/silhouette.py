@@ -123,7 +123,7 @@ def outline_error(networks: Networks, styles: Tensor, angles: Tensor, matte: Ten
     sure = (shown > SOLID) | (shown < CLEAR)
     directions = rays_through(angles, places[sure][None] * 2.0 - 1.0, HALF_FOV)[0]
     position, _ = camera_frame(angles)
-    points, _ = _wrong(_light(networks.generator.field, styles), position[0], directions, shown[sure] > 0.5)
+    points, _ = nearest_wrong(_light(networks.generator.field, styles), position[0], directions, shown[sure] > 0.5)
     return len(points) / max(1, int(sure.sum()))
 
 
@@ -145,7 +145,7 @@ class _Approaches:
         self._volume = volume.permute(2, 1, 0)[None, None].contiguous()
 
     def wrong(self, sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
-        """The same as ``_wrong``."""
+        """The same as ``nearest_wrong``."""
         t = NEAR + (torch.arange(round((FAR - NEAR) / STRIDE), device=solid.device) + 0.5) * STRIDE
         read = interpolated(self._volume, origin + directions[:, None] * t[:, None]).reshape(len(directions), -1)
         nearest = t[read.argmin(dim=1)]
@@ -164,7 +164,7 @@ def _light(field: Field, styles: Tensor) -> Sdf:
     return FoldedField(field, styles).light.sdf
 
 
-def _wrong(sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
+def nearest_wrong(sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
     """Nearest approaches (N, 3) of rays that miss the head and should not (sign 1), or meet it and should not (-1)."""
     found = trace(sdf, origin, directions, torch.full_like(directions[:, 0], NEAR), TRACING)
     meets = found.gap <= MEETING

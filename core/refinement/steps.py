@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,14 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.job import Job
+from core.models.field import Field
 from core.models.generator import Generator
 from core.models.networks import Networks
 from core.refinement.ellipse import camera_ellipse
 from core.refinement.losses import masked, shape_drift, shape_points, structure
-from core.refinement.methods import Method, Stage
+from core.refinement.methods import SHAPE_ONLY, Method, Stage
 from core.refinement.passes import Drawn, Prepared, draw, prepare
 from core.refinement.pseudo_views import blend, soft_mask, warp
 from core.refinement.relief import Relief, relief_of
+from core.refinement.rim import lowest_of, outline_loss, surface_around
 from core.refinement.variables import Latents
 from core.rendering.edited import EditedHead, SourceHead
 from core.rendering.frames import angles_of, render_layer
@@ -47,6 +51,12 @@ class Target:
     matte: Tensor
     small: Tensor
 
+    @property
+    def thumb(self) -> tuple[Tensor, Tensor]:
+        """Straight colours (1, 3, 64, 64) and how much of each of their pixels is head (1, 1, 64, 64)."""
+        matte = functional.interpolate(self.matte, size=self.small.shape[-2:], mode="area")
+        return (self.small / matte.clamp(min=1e-3)).clamp(-1.0, 1.0), matte
+
     @classmethod
     def of(cls, picture: Tensor, matte: Tensor) -> Target:
         """With its small version."""
@@ -71,6 +81,43 @@ class View:
     target: Target
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """The shape as it was when a stage began.
+
+    Shape:
+        styles (1, rows, style_dim), surface (N, 3) seen from all around.
+    """
+
+    field: Field
+    styles: Tensor
+    surface: Tensor
+    strays: Tensor | None
+    lowest: float
+    """Picture height of the photo below which its matte does not say where the head ends."""
+
+    @classmethod
+    def of(
+        cls,
+        networks: Networks,
+        generator: Generator,
+        styles: Tensor,
+        angles: Tensor,
+        strays: Tensor | None,
+        breathe: Callable[[], None] = lambda: None,
+    ) -> Held:
+        """The shape of now; ``breathe`` is called between two views of it.
+
+        Shape:
+            styles (1, rows, style_dim), angles (1, 2).
+        """
+        styles = styles.detach().clone()
+        ready = prepare(generator, styles, angles, strays, frozen=False)
+        surface = surface_around(generator, styles, ready, strays, breathe)
+        lowest = lowest_of(networks, styles, angles)
+        return cls(copy.deepcopy(generator.field).requires_grad_(False), styles, surface, strays, lowest)
+
+
 def loss_of(
     stage: Stage,
     networks: Networks,
@@ -81,6 +128,7 @@ def loss_of(
     ready: Prepared,
     camera: Tensor | None,
     random: torch.Generator,
+    held: Held | None = None,
 ) -> Tensor:
     """The weighted sum of a stage's losses at one view.
 
@@ -88,13 +136,36 @@ def loss_of(
     """
     if camera is not None:
         ready = replace(ready, angles=view.angles + camera)
-    drawn = draw(generator, *rows, ready)
-    target = view.target
+    target, total = view.target, rows[0].new_zeros(())
+    drawn = draw(generator, *rows, ready) if stage.draws else None
     weight = target.matte * ready.hit
-    total = drawn.picture.new_zeros(())
     for name, share in stage.losses.items():
-        total = total + share * _part(name, networks, generator, rows, latents, ready, drawn, target, weight, random)
+        if name in SHAPE_ONLY or drawn is None:
+            part = _shape_part(name, generator, rows, latents, view, ready, held, random)
+        else:
+            part = _part(name, networks, generator, rows, drawn, target, weight, random)
+        total = total + share * part
     return total
+
+
+def _shape_part(
+    name: str,
+    generator: Generator,
+    rows: tuple[Tensor, Tensor],
+    latents: Latents,
+    view: View,
+    ready: Prepared,
+    held: Held | None,
+    random: torch.Generator,
+) -> Tensor:
+    if name == "offset":
+        return latents.length()
+    assert held is not None
+    if name == "outline":
+        sdf = without_strays(distance(generator.field, rows[0]), held.strays)
+        matte, hit = view.target.matte, ready.surface.hit
+        return outline_loss(generator.field, sdf, rows[0], view.angles, hit, matte, held.lowest, random)
+    return _shape(held, generator, rows, random)
 
 
 def _part(
@@ -102,8 +173,6 @@ def _part(
     networks: Networks,
     generator: Generator,
     rows: tuple[Tensor, Tensor],
-    latents: Latents,
-    ready: Prepared,
     drawn: Drawn,
     target: Target,
     weight: Tensor,
@@ -121,26 +190,19 @@ def _part(
         return colour + (drawn.maps.alpha - small).abs().mean()
     if name == "matte":
         return (drawn.logit.sigmoid() - target.matte).abs().mean()
-    if name == "offset":
-        return latents.length()
     if name == "locality":
         return _locality(networks, generator, rows, random)
-    if name == "shape":
-        return _shape(networks, generator, rows, ready, random)
     raise ValueError(f"unknown loss {name!r}")
 
 
-def _shape(
-    networks: Networks, generator: Generator, rows: tuple[Tensor, Tensor], ready: Prepared, random: torch.Generator
-) -> Tensor:
-    """L_geo against the generator as it was loaded, at the latents of now."""
-    surface = ready.surface.points.flatten(2)[0].T[ready.surface.hit.flatten() > 0.5]
-    chosen = torch.randint(len(surface), (HELD_POINTS,), generator=random).to(surface.device)
-    points = shape_points(surface[chosen], generator.field.config.scene_radius, random)
+def _shape(held: Held, generator: Generator, rows: tuple[Tensor, Tensor], random: torch.Generator) -> Tensor:
+    """L_geo against the field as it was when the stage began."""
+    chosen = torch.randint(len(held.surface), (HELD_POINTS,), generator=random).to(held.surface.device)
+    points = shape_points(held.surface[chosen], generator.field.config.scene_radius, random)
     with torch.no_grad():
-        before, gradient = networks.generator.field.sdf_with_gradient(points, rows[0])
-    held = (before, functional.normalize(gradient, dim=-1))
-    return shape_drift(generator.field, held, points, HELD_POINTS, rows[0])
+        before, gradient = held.field.sdf_with_gradient(points, held.styles)
+    as_it_was = (before, functional.normalize(gradient, dim=-1))
+    return shape_drift(generator.field, as_it_was, points, HELD_POINTS, rows[0])
 
 
 def _locality(networks: Networks, generator: Generator, rows: tuple[Tensor, Tensor], random: torch.Generator) -> Tensor:

@@ -9,13 +9,14 @@ when nothing has become better for a while.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from core.models.generator import Generator
 from core.refinement.losses import masked, ssim_map
@@ -23,7 +24,7 @@ from core.refinement.passes import Drawn, Prepared, draw, prepare
 from core.refinement.relief import seen_from
 from core.rendering.frames import to_pixels
 from core.tensors import picture_pixels, picture_tensor
-from core.visibility import normals_of, unproject
+from core.visibility import normals_of, project, unproject
 
 SIDE_YAW = 0.35
 DRIFT_YAWS = (-0.6, -0.35, 0.35, 0.6)
@@ -33,6 +34,9 @@ SLACK = 0.01
 """Rise of the identity distance at the photo that is still noise."""
 PATIENCE, GAIN = 3, 0.005
 """Stop after this many measurements in a row whose cost fell by less than this."""
+
+SAME_SURFACE = 0.002
+"""Depth [world units] within which two views see one point."""
 
 Embed = Callable[[NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.float64]]
 
@@ -52,6 +56,11 @@ class Point:
     """Mean depth change where the photo did not see, in head sizes."""
     normal_drift: float = 0.0
     """Mean turn of the normals there [rad]."""
+    psnr: float = 0.0
+    """Of the head at the photo [dB], colours in [0, 1]."""
+    reprojection: float = 0.0
+    """Mean difference of the photo to what the sides show of it, carried back by their own depth; colours in [-1, 1].
+    It takes the place of HFGI3D's IBRNet (specification §3.3)."""
 
     def row(self) -> dict[str, float]:
         """The figures by name."""
@@ -147,9 +156,13 @@ class Watch:
     ) -> None:
         self._breathe = breathe
         self._strays, self._embed, self._angles = strays, embed, angles
+        self._photo_and_matte = torch.cat((photo, matte), dim=1)
         self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
         self._views: dict[float, Prepared] = {}
         self._start: dict[float, Prepared] = {}
+        self._drifted = (0.0, 0.0)
+        self.pictures: tuple[NDArray[np.uint8], ...] = ()
+        """What was measured last: from the photo's camera, then from the sides."""
         for yaw in (0.0, *DRIFT_YAWS):
             breathe()
             self._start[yaw] = prepare(generator, styles, self._turned(yaw), strays, frozen=False)
@@ -166,11 +179,19 @@ class Watch:
     def measure(self, generator: Generator, styles: Tensor, decoder: Tensor, step: int, *, shape_moved: bool) -> Point:
         """Draw and compare.
 
+        Args:
+            generator: As it is now.
+            styles: As they are now.
+            decoder: As they are now.
+            step: Which one it is.
+            shape_moved: Whether the surface may have changed since the last measurement.
+
         Shape:
             styles (1, rows, style_dim), decoder (1, rows_d, D).
         """
         if shape_moved:
             self._views.clear()
+            self._drifted = self._drift(generator, styles)
         drawn: dict[float, Drawn] = {}
         for yaw in (0.0, -SIDE_YAW, SIDE_YAW) if self._embed is not None else (0.0,):
             self._breathe()
@@ -180,16 +201,41 @@ class Watch:
         self._breathe()
         shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
         figures = compared(self._photo, self._inside, shown, self._embed)
-        drift = self._drift(generator, styles) if shape_moved else (0.0, 0.0)
+        self.pictures = tuple(pixels for pixels, _ in shown)
         return Point(
             step,
             figures["mae"],
             figures["ssim"],
             figures["identity_distance"],
             figures["novel_identity"],
-            drift[0],
-            drift[1],
+            *self._drifted,
+            self._psnr(shown[0][0]),
+            self._reprojection(drawn),
         )
+
+    def _psnr(self, pixels: NDArray[np.uint8]) -> float:
+        error = (pixels.astype(np.float64) - self._photo)[self._inside] / 255.0
+        return -10.0 * math.log10(max(float(np.square(error).mean()), 1e-10)) if error.size else 0.0
+
+    def _reprojection(self, drawn: Mapping[float, Drawn]) -> float:
+        """What the sides show of the photo's surface against the photo itself, by the surfaces of now."""
+        own = self._views[0.0].surface
+        buffer = torch.where(own.hit > 0.5, own.depth, torch.full_like(own.depth, math.inf))[0, 0]
+        differences = []
+        for yaw, picture in drawn.items():
+            if yaw == 0.0:
+                continue
+            surface = self._views[yaw].surface
+            hit = surface.hit.flatten() > 0.5
+            points = surface.points.flatten(2)[0].T[hit]
+            side = surface.hit.shape[-1]
+            colours = functional.interpolate(picture.picture.clamp(-1.0, 1.0), size=(side, side), mode="area")
+            uv, _ = project(points[None], self._angles)
+            shown = functional.grid_sample(self._photo_and_matte, uv[None], align_corners=False)[0, :, 0].T
+            seen = seen_from(points, self._angles, buffer, tolerance=SAME_SURFACE) & (shown[:, 3] > 0.99)
+            differences.append((colours.flatten(2)[0].T[hit] - shown[:, :3]).abs()[seen].mean(dim=1))
+        together = torch.cat(differences) if differences else torch.zeros(0)
+        return float(together.mean()) if len(together) else 0.0
 
     def _drift(self, generator: Generator, styles: Tensor) -> tuple[float, float]:
         depths, turns = [], []

@@ -31,7 +31,7 @@ from core.rendering.search import located
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.solids import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
-from core.rendering.tones import tone_volume
+from core.rendering.tones import CELLS, tone_volume
 from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, source_view
 
 # Side of the source surface that colours are tested against: that of training's surface maps.
@@ -100,6 +100,8 @@ class EditedHead:
     _maps: VolumeMaps
     _make_large: Callable[[], SourceView]
     _make_features: Callable[[], Tensor | None]
+    tuned: float = 0.0
+    """How far the generator was tuned to this photo, 0..1: so much of its tones it says itself."""
 
     @cached_property
     def view_large(self) -> SourceView:
@@ -108,14 +110,16 @@ class EditedHead:
 
     @cached_property
     def tones(self) -> Tensor:
-        """How far the field's colours are off, everywhere (1, 3, C, C, C)."""
+        """How far the field's colours are off, everywhere (1, 3, C, C, C); nowhere on a head that was tuned."""
+        if self.tuned >= 1.0:
+            return self.source.photo.new_zeros(1, 3, CELLS, CELLS, CELLS)
         maps = self._maps
         solid = maps.alpha.clamp(min=1e-3)
         points = (maps.xyz / solid).flatten(2).transpose(1, 2)
         colour, trust = look_up(self.view, points, target=self.source.angles)
         own = (maps.rgb / solid).flatten(2).transpose(1, 2)
         trust = trust * (maps.alpha.flatten(1) > 0.9)
-        return tone_volume(points[0], colour[0] - own[0], trust[0, :, None])
+        return (1.0 - self.tuned) * tone_volume(points[0], colour[0] - own[0], trust[0, :, None])
 
     @cached_property
     def features(self) -> Tensor | None:
@@ -230,6 +234,7 @@ def edited_head(
             source.maps,
             lambda: source_view(source.photo_large, whole.depth, whole.hit, source.matte, source.angles),
             lambda: reference_features(networks, source.residual, local_depth(source.maps)),
+            networks.tuned,
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
     field, size = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE
@@ -274,6 +279,7 @@ def edited_head(
         lambda: reference_features(
             networks, aligned_residual(networks, source.residual, maps.rgb)[0], local_depth(maps)
         ),
+        networks.tuned,
     )
 
 

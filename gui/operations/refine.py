@@ -1,4 +1,7 @@
-"""Refines the head of the open photo, as one undo step. Failure and cancel leave it as it was."""
+"""Refines the head of the open photo, as one undo step; so is going to another step of the curve afterwards.
+
+Failure and cancel leave the head as it was.
+"""
 
 from functools import partial
 from typing import Any
@@ -8,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from core.errors import CameoError, Cancelled
 from core.job import Job
 from core.session import Changes
-from gui.engine_worker import EngineWorker
+from gui.engine_worker import EngineWorker, Work
 from gui.session_model import SessionModel
 from gui.widgets.banner import Message
 
@@ -28,6 +31,8 @@ class RefineOperations(QObject):
     """The Job."""
     progressed = Signal(object, float, str)
     """Job, fraction, stage."""
+    showed = Signal(object, object)
+    """Job, and its Glimpse."""
     ended = Signal()
     """No refinement is running any more."""
 
@@ -39,17 +44,30 @@ class RefineOperations(QObject):
     def refine(self, method: str) -> None:
         """Start; nothing happens without a head or while another refinement runs."""
         inversion = self._session.inversion
-        if inversion is None or self._job is not None:
-            return
-        self._job = self._worker.submit(
-            "Refining the head", partial(_refine, inversion, method), partial(self._on_done, inversion), self._on_failed
-        )
-        self.began.emit(self._job)
+        if inversion is not None and self._job is None:
+            self._submit("Refining the head", partial(_refine, inversion, method), "Refine")
+
+    def pick(self, step: int) -> None:
+        """Go to another step of the refinement that made the head."""
+        inversion = self._session.inversion
+        if inversion is not None and self._job is None:
+            self._submit("Going to another step", partial(_pick, inversion, step), f"Refine, step {step}")
+
+    def pause(self, on: bool) -> None:
+        """Let it rest, or go on."""
+        if self._job is not None:
+            self._job.pause() if on else self._job.resume()
+
+    def finish(self) -> None:
+        """Stop, and keep what is there."""
+        if self._job is not None:
+            self._job.finish()
 
     def cancel(self) -> None:
-        """Give up; the head stays as it was."""
+        """Give up; the head stays as it was, and the next refinement may be asked for at once."""
         if self._job is not None:
             self._job.cancel()
+            self._over()
 
     def on_session_changed(self, changes: Changes, initiator: object) -> None:
         """Another photo: its predecessor's refinement is not wanted any more."""
@@ -61,13 +79,25 @@ class RefineOperations(QObject):
         if job is self._job:
             self.progressed.emit(job, fraction, stage)
 
-    def _on_done(self, before: Any, refined: Any) -> None:
+    def on_job_showed(self, job: Job, value: Any) -> None:
+        """A job of the worker found something; ours is passed to the panel."""
+        if job is self._job:
+            self.showed.emit(job, value)
+
+    def _submit(self, label: str, work: Work, step: str) -> None:
+        before = self._session.inversion
+        self._job = self._worker.submit(label, work, partial(self._on_done, before, step), self._on_failed)
+        self.began.emit(self._job)
+
+    def _on_done(self, before: Any, step: str, refined: Any) -> None:
         self._over()
         if self._session.inversion is before:
-            self._session.refine(refined, "Refine")
+            self._session.refine(refined, step)
 
     def _on_failed(self, error: CameoError) -> None:
-        self._over()
+        # Who cancelled here has gone on already; another refinement may be running.
+        if not isinstance(error, Cancelled) or (self._job is not None and self._job.cancelled):
+            self._over()
         if not isinstance(error, Cancelled):
             self.said.emit(Message("error", error.message, error.hint))
 
@@ -78,3 +108,7 @@ class RefineOperations(QObject):
 
 def _refine(inversion: Any, method: str, engine: Any, job: Job) -> Any:
     return engine.refine(inversion, method, job)
+
+
+def _pick(inversion: Any, step: int, engine: Any, job: Job) -> Any:
+    return engine.pick(inversion, step, job)

@@ -1,20 +1,25 @@
-"""Optimise the head for its photo: method, progress, and afterwards what it brought, as figures and as a curve."""
+"""Optimise the head for its photo: method, progress and previews, and afterwards what it brought.
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+While it runs the curve grows and three small pictures show the head as it is now. Afterwards the curve marks the stop
+that was chosen, and a click takes another one.
+"""
 
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from core.job import Job
 from core.session import Changes
 from gui import theme
 from gui.session_model import SessionModel
+from gui.widgets.pixels import thumbnail
+
+if TYPE_CHECKING:
+    from gui.widgets.refine_curve import RefineCurve
 
 METHODS = (
-    ("fast", "Fast", "Under a minute on two cores: the photo's look on the same shape."),
+    ("fast", "Fast", "Under a minute on two cores: the photo's look and outline."),
     ("best", "Best", "Some minutes: the photo's look from all sides it can be seen from."),
     ("sg2", "SG2 (W)", "Latents only, as in the papers; long."),
     ("sg2plus", "SG2+ (W+)", "Latents row by row; long."),
@@ -25,57 +30,15 @@ METHODS = (
     ("density", "Shape held (HFGI3D, D)", "Tuning with the shape held by a loss; very long."),
 )
 """Name, label, tip: the names are those of ``--refine``."""
-CURVE_PX = 110
-SURE_AFTER = 0.08
-"""Fraction of the job after which the time left is worth saying: about the first 20 steps."""
-
-
-class Curves(QWidget):
-    """Two lines over the steps, each from 0 to its largest value, and the step that was kept."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._curve: Sequence[Any] = ()
-        self._kept = 0
-        self.setFixedHeight(CURVE_PX)
-        self.setToolTip(
-            "While it was optimised: difference at the photo (bright), identity distance from the sides (grey), "
-            "and the step that was kept. Lower is better."
-        )
-
-    def show_curve(self, curve: Sequence[Any], kept: int) -> None:
-        """Points of the report's curve, and the kept step."""
-        self._curve, self._kept = curve, kept
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the lines."""
-        if len(self._curve) < 2:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        width, height = self.width() - 4.0, self.height() - 4.0
-        last = max(1, self._curve[-1]["step"])
-        painter.setPen(QPen(theme.colour("faint"), 1.0, Qt.PenStyle.DashLine))
-        x = 2.0 + width * self._kept / last
-        painter.drawLine(QPointF(x, 2.0), QPointF(x, height))
-        for key, colour in (("novel_identity", "muted"), ("mae", "accent")):
-            highest = max(point[key] for point in self._curve) or 1.0
-            painter.setPen(QPen(theme.colour(colour), 2.0))
-            places = [
-                QPointF(2.0 + width * point["step"] / last, 2.0 + height * (1.0 - point[key] / highest))
-                for point in self._curve
-            ]
-            painter.drawPolyline(places)
-        painter.end()
+PREVIEW_PX = 84
+PREVIEWS = ("The head now, by its own colours, from the photo's viewpoint", "From the left", "From the right")
 
 
 class RefinePanel(QWidget):
-    """Method, button, progress and what the last refinement found.
+    """Method, buttons, progress and what the last refinement found.
 
     Args:
         session: whose head it is; the panel only reads it.
-        clock: seconds; a test passes its own.
         parent: the owner.
     """
 
@@ -83,14 +46,18 @@ class RefinePanel(QWidget):
     """A method's name."""
     cancel_requested = Signal()
     """Give up what is running; the head stays as it was."""
+    pause_requested = Signal(bool)
+    """Rest, or go on."""
+    finish_requested = Signal()
+    """Stop and keep what is there."""
+    pick_requested = Signal(int)
+    """Go to another step of the last refinement."""
 
-    def __init__(
-        self, session: SessionModel, clock: Callable[[], float] = time.monotonic, parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, session: SessionModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session, self._clock = session, clock
+        self._session = session
         self._job: Job | None = None
-        self._began = 0.0
+        self._left = ""
         heading = QLabel("REFINE")
         heading.setProperty("role", "heading")
         self.methods = QComboBox()
@@ -101,36 +68,54 @@ class RefinePanel(QWidget):
         self.button = QPushButton("Refine")
         self.button.setToolTip("Optimise the head until it is this very person; one step back undoes it")
         self.button.clicked.connect(self._on_clicked)
-        row = QHBoxLayout()
-        row.setSpacing(theme.GAP)
-        row.addWidget(self.methods, 1)
-        row.addWidget(self.button)
+        self.pause = QPushButton("Pause")
+        self.pause.setToolTip("Let the refinement rest; the head can be looked at meanwhile")
+        self.pause.clicked.connect(self._on_pause)
+        self.keep = QPushButton("Stop and keep")
+        self.keep.setToolTip("End now, with the best step so far")
+        self.keep.clicked.connect(self.finish_requested)
         self.words = QLabel()
         self.words.setProperty("role", "muted")
         self.words.setWordWrap(True)
-        self.plot = Curves()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(theme.GAP)
-        for part in (heading, row, self.words, self.plot):
-            column.addLayout(part) if isinstance(part, QHBoxLayout) else column.addWidget(part)
+        self.previews = tuple(QLabel() for _ in PREVIEWS)
+        for picture, said in zip(self.previews, PREVIEWS, strict=True):
+            picture.setFixedSize(PREVIEW_PX, PREVIEW_PX)
+            picture.setToolTip(said)
+        self.curve: RefineCurve | None = None
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(theme.GAP)
+        self._column.addWidget(heading)
+        self._column.addLayout(_row(self.methods, self.button))
+        self._column.addLayout(_row(self.pause, self.keep))
+        self._column.addWidget(self.words)
+        self._column.addLayout(_row(*self.previews))
         session.changed.connect(self.on_session_changed)
         self._show()
 
     def begin(self, job: Job) -> None:
-        """A refinement began."""
-        self._job, self._began = job, self._clock()
+        """A refinement, or the way to another step of one, began."""
+        self._job, self._left = job, ""
         self._show()
 
     def report(self, job: Job, fraction: float, stage: str) -> None:
         """It got on: the stage, and the time left as soon as it can be told."""
+        if job is self._job and not job.paused:
+            self.words.setText(stage[:1].upper() + stage[1:] + self._left)
+
+    def look(self, job: Job, glimpse: Any) -> None:
+        """A ``core.refinement.glimpse.Glimpse`` of it: curve, pictures, time left."""
         if job is not self._job:
             return
-        words = stage[:1].upper() + stage[1:]
-        if fraction > SURE_AFTER:
-            left = (self._clock() - self._began) * (1.0 - fraction) / fraction
-            words += f" · about {left / 60:.0f} min left" if left > 90 else f" · about {left:.0f} s left"
-        self.words.setText(words)
+        seconds = glimpse.seconds_left
+        if seconds is not None:
+            self._left = f" · about {seconds / 60:.0f} min left" if seconds > 90 else f" · about {seconds:.0f} s left"
+        for label, pixels in zip(self.previews, glimpse.pictures, strict=False):
+            label.setPixmap(thumbnail(pixels, PREVIEW_PX, self.devicePixelRatioF()))
+            label.show()
+        if len(glimpse.curve) > 1:
+            self._plot().show_curve(glimpse.curve, glimpse.kept, steps=glimpse.steps)
+            self._plot().show()
 
     def end(self) -> None:
         """It is over, however it ended."""
@@ -139,7 +124,7 @@ class RefinePanel(QWidget):
 
     def on_session_changed(self, changes: Changes, initiator: object) -> None:
         """Another head: show what refined it, if anything did."""
-        if changes & Changes.INVERSION:
+        if changes & Changes.INVERSION and self._job is None:
             self._show()
 
     def _on_clicked(self) -> None:
@@ -148,19 +133,54 @@ class RefinePanel(QWidget):
         else:
             self.refine_requested.emit(self.methods.currentData())
 
+    def _on_pause(self) -> None:
+        if self._job is None:
+            return
+        self.pause_requested.emit(not self._job.paused)
+        self.pause.setText("Go on" if self._job.paused else "Pause")
+        if self._job.paused:
+            self.words.setText("Paused" + self._left)
+
+    def _plot(self) -> "RefineCurve":
+        """The curve; pyqtgraph is only imported by whoever refines."""
+        if self.curve is None:
+            from gui.widgets.refine_curve import RefineCurve
+
+            self.curve = RefineCurve()
+            self.curve.step_clicked.connect(self.pick_requested)
+            self._column.addWidget(self.curve)
+        return self.curve
+
     def _show(self) -> None:
         running = self._job is not None
         self.setEnabled(self._session.inversion is not None)
         self.methods.setEnabled(not running)
         self.button.setText("Cancel" if running else "Refine")
+        self.pause.setText("Pause")
+        for button in (self.pause, self.keep):
+            button.setVisible(running)
+        for label in self.previews:
+            label.setVisible(running and not label.pixmap().isNull())
+            if not running:
+                label.clear()
         refinement = getattr(self._session.inversion, "refinement", None)
         report = None if refinement is None else refinement.report
-        self.plot.setVisible(report is not None)
         if report is not None:
-            self.plot.show_curve(report["curve"], report["kept_step"])
+            points = () if running else report.get("points", ())
+            self._plot().show_curve(report["curve"], report["kept_step"], points)
+        if self.curve is not None:
+            self.curve.setVisible(report is not None)
         if not running:
             self.words.setText("" if report is None else _sentence(report))
-        self.words.setVisible(bool(running or report is not None))
+        self.words.setVisible(running or report is not None)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(theme.GAP)
+    for number, widget in enumerate(widgets):
+        row.addWidget(widget, 1 if number == 0 else 0)
+    return row
 
 
 def _sentence(report: Any) -> str:
@@ -171,7 +191,7 @@ def _sentence(report: Any) -> str:
         f"{before['novel_identity']:.2f} → {after['novel_identity']:.2f}, {report['seconds']:.0f} s."
     )
     if report["rolled_back"]:
-        words += f" Step {report['kept_step']} of {report['steps']} was the best and is kept."
+        words += f" Step {report['kept_step']} of {report['steps']} is kept."
     if report.get("share", 1.0) == 0.0:
         words += " Nothing was gained; the head is as it was."
     return words

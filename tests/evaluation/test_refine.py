@@ -42,9 +42,9 @@ def test_aims_compare_like_with_like() -> None:
 
 
 def test_the_trade_off_is_drawn() -> None:
-    curve = [{"mae": 0.2 - 0.01 * step, "novel_identity": 0.6} for step in range(5)]
+    curve = [{"psnr": 12.0 + step, "novel_identity": 0.6, "reprojection": 0.1} for step in range(5)]
     picture = trade_off({"best": [curve, curve], "pti": [curve]})
-    assert picture.shape == (640, 640, 3)
+    assert picture.shape == (640, 1920, 3)
     assert len({tuple(pixel) for pixel in picture.reshape(-1, 3)}) > 3
 
 
@@ -64,7 +64,9 @@ def test_the_command_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     summary = json.loads(run("--json"))
     assert set(summary["methods"]) == set(COMPARED)
     assert not summary["failed"]
-    assert {"table.md", "table.json", "curves.png", "sheet_best.png"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"table.md", "table.json", "curves.png", "sheet_best.png", "sheet_compared.png", "failures.png"} <= {
+        p.name for p in (tmp_path / "out").iterdir()
+    }
     kept = tmp_path / "out" / "rows" / "one.jpg.best.json"
     before = kept.stat().st_mtime_ns
     assert json.loads(run("--json"))["methods"] == summary["methods"]

@@ -199,6 +199,29 @@ def test_progress_is_told_with_stage_and_fraction(worker: EngineWorker, qtbot: Q
     assert (0.75, "Second") in told
 
 
+def test_a_paused_job_serves_frames_and_what_it_shows_arrives(
+    worker: EngineWorker, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    gate, frames, shown = Gate(), [], []
+    worker.frame_rendered.connect(frames.append)
+    worker.job_showed.connect(lambda job, value: shown.append((job, value)))
+
+    def work(engine: FakeEngine, job: Job) -> None:
+        job.show("a point")
+        gate.wait_for(job, 0.5, "Tuning")
+
+    job, outcome = submit(worker, work)
+    assert gate.reached.wait(5)
+    job.pause()
+    gate.open()
+    worker.request(wish(0.1))
+    qtbot.waitUntil(lambda: bool(frames) and bool(shown), timeout=WAIT)
+    assert shown == [(job, "a point")]
+    job.resume()
+    qtbot.waitUntil(lambda: outcome.over, timeout=WAIT)
+    assert not outcome.errors
+
+
 def test_live_frames_are_served_while_a_job_runs(worker: EngineWorker, engine: FakeEngine, qtbot: QtBot) -> None:
     gate, frames = Gate(), []
     worker.frame_rendered.connect(frames.append)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from core.__main__ import RefineMethod, app
@@ -18,12 +23,28 @@ from core.frame import RenderRequest
 from core.inversion import Inversion
 from core.job import Job
 from core.photo import Photo
-from core.refinement.delta import read_delta
+from core.refinement.delta import Delta, read_delta
+from core.refinement.glimpse import SURE_AFTER, Clock, Glimpse
 from core.refinement.methods import METHODS
+from core.refinement.waypoint import Waypoint, thinned
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
 SMILE = LatentEdit.none.with_strength("Smile", 1.0)
+KILLED = """
+import os, signal
+from core.job import Job
+
+def report(self, fraction, stage, plainly=Job.report):
+    if "step 3" in stage:
+        os.kill(os.getpid(), signal.SIGKILL)
+    plainly(self, fraction, stage)
+
+Job.report = report
+from core.__main__ import app
+
+app()
+"""
 KEYS = {"mae", "ssim", "identity_distance", "novel_identity"}
 
 
@@ -142,3 +163,90 @@ def test_the_command_line_refines_and_reports(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, ["reconstruct", str(ASTRONAUT), "--out", str(tmp_path), "--refine", "magic"])
     assert wrong.exit_code == 2
     assert {method.value for method in RefineMethod} == set(METHODS)
+
+
+def test_another_point_of_the_curve_is_another_head(engine: Engine, inversion: Inversion, refined: Inversion) -> None:
+    assert refined.refinement is not None
+    report = refined.refinement.report
+    assert report["points"] == sorted(refined.refinement.waypoints) == [0, 5, 6]
+    back = engine.pick(refined, 0, Job.quiet())
+    assert back.refinement is not None
+    assert back.refinement.report["kept_step"] == 0
+    assert back.refinement.report["rolled_back"]
+    assert set(back.refinement.report["after"]) == KEYS
+    assert back.refinement.origin is inversion
+    assert np.array_equal(back.styles, inversion.styles)
+    there = engine.pick(back, 6, Job.quiet())
+    # The guard may have kept a share only; who picks a point gets it whole.
+    waypoint = refined.refinement.waypoints[6]
+    assert np.allclose(there.styles, waypoint.styles.numpy(), atol=1e-6)
+    assert there.refinement is not None
+    assert there.refinement.report["share"] == 1.0
+    with pytest.raises(CameoError, match="Step 3"):
+        engine.pick(refined, 3, Job.quiet())
+    with pytest.raises(CameoError, match="not kept"):
+        engine.pick(inversion, 0, Job.quiet())
+
+
+def test_who_asks_to_finish_gets_what_is_there(engine: Engine, inversion: Inversion) -> None:
+    job = Job("refining", on_yield=lambda: job.finish() if "step 3" in job.stage else None)
+    found = engine.refine(inversion, "pti-appearance", job)
+    assert found.refinement is not None
+    assert found.refinement.report["steps"] == 3
+    assert found.refinement.report["curve"][-1]["step"] == 3
+
+
+def test_what_it_shows_grows_and_tells_the_time_left(engine: Engine, inversion: Inversion) -> None:
+    looks: list[Glimpse] = []
+    engine.refine(inversion, "pti-appearance", Job("refining", on_show=looks.append), passes=24)
+    assert [look.step for look in looks if look.step] == sorted(look.step for look in looks if look.step)
+    assert looks[0].seconds_left is None
+    assert looks[0].steps == 24
+    timed = [look for look in looks if look.seconds_left is not None]
+    assert timed[0].step == SURE_AFTER
+    assert len(looks[-1].curve) > len(looks[0].curve)
+    assert [picture.shape for picture in looks[-1].pictures] == [looks[0].pictures[0].shape] * 3
+
+
+def test_the_clock_tells_the_pace_and_not_the_pause() -> None:
+    clock = Clock()
+    for step in range(SURE_AFTER):
+        assert clock.seconds_left(10.0) is None
+        clock.tick(100.0 if step == 5 else 0.5, 0.5)
+    assert clock.seconds_left(10.0) == pytest.approx(10.0)
+
+
+def test_waypoints_are_thinned_to_what_fits() -> None:
+    delta = Delta("x", {"w": np.zeros(1000, np.float16)})
+    one = Waypoint(torch.zeros(1, 1), torch.zeros(1, 1), Camera(0.0), delta)
+    many = dict.fromkeys(range(0, 100, 10), one)
+    assert thinned(many, 30) == many
+    few = thinned(many, 30, most=9000)
+    assert {30, 90} <= set(few)
+    assert len(few) <= 5
+    assert set(thinned(many, 30, most=0)) == {30, 90}
+
+
+def test_killing_it_midway_leaves_photo_and_results_as_they_were(tmp_path: Path) -> None:
+    registry = toy_registry(tmp_path / "weights")
+    photo, out = tmp_path / "astronaut.jpg", tmp_path / "out"
+    photo.write_bytes(ASTRONAUT.read_bytes())
+    arguments = ["reconstruct", str(photo), "--out", str(out), "--weights", NAME, "--threads", "1"]
+    arguments += ["--views", "0", "--mesh", "none", "--turntable", "none"]
+    surroundings = os.environ | {"CAMEO_WEIGHTS": str(registry.folder)}
+    whole = [sys.executable, "-m", "core", *arguments]
+    subprocess.run(whole, env=surroundings, check=True, capture_output=True, timeout=300)
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments, "--refine", "sg2"],
+        env=surroundings,
+        capture_output=True,
+        timeout=300,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    assert photo.read_bytes() == ASTRONAUT.read_bytes()
+    assert {path: path.read_bytes() for path in before} == before
+    # And the next one finds everything in order.
+    again = [*whole, "--refine", "sg2", "--refine-passes", "2"]
+    subprocess.run(again, env=surroundings, check=True, capture_output=True, timeout=300)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []

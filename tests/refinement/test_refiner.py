@@ -82,9 +82,11 @@ def test_the_generators_own_picture_is_found_again(refined: Refined) -> None:
 
 def test_two_runs_agree_to_the_bit(networks: Networks, head: EditedHead, refined: Refined) -> None:
     again = Refiner(networks, head).run(method(APPEARANCE, honest=True), Job.quiet())
-    assert torch.equal(again.styles, refined.styles)
-    assert set(again.delta.tensors) == set(refined.delta.tensors)
-    assert all(np.array_equal(again.delta.tensors[n], refined.delta.tensors[n]) for n in again.delta.tensors)
+    assert torch.equal(again.found.styles, refined.found.styles)
+    assert set(again.found.delta.tensors) == set(refined.found.delta.tensors)
+    assert all(
+        np.array_equal(again.found.delta.tensors[n], refined.found.delta.tensors[n]) for n in again.found.delta.tensors
+    )
 
 
 def test_appearance_leaves_the_distance_alone_and_full_tuning_moves_it(
@@ -96,34 +98,36 @@ def test_appearance_leaves_the_distance_alone_and_full_tuning_moves_it(
         return one.generator.field.sdf(points, styles)
 
     before = distance(networks, head.styles)
-    assert torch.equal(distance(tuned_networks(networks, refined.delta), refined.styles[None]), before)
+    assert torch.equal(distance(tuned_networks(networks, refined.found.delta), refined.found.styles[None]), before)
     assert all(point.shape_drift == 0.0 for point in refined.curve)
     whole = Stage("tuning", 3, dict.fromkeys(("geometry", "colour", "decoder", "mapping", "beta"), 1e-3), LOSSES)
     moved = Refiner(networks, head).run(method(whole), Job.quiet())
-    assert not torch.equal(distance(tuned_networks(networks, moved.delta), moved.styles[None]), before)
+    assert not torch.equal(distance(tuned_networks(networks, moved.found.delta), moved.found.styles[None]), before)
     assert moved.curve[-1].shape_drift > 0.0
 
 
 def test_the_loaded_networks_are_never_touched(networks: Networks, refined: Refined) -> None:
     fresh = toy_networks()
-    assert weights_hash(networks.generator) == weights_hash(fresh.generator) == refined.delta.base
-    assert tuned_networks(networks, refined.delta).generator is not networks.generator
-    assert tuned_networks(networks, refined.delta).encoder is networks.encoder
+    assert weights_hash(networks.generator) == weights_hash(fresh.generator) == refined.found.delta.base
+    assert tuned_networks(networks, refined.found.delta).generator is not networks.generator
+    assert tuned_networks(networks, refined.found.delta).encoder is networks.encoder
 
 
 def test_a_delta_survives_its_file_and_draws_the_same_picture(
     networks: Networks, refined: Refined, tmp_path: Path
 ) -> None:
     path = tmp_path / "delta.safetensors"
-    path.write_bytes(delta_bytes(refined.delta))
+    path.write_bytes(delta_bytes(refined.found.delta))
     back = read_delta(path)
-    assert back.base == refined.delta.base
+    assert back.base == refined.found.delta.base
     pictures = []
-    for delta in (refined.delta, back):
+    for delta in (refined.found.delta, back):
         generator = tuned_networks(networks, delta).generator
         with torch.no_grad():
-            ready = prepare(generator, refined.styles[None], ANGLES, frozen=True)
-            pictures.append(draw(generator, refined.styles[None], refined.decoder_styles[None], ready).picture)
+            ready = prepare(generator, refined.found.styles[None], ANGLES, frozen=True)
+            pictures.append(
+                draw(generator, refined.found.styles[None], refined.found.decoder_styles[None], ready).picture
+            )
     assert (pictures[0] - pictures[1]).abs().max() < 1e-5
     assert not any(name.startswith(("style.", "decoder.style.")) for name in back.tensors)
     half = scaled(back, 0.5)
@@ -133,7 +137,7 @@ def test_a_delta_survives_its_file_and_draws_the_same_picture(
 
 def test_foreign_and_broken_deltas_are_refused(networks: Networks, refined: Refined, tmp_path: Path) -> None:
     with pytest.raises(WeightsCorrupt, match="other weights"):
-        tuned_networks(toy_networks(seed=3), refined.delta)
+        tuned_networks(toy_networks(seed=3), refined.found.delta)
     path = tmp_path / "delta.safetensors"
     path.write_bytes(b"nonsense")
     with pytest.raises(WeightsCorrupt):
@@ -159,20 +163,20 @@ def test_every_method_runs_when_it_is_cut_short(networks: Networks, head: Edited
     assert plan.passes <= 10
     found = Refiner(networks, head).run(plan, Job.quiet())
     assert all(np.isfinite(list(point.row().values())).all() for point in found.curve)
-    assert torch.isfinite(found.styles).all()
+    assert torch.isfinite(found.found.styles).all()
 
 
 def test_locality_and_camera_take_part(networks: Networks, head: EditedHead) -> None:
     stage = Stage("tuning", 2, {"decoder": 1e-3, "camera": 1e-3}, {**LOSSES, "locality": 0.1, "shape": 0.1})
     found = Refiner(networks, head).run(method(stage), Job.quiet())
-    assert found.camera.yaw != pytest.approx(0.1, abs=1e-5)
-    assert found.camera.yaw == pytest.approx(0.1, abs=0.01)
+    assert found.found.camera.yaw != pytest.approx(0.1, abs=1e-5)
+    assert found.found.camera.yaw == pytest.approx(0.1, abs=0.01)
 
 
 def test_the_mean_code_is_a_start_too(networks: Networks, head: EditedHead) -> None:
     stage = dataclasses.replace(APPEARANCE, steps=1, rates={"w": 1e-9})
     found = Refiner(networks, head).run(method(stage), Job.quiet(), mean_start=True)
-    assert torch.allclose(found.styles, networks.renderer_mean, atol=1e-6)
+    assert torch.allclose(found.found.styles, networks.renderer_mean, atol=1e-6)
 
 
 def test_cancelling_stops_at_once(networks: Networks, head: EditedHead) -> None:

@@ -126,3 +126,52 @@ def test_a_part_outside_its_job_is_a_programming_mistake(bad: tuple[float, float
 def test_a_fraction_that_is_no_number_is_a_programming_mistake() -> None:
     with pytest.raises(ValueError, match="NaN"):
         Job.quiet().report(float("nan"), "x")
+
+
+def test_a_paused_job_rests_serves_frames_and_goes_on() -> None:
+    served = []
+
+    def serve() -> None:
+        served.append(job.paused)
+        if served.count(True) == 3:
+            job.resume()
+
+    job = Job("x", on_yield=serve)
+    job.pause()
+    job.part(0.0, 0.5).report(0.5, "tuning")
+    assert served == [True, True, True]
+    assert not job.paused
+
+
+def test_a_paused_job_can_be_cancelled_or_finished() -> None:
+    job = Job("x", on_yield=lambda: job.cancel())
+    job.pause()
+    with pytest.raises(Cancelled):
+        job.report(0.5, "tuning")
+    job.pause()
+    assert not job.paused
+    other = Job("y", on_yield=lambda: other.finish())
+    other.pause()
+    other.report(0.5, "tuning")
+    assert other.finishing
+    assert other.part(0.0, 0.5).finishing
+    assert not other.cancelled
+
+
+def test_what_is_reported_within_a_frame_does_not_rest() -> None:
+    def serve() -> None:
+        job.report(0.6, "frame")
+        job.resume()
+
+    job = Job("x", on_yield=serve)
+    job.pause()
+    job.report(0.5, "tuning")
+    assert job.stage == "frame"
+
+
+def test_what_is_shown_goes_to_whoever_looks() -> None:
+    shown: list[object] = []
+    job = Job("x", on_show=shown.append)
+    job.part(0.2, 0.4).show("a point")
+    Job.quiet().show("nobody looks")
+    assert shown == ["a point"]
