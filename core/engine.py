@@ -208,6 +208,7 @@ class Engine:
             metrics,
             reconstruction,
             seconds,
+            deformation=found.deformation,
         )
         self._sources.keep(inversion, source)
         self._heads.keep((inversion, LatentEdit.none), head)

@@ -26,9 +26,11 @@ from core.camera import Camera, CameraLimits
 from core.job import Job
 from core.models.networks import Networks
 from core.photo import Photo
+from core.refinement.contour import fit_contour
 from core.refinement.delta import Refinement
 from core.refinement.landmarks import polish
 from core.refinement.silhouette import fit_silhouette, outline_error
+from core.rendering.deformation import Deformation
 from core.rendering.edited import SourceHead, source_head
 from core.rendering.hands import Pause, both, resting, stepping
 from core.rendering.precision import has_fast_bfloat16, packed
@@ -74,12 +76,16 @@ class Inversion:
     """How long ``align`` and ``encode`` took."""
     refinement: Refinement | None = None
     """Tuned weights, when the head was refined."""
+    deformation: NDArray[np.float32] | None = None
+    """How the head differs from that of its latents (G, G, G, 3); see ``core.rendering.deformation``."""
 
     def __post_init__(self) -> None:
         for name in ("metrics", "seconds"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         for name in ("styles", "decoder_styles", "reconstruction"):
             getattr(self, name).flags.writeable = False
+        if self.deformation is not None:
+            self.deformation.flags.writeable = False
 
 
 def encoder_input(picture: Tensor, matte: Tensor, channels: int = 4) -> Tensor:
@@ -131,6 +137,8 @@ class Reading(NamedTuple):
     decoder_styles: Tensor
     framing: Framing
     camera: Camera
+    deformation: NDArray[np.float32] | None = None
+    """The head's own deformation, where landmarks and a matte tell one."""
 
 
 @torch.inference_mode()
@@ -175,10 +183,10 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
     # E0's outline is only wanted to judge the reader's: it is fitted beside it. Only this thread may pause.
     other, own = both(by_the_reader, lambda: _outlined(networks, aligned, first))
     if other is None:
-        return own.reading
+        return _deformed(networks, aligned, own, pause)
     logger.debug("outline: %.4f by E0, %.4f by the reader", own.outline, other.outline)
     sound = other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS
-    return other.reading if sound else own.reading
+    return _deformed(networks, aligned, other if sound else own, pause)
 
 
 class _Placed(NamedTuple):
@@ -199,6 +207,8 @@ class _Fit(NamedTuple):
     """A head fitted to landmarks and outline."""
 
     reading: Reading
+    placed: _Placed
+    """Where it was before the outline was fitted."""
     outline: float
     """Share of the matte's sure pixels that the head misses or covers wrongly."""
     swelling: float
@@ -251,7 +261,17 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
             wrong = outline_error(networks, styles, angles, matte, landmarks)
             swelling = float(networks.generator.field.sdf(networks.landmarks(styles[:, 0]), styles).abs().mean())
     camera = Camera(float(placed.pose[0]), float(placed.pose[1]))
-    return _Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), wrong, swelling)
+    return _Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, wrong, swelling)
+
+
+def _deformed(networks: Networks, aligned: AlignedFace, fit: _Fit, pause: Pause) -> Reading:
+    """The reading with the deformation that brings the head's outline onto the matte's."""
+    landmarks = _landmarks_in(networks, aligned, fit.reading.framing)
+    assert landmarks is not None
+    reading = fit.reading
+    angles, matte = fit.placed.pose[None, :2], fit.placed.canonical[:, 3:]
+    found = fit_contour(networks, reading.styles[None], angles, matte, landmarks, pause)
+    return reading._replace(deformation=found)
 
 
 def _sane(framing: Tensor) -> Framing:
@@ -292,6 +312,7 @@ def invert(
         reading.styles.float().cpu().numpy().copy(),
         reading.decoder_styles.float().cpu().numpy().copy(),
         weights,
+        deformation=reading.deformation,
     )
 
 
@@ -312,6 +333,7 @@ def photo_tier(networks: Networks, inversion: Inversion, pause: Pause = resting)
         torch.tensor(inversion.decoder_styles, device=device)[None],
         torch.tensor([[inversion.camera.yaw, inversion.camera.pitch]], device=device, dtype=torch.float32),
         pause,
+        None if inversion.deformation is None else Deformation(torch.tensor(inversion.deformation, device=device)),
     )
 
 

@@ -134,7 +134,7 @@ class EaredBall(FoldedField):
 def test_rays_that_read_the_volume_find_what_rays_through_the_field_find(
     monkeypatch: pytest.MonkeyPatch, yaw: float
 ) -> None:
-    monkeypatch.setattr("core.rendering.shape.FoldedField", lambda field, styles: EaredBall())
+    monkeypatch.setattr("core.rendering.shape.FoldedField", lambda field, styles, deformation: EaredBall())
     head = shape.head_shape(Field(FieldConfig(width=8, depth=1)), torch.zeros(1, 2, 256), None)
     angles = torch.tensor([[yaw, 0.1]])
     found = search.located(head, angles)

@@ -9,16 +9,20 @@ colour enters. Field and decoder share the picture as in the product: the field 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.models.field import Field
 from core.models.generator import Generator, GeometryPass
 from core.models.volume import RaySamples, VolumeMaps
 from core.rendering import surfaces
+from core.rendering.deformation import Deformation
+from core.rendering.edited import SourceHead
 from core.rendering.frames import bounded_alpha, in_tune
-from core.rendering.precision import distance
+from core.rendering.precision import Sdf, distance
 from core.rendering.solids import without_strays
 from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap
 from core.rendering.tones import CELLS
@@ -28,6 +32,34 @@ SURFACE = 128
 """Side of the surface map that bounds the silhouette."""
 SAMPLES, SPACING, BEFORE = 6, 0.003, 0.4
 """Samples around a crossing, their distance in depth, and the share before it: what training and product use."""
+
+
+class Body(NamedTuple):
+    """What a head has beside its latents; no refinement changes it.
+
+    Shape:
+        strays as in ``core.rendering.solids``.
+    """
+
+    strays: Tensor | None = None
+    """Where solids float beside it."""
+    deformation: Deformation | None = None
+
+    @classmethod
+    def of(cls, source: SourceHead) -> Body:
+        """A photo's, in tensors of its own: those made in inference mode can take no part in a gradient."""
+        strays, own = source.strays, source.deformation
+        return cls(None if strays is None else strays.clone(), None if own is None else own.clone())
+
+    def sdf(self, field: Field, styles: Tensor) -> Sdf:
+        """Distances of the whole head, strays left out. Shape: styles (1, rows, style_dim)."""
+        undeformed = distance(field, styles)
+        whole = undeformed if self.deformation is None else self.deformation.sdf(undeformed)
+        return without_strays(whole, self.strays)
+
+    def source(self, points: Tensor) -> Tensor:
+        """Where to ask the field for places of the head. Shape: points (..., 3); returns the same."""
+        return points if self.deformation is None else self.deformation.source(points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +76,7 @@ class Prepared:
     hit: Tensor
     geometry: GeometryPass | None
     """The field's activations, while geometry is frozen."""
+    deformation: Deformation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +96,12 @@ class Drawn:
 
 @torch.no_grad()
 def prepare(
-    generator: Generator, styles: Tensor, angles: Tensor, strays: Tensor | None = None, *, frozen: bool
+    generator: Generator,
+    styles: Tensor,
+    angles: Tensor,
+    body: Body | None = None,
+    *,
+    frozen: bool,
 ) -> Prepared:
     """Find the surface of a view.
 
@@ -71,19 +109,20 @@ def prepare(
         generator: As it is now.
         styles: As they are now.
         angles: The camera.
-        strays: Where solids float beside the head.
+        body: What the head has beside its latents.
         frozen: Geometry will not change: keep its activations.
 
     Shape:
         styles (1, rows, style_dim), angles (1, 2).
     """
-    sdf = without_strays(distance(generator.field, styles), strays)
+    body = body or Body()
+    deformation, sdf = body.deformation, body.sdf(generator.field, styles)
     found = surfaces.crossings(sdf, angles)
     surface = surfaces.refined_surface(sdf, angles, found, SURFACE)
     size = generator.config.decoder.image_size
     hit = functional.interpolate(surface.hit, size=size, mode="bilinear", align_corners=False)
-    geometry = _geometry(generator, styles, angles, found) if frozen else None
-    return Prepared(angles, found, surface, hit, geometry)
+    geometry = _geometry(generator, styles, angles, found, deformation) if frozen else None
+    return Prepared(angles, found, surface, hit, geometry, deformation)
 
 
 def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Prepared) -> Drawn:
@@ -92,7 +131,7 @@ def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Pre
     Shape:
         styles (1, rows, style_dim), decoder_styles (1, rows_d, D).
     """
-    geometry = view.geometry or _geometry(generator, styles, view.angles, view.found)
+    geometry = view.geometry or _geometry(generator, styles, view.angles, view.found, view.deformation)
     maps = _maps(generator, styles, geometry, view.found)
     size = generator.config.decoder.image_size
     alpha = functional.interpolate(maps.alpha, size=size, mode="bilinear", align_corners=False).clamp(0.0, 1.0)
@@ -106,10 +145,13 @@ def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Pre
 
 def field_maps(generator: Generator, styles: Tensor, view: Prepared) -> VolumeMaps:
     """The field's own integrals of a view. Shape: styles (1, rows, style_dim)."""
-    return _maps(generator, styles, view.geometry or _geometry(generator, styles, view.angles, view.found), view.found)
+    geometry = view.geometry or _geometry(generator, styles, view.angles, view.found, view.deformation)
+    return _maps(generator, styles, geometry, view.found)
 
 
-def _geometry(generator: Generator, styles: Tensor, angles: Tensor, found: Crossings) -> GeometryPass:
+def _geometry(
+    generator: Generator, styles: Tensor, angles: Tensor, found: Crossings, deformation: Deformation | None
+) -> GeometryPass:
     """Distances, weights and activations at the samples around crossings of all rays near the surface."""
     origin, directions = rays(angles, round(len(found.depth) ** 0.5))
     active = found.gap < SOFT_RIM
@@ -118,7 +160,10 @@ def _geometry(generator: Generator, styles: Tensor, angles: Tensor, found: Cross
     t = found.depth[active][None, :, None] + offsets
     deltas = SPACING * directions.norm(dim=-1, keepdim=True).expand_as(t)
     points = origin[:, None, None] + directions[:, :, None] * t[..., None]
-    return generator.renderer.geometry(styles, RaySamples(points, t, deltas, torch.zeros_like(directions)))
+    samples = RaySamples(points, t, deltas, torch.zeros_like(directions))
+    if deformation is None:
+        return generator.renderer.geometry(styles, samples)
+    return deformation.placed(generator.renderer.geometry(styles, deformation.samples(samples)), samples)
 
 
 def _maps(generator: Generator, styles: Tensor, geometry: GeometryPass, found: Crossings) -> VolumeMaps:

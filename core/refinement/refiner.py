@@ -27,7 +27,7 @@ from core.refinement.glimpse import Clock, Glimpse
 from core.refinement.methods import Method, Stage
 from core.refinement.optimiser import SCHEDULES, Adam
 from core.refinement.palette import fit_colours
-from core.refinement.passes import Prepared, field_maps, prepare
+from core.refinement.passes import Body, Prepared, field_maps, prepare
 from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_targets
 from core.refinement.variables import Latents, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
@@ -170,12 +170,12 @@ class Refiner:
             decoder = self._networks.decoder_mean[None].expand_as(decoder).clone()
         base = self._networks.generator
         state = _State(base, copy.deepcopy(base).requires_grad_(False), Latents(styles, decoder), source.angles.clone())
-        strays = None if source.strays is None else source.strays.clone()
+        body = Body.of(source)
         target = Target.of_photo(source, base.config.decoder.image_size)
         job.report(0.0, "looking at the head")
 
         breathe = partial(_breathe, job)
-        watch = Watch(base, styles, state.angles, target.picture, target.matte, strays, self._embed, breathe)
+        watch = Watch(base, styles, state.angles, target.picture, target.matte, body, self._embed, breathe)
         log = _Log(method, watch, job)
         log.measure(state, shape_moved=mean_start)
         every, share, reshaped = max(LEAST, log.total // method.measures), 0.0, mean_start
@@ -186,9 +186,9 @@ class Refiner:
             views = [View(state.angles, target)]
             if stage.views != "photo" and not job.finishing:
                 job.report(log.fraction, SIDES)
-                extra, share = self._other_views(method, state, strays, job, reshaped=reshaped)
+                extra, share = self._other_views(method, state, body, job, reshaped=reshaped)
                 views += extra
-            for step in self._steps(stage, state, views, strays, job, log):
+            for step in self._steps(stage, state, views, body, job, log):
                 due = stage.draws and log.steps % every == 0
                 end = log.steps == log.total or (stage.moves_shape and step + 1 == stage.steps) or job.finishing
                 if due or end:
@@ -214,7 +214,7 @@ class Refiner:
         )
 
     def _other_views(
-        self, method: Method, state: _State, strays: Tensor | None, job: Job, *, reshaped: bool
+        self, method: Method, state: _State, body: Body, job: Job, *, reshaped: bool
     ) -> tuple[list[View], float]:
         """The pseudo-views; what fills them is drawn on the surface as it is now."""
         fill = None if method.fill == "generator" else self._head
@@ -226,23 +226,21 @@ class Refiner:
                 source = source_head(networks, photo, large, matte, styles, decoder, state.angles.clone())
                 job.report(0.0, job.stage)
                 fill = edited_head(networks, source, LatentEdit.none)
-            return pseudo_targets(networks, fill, state.generator, state.latents.rows(), method, fill, strays, job)
+            return pseudo_targets(networks, fill, state.generator, state.latents.rows(), method, fill, body, job)
         return pseudo_targets(
-            self._networks, self._head, state.generator, state.latents.rows(), method, fill, strays, job
+            self._networks, self._head, state.generator, state.latents.rows(), method, fill, body, job
         )
 
-    def _steps(
-        self, stage: Stage, state: _State, views: list[View], strays: Tensor | None, job: Job, log: _Log
-    ) -> Iterator[int]:
+    def _steps(self, stage: Stage, state: _State, views: list[View], body: Body, job: Job, log: _Log) -> Iterator[int]:
         """One stage, step by step."""
         prepared: dict[int, tuple[int, Prepared]] = {}
         if stage.palette:
-            self._fit_colours(stage, state, views, strays, job, prepared)
+            self._fit_colours(stage, state, views, body, job, prepared)
         held = None
         if {"outline", "shape"} & set(stage.losses):
             job.report(log.fraction, stage.name)
             styles, _ = state.latents.rows()
-            held = Held.of(self._networks, state.generator, styles, state.angles, strays, partial(_breathe, job))
+            held = Held.of(self._networks, state.generator, styles, state.angles, body, partial(_breathe, job))
         moving, camera = self._freed(stage, state)
         adam = Adam(moving)
         for tensor in adam.tensors:
@@ -258,7 +256,7 @@ class Refiner:
                     age, ready = prepared.get(number, (-RETRACE, None))
                     if ready is None or (stage.moves_shape and step - age >= RETRACE):
                         rows = state.latents.rows()
-                        ready = prepare(state.generator, rows[0], view.angles, strays, frozen=not stage.moves_shape)
+                        ready = prepare(state.generator, rows[0], view.angles, body, frozen=not stage.moves_shape)
                         prepared[number] = (step, ready)
                         job.report(log.fraction, said)
                     loss = self._loss(stage, state, view, ready, step, camera, held)
@@ -299,7 +297,7 @@ class Refiner:
         stage: Stage,
         state: _State,
         views: list[View],
-        strays: Tensor | None,
+        body: Body,
         job: Job,
         prepared: dict[int, tuple[int, Prepared]],
     ) -> None:
@@ -308,7 +306,7 @@ class Refiner:
         seen = []
         for number, view in enumerate(views):
             job.report(0.0, job.stage)
-            ready = prepare(state.generator, styles, view.angles, strays, frozen=True)
+            ready = prepare(state.generator, styles, view.angles, body, frozen=True)
             prepared[number] = (0, ready)
             seen.append((field_maps(state.generator, styles, ready), *view.target.thumb))
         fit_colours(state.generator, seen)

@@ -18,7 +18,7 @@ from core.camera import HALF_FOV
 from core.models.field import Field
 from core.models.generator import Generator
 from core.models.networks import Networks
-from core.refinement.passes import Prepared, prepare
+from core.refinement.passes import Body, Prepared, prepare
 from core.refinement.silhouette import ABOVE_CHIN, CLEAR, SOFTNESS, SOLID, nearest_wrong
 from core.rendering.precision import Sdf
 from core.visibility import camera_frame, project, rays_through
@@ -39,6 +39,7 @@ def outline_loss(
     matte: Tensor,
     lowest: float,
     random: torch.Generator,
+    source: Callable[[Tensor], Tensor] = lambda points: points,
 ) -> Tensor:
     """How far rays near the outline pass on the wrong side of the surface: 1 is ``SOFTNESS`` in the mean.
 
@@ -51,6 +52,7 @@ def outline_loss(
         matte: Where they should.
         lowest: Picture height, 0 top to 1, below which a clear matte says nothing: clothes begin there.
         random: Which rays.
+        source: Where to ask the field for places of the head.
 
     Shape:
         styles (1, rows, style_dim), angles (1, 2), hit (1, 1, s, s) 0 or 1, matte (1, 1, S, S); returns a scalar.
@@ -73,7 +75,7 @@ def outline_loss(
         points, sign = nearest_wrong(sdf, position[0], directions, solid)
     if not len(points):
         return styles.new_zeros(())
-    distance = field.sdf(points[None], styles)[0, :, 0]
+    distance = field.sdf(source(points)[None], styles)[0, :, 0]
     return functional.softplus(sign * distance / SOFTNESS).sum() / RAYS
 
 
@@ -94,12 +96,15 @@ def lowest_of(networks: Networks, styles: Tensor, angles: Tensor) -> float:
 
 @torch.no_grad()
 def surface_around(
-    generator: Generator, styles: Tensor, ready: Prepared, strays: Tensor | None, breathe: Callable[[], None]
+    generator: Generator, styles: Tensor, ready: Prepared, body: Body, breathe: Callable[[], None]
 ) -> Tensor:
-    """Points (N, 3) of the surface as the photo's camera and five others see it; ``breathe`` is called between them."""
+    """Where the field is asked (N, 3) for the surface that the photo's camera and five others see.
+
+    ``breathe`` is called between them.
+    """
     seen = [ready.surface]
     for turn in ROUND:
         breathe()
         angles = ready.angles + ready.angles.new_tensor([[turn, 0.0]])
-        seen.append(prepare(generator, styles, angles, strays, frozen=False).surface)
-    return torch.cat([one.points.flatten(2)[0].T[one.hit.flatten() > 0.5] for one in seen])
+        seen.append(prepare(generator, styles, angles, body, frozen=False).surface)
+    return body.source(torch.cat([one.points.flatten(2)[0].T[one.hit.flatten() > 0.5] for one in seen]))

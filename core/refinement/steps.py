@@ -17,15 +17,13 @@ from core.models.networks import Networks
 from core.refinement.ellipse import camera_ellipse
 from core.refinement.losses import masked, shape_drift, shape_points, structure
 from core.refinement.methods import SHAPE_ONLY, Method, Stage
-from core.refinement.passes import Drawn, Prepared, draw, prepare
+from core.refinement.passes import Body, Drawn, Prepared, draw, prepare
 from core.refinement.pseudo_views import blend, soft_mask, warp
 from core.refinement.relief import Relief, relief_of
 from core.refinement.rim import lowest_of, outline_loss, surface_around
 from core.refinement.variables import Latents
 from core.rendering.edited import EditedHead, SourceHead
 from core.rendering.frames import angles_of, render_layer
-from core.rendering.precision import distance
-from core.rendering.solids import without_strays
 from core.rendering.surfaces import crossings, refined_surface
 
 RELIEF = 256
@@ -92,7 +90,7 @@ class Held:
     field: Field
     styles: Tensor
     surface: Tensor
-    strays: Tensor | None
+    body: Body
     lowest: float
     """Picture height of the photo below which its matte does not say where the head ends."""
 
@@ -103,7 +101,7 @@ class Held:
         generator: Generator,
         styles: Tensor,
         angles: Tensor,
-        strays: Tensor | None,
+        body: Body,
         breathe: Callable[[], None] = lambda: None,
     ) -> Held:
         """The shape of now; ``breathe`` is called between two views of it.
@@ -112,10 +110,10 @@ class Held:
             styles (1, rows, style_dim), angles (1, 2).
         """
         styles = styles.detach().clone()
-        ready = prepare(generator, styles, angles, strays, frozen=False)
-        surface = surface_around(generator, styles, ready, strays, breathe)
+        ready = prepare(generator, styles, angles, body, frozen=False)
+        surface = surface_around(generator, styles, ready, body, breathe)
         lowest = lowest_of(networks, styles, angles)
-        return cls(copy.deepcopy(generator.field).requires_grad_(False), styles, surface, strays, lowest)
+        return cls(copy.deepcopy(generator.field).requires_grad_(False), styles, surface, body, lowest)
 
 
 def loss_of(
@@ -162,9 +160,10 @@ def _shape_part(
         return latents.length()
     assert held is not None
     if name == "outline":
-        sdf = without_strays(distance(generator.field, rows[0]), held.strays)
+        body = held.body
+        sdf = body.sdf(generator.field, rows[0])
         matte, hit = view.target.matte, ready.surface.hit
-        return outline_loss(generator.field, sdf, rows[0], view.angles, hit, matte, held.lowest, random)
+        return outline_loss(generator.field, sdf, rows[0], view.angles, hit, matte, held.lowest, random, body.source)
     return _shape(held, generator, rows, random)
 
 
@@ -241,7 +240,7 @@ def pseudo_targets(
     rows: tuple[Tensor, Tensor],
     method: Method,
     fill: EditedHead | None,
-    strays: Tensor | None,
+    body: Body,
     job: Job,
 ) -> tuple[list[View], float]:
     """The pseudo-views of a method and the mean share of the head that the photo fills in them.
@@ -253,13 +252,13 @@ def pseudo_targets(
         rows: Latents as tuned so far.
         method: Number of views, where they lie, erosion.
         fill: The unrefined head whose product picture fills what the photo did not see, or None.
-        strays: Where solids float beside the head.
+        body: What the head has beside its latents.
         job: Where to report; a fraction of 0 leaves its progress as it is.
     """
     with torch.no_grad():
         styles, decoder = (row.detach() for row in rows)
         source = head.source
-        relief = _photo_relief(generator, styles, source, strays)
+        relief = _photo_relief(generator, styles, source, body)
         yaw, pitch = (float(angle) for angle in source.angles[0])
         centre = (yaw, pitch) if method.centred else (0.0, 0.0)
         views, shares = [], []
@@ -269,7 +268,7 @@ def pseudo_targets(
             job.report(0.0, SIDES)
             angles = angles_of(camera, styles.device)
             if fill is None:
-                drawn = draw(generator, styles, decoder, prepare(generator, styles, angles, strays, frozen=False))
+                drawn = draw(generator, styles, decoder, prepare(generator, styles, angles, body, frozen=False))
                 picture, alpha = drawn.picture.clamp(-1.0, 1.0), drawn.alpha
             else:
                 colours, cover = render_layer(networks, fill, camera, size, "picture")
@@ -282,10 +281,10 @@ def pseudo_targets(
     return views, sum(shares) / max(1, len(shares))
 
 
-def _photo_relief(generator: Generator, styles: Tensor, source: SourceHead, strays: Tensor | None) -> Relief:
+def _photo_relief(generator: Generator, styles: Tensor, source: SourceHead, body: Body) -> Relief:
     """The surface that the photo shows, where its matte is solid."""
     angles = source.angles.clone()
-    sdf = without_strays(distance(generator.field, styles), strays)
+    sdf = body.sdf(generator.field, styles)
     surface = refined_surface(sdf, angles, crossings(sdf, angles), RELIEF)
     matte = functional.interpolate(source.matte.clone(), size=(RELIEF, RELIEF), mode="area")
     return relief_of(surface.depth, (surface.hit > 0.5) & (matte > 0.5), angles)

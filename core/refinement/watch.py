@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from core.models.generator import Generator
 from core.refinement.losses import masked, ssim_map
-from core.refinement.passes import Drawn, Prepared, draw, prepare
+from core.refinement.passes import Body, Drawn, Prepared, draw, prepare
 from core.refinement.relief import seen_from
 from core.rendering.frames import to_pixels
 from core.tensors import picture_pixels, picture_tensor
@@ -135,7 +135,7 @@ class Watch:
         angles: The photo's camera.
         photo: In [-1, 1].
         matte: Of the head.
-        strays: Where solids float beside the head.
+        body: What the head has beside its latents.
         embed: Identity of pixels (256, 256, 3) uint8 within a mask; None leaves identities at 0.
         breathe: Called between two pictures; may raise ``Cancelled``.
 
@@ -150,12 +150,12 @@ class Watch:
         angles: Tensor,
         photo: Tensor,
         matte: Tensor,
-        strays: Tensor | None,
+        body: Body,
         embed: Embed | None,
         breathe: Callable[[], None] = _nothing,
     ) -> None:
         self._breathe = breathe
-        self._strays, self._embed, self._angles = strays, embed, angles
+        self._body, self._embed, self._angles = body, embed, angles
         self._photo_and_matte = torch.cat((photo, matte), dim=1)
         self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
         self._views: dict[float, Prepared] = {}
@@ -165,7 +165,7 @@ class Watch:
         """What was measured last: from the photo's camera, then from the sides."""
         for yaw in (0.0, *DRIFT_YAWS):
             breathe()
-            self._start[yaw] = prepare(generator, styles, self._turned(yaw), strays, frozen=False)
+            self._start[yaw] = prepare(generator, styles, self._turned(yaw), body, frozen=False)
         # The photo's own surface decides what it saw; half a head is as wide as its relief.
         own = self._start[0.0].surface
         self._buffer = torch.where(own.hit > 0.5, own.depth, torch.full_like(own.depth, math.inf))[0, 0]
@@ -196,7 +196,7 @@ class Watch:
         for yaw in (0.0, -SIDE_YAW, SIDE_YAW) if self._embed is not None else (0.0,):
             self._breathe()
             if yaw not in self._views:
-                self._views[yaw] = prepare(generator, styles, self._turned(yaw), self._strays, frozen=True)
+                self._views[yaw] = prepare(generator, styles, self._turned(yaw), self._body, frozen=True)
             drawn[yaw] = draw(generator, styles, decoder, self._views[yaw])
         self._breathe()
         shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
@@ -242,7 +242,7 @@ class Watch:
         for yaw in DRIFT_YAWS:
             self._breathe()
             before = self._start[yaw].surface
-            after = prepare(generator, styles, self._turned(yaw), self._strays, frozen=False).surface
+            after = prepare(generator, styles, self._turned(yaw), self._body, frozen=False).surface
             points = before.points.flatten(2)[0].T
             hidden = ~seen_from(points, self._angles, self._buffer, tolerance=0.004)
             common = (before.hit > 0.5).flatten() & (after.hit > 0.5).flatten() & hidden

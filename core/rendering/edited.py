@@ -20,6 +20,7 @@ from torch.nn import functional
 from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
+from core.rendering.deformation import Deformation
 from core.rendering.flow import GRID, landmark_flow
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, alone, both, resting
@@ -71,6 +72,8 @@ class SourceHead:
     shape: HeadShape
     strays: Tensor | None
     """Where solids float beside the head; see ``core.rendering.solids``."""
+    deformation: Deformation | None = None
+    """How the head differs from the one of its latents."""
 
 
 class Seen(NamedTuple):
@@ -140,6 +143,7 @@ def source_head(
     decoder_styles: Tensor,
     angles: Tensor,
     pause: Pause = resting,
+    deformation: Deformation | None = None,
 ) -> SourceHead:
     """Render the head from the photo's camera and prepare the photo for look-ups; pauses between stages.
 
@@ -147,7 +151,7 @@ def source_head(
         As in :class:`SourceHead`.
     """
     field = networks.generator.field
-    with_strays = FoldedField(field, styles).light
+    with_strays = FoldedField(field, styles, deformation).light
 
     def distances(points: Tensor) -> Tensor:
         pause()
@@ -155,7 +159,7 @@ def source_head(
 
     stray = strays(distances, networks.device)
     pause()
-    shape = head_shape(field, styles, stray, pause)
+    shape = head_shape(field, styles, stray, pause, deformation)
     seen, surface = _source_render(networks, shape, angles, pause=pause)
     maps = seen.maps
     pause()
@@ -176,6 +180,7 @@ def source_head(
         None if networks.landmarks is not None else aligned_residual(networks, residual, maps.rgb)[1],
         shape,
         stray,
+        deformation,
     )
 
 
@@ -241,7 +246,7 @@ def edited_head(
     if draft:
         shape = draft_shape(field, styles, source.shape, source.strays)
     else:
-        shape = head_shape(field, styles, source.strays, pause)
+        shape = head_shape(field, styles, source.strays, pause, source.deformation)
     pause()
     seen, surface = _source_render(networks, shape, source.angles, draft=draft, pause=pause)
     maps = seen.maps

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.models.field import Field, FilmSine
+from core.rendering.deformation import Deformation
 from core.rendering.hands import hands, together
 from core.rendering.precision import has_fast_bfloat16
 
@@ -36,13 +37,15 @@ class FoldedField:
     Args:
         field: The networks.
         styles: The head's latent rows.
+        deformation: The head's own, if it has one: all points are then places of the deformed head.
 
     Shape:
         styles (1, rows, style_dim).
     """
 
-    def __init__(self, field: Field, styles: Tensor) -> None:
+    def __init__(self, field: Field, styles: Tensor, deformation: Deformation | None = None) -> None:
         self.config = field.config
+        self.deformation = deformation
         width = field.config.width
         self._layers = []
         for row, layer in enumerate(field.pts_linears):
@@ -69,7 +72,7 @@ class FoldedField:
 
     def hidden(self, points: Tensor) -> Tensor:
         """Last geometry activation. Shape: points (N, 3) world units; returns (N, W), bfloat16 of the light field."""
-        return _in_chunks(self._hidden, points)
+        return _in_chunks(lambda part: self._hidden(self._source(part)), points)
 
     def _hidden(self, points: Tensor) -> Tensor:
         h = points
@@ -79,6 +82,9 @@ class FoldedField:
 
     def sdf_from(self, h: Tensor, points: Tensor) -> Tensor:
         """Signed distance (N, 1) from the last geometry activation. Shape: h (N, W), points (N, 3)."""
+        return self._sdf_from(h, self._source(points))
+
+    def _sdf_from(self, h: Tensor, points: Tensor) -> Tensor:
         raw = functional.linear(h.to(self._sdf[0].dtype), *self._sdf)
         if self.config.sdf_sphere_radius is not None:
             raw += torch.linalg.vector_norm(points, dim=-1, keepdim=True) - self.config.sdf_sphere_radius
@@ -86,7 +92,14 @@ class FoldedField:
 
     def sdf(self, points: Tensor) -> Tensor:
         """Signed distance. Shape: points (1, N, 3) world units; returns (1, N, 1)."""
-        return _in_chunks(lambda part: self.sdf_from(self._hidden(part), part), points[0])[None]
+        return _in_chunks(self._sdf_at, points[0])[None]
+
+    def _sdf_at(self, points: Tensor) -> Tensor:
+        source = self._source(points)
+        return self._sdf_from(self._hidden(source), source)
+
+    def _source(self, points: Tensor) -> Tensor:
+        return points if self.deformation is None else self.deformation.source(points)
 
     def appearance(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Feature (N, W) and raw colour (N, 3, float32) from the last geometry activation (N, W), modulated or not."""

@@ -35,6 +35,8 @@ from core.visibility import blend, camera_frame, extended, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160
+# Half the reach over which a deformation's slope is taken (world units): about a cell of its grid.
+DIFFERENCE = 0.004
 # Channels of the guide that a layer's decoder may look at: all, or the rendered alpha only (the generator by itself).
 _KNOWING, _BLIND = (1.0,) * 6, (0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -84,7 +86,9 @@ def render_layer(
     if view.seen is not None:
         _, geometry, maps = view.seen
     else:
-        geometry = integrate_geometry(generator, field, angles, view.found, camera.half_fov, fallback=not draft)
+        geometry = integrate_geometry(
+            generator, field, angles, view.found, camera.half_fov, head.source.deformation, fallback=not draft
+        )
         maps = geometry.appearance(generator, field)
     pause()
     if not draft:
@@ -161,10 +165,13 @@ class _View:
     ) -> None:
         self.angles, self.half_fov = angles, half_fov
         self.field, self.styles = networks.generator.field, head.styles
+        self.deformation = head.source.deformation
         self._estimate: Callable[[Tensor], Tensor] | None = None
         self.seen: Seen | None = None
         if plainly:
-            self._sdf: Sdf = without_strays(distance(self.field, head.styles), head.source.strays)
+            undeformed = distance(self.field, head.styles)
+            own = self.deformation
+            self._sdf: Sdf = without_strays(undeformed if own is None else own.sdf(undeformed), head.source.strays)
             self.found = surfaces.crossings(self._sdf, angles, half_fov)
         else:
             self._sdf = head.shape.light
@@ -240,11 +247,23 @@ def _geometry_layer(view: _View, size: int, layer: str) -> tuple[Tensor, Tensor]
         colours = ((FAR - surface.depth) / (FAR - NEAR) * 2.0 - 1.0).expand(-1, 3, -1, -1)
     else:
         points = surface.points.flatten(2).transpose(1, 2)
-        _, gradient = view.field.sdf_with_gradient(points, view.styles)
         _, rotation = camera_frame(view.angles)
-        normals = functional.normalize(gradient @ rotation, dim=-1)
+        normals = _normals(view, points) @ rotation
         colours = normals.transpose(1, 2).reshape(1, 3, side, side)
     return _resized(colours, size)[0], coverage(view.rim(surface.hit), size, view.half_fov)[0]
+
+
+def _normals(view: _View, points: Tensor) -> Tensor:
+    """Outward unit normals (1, N, 3) at surface points (1, N, 3): the distance's gradient."""
+    own = view.deformation
+    if own is None:
+        _, gradient = view.field.sdf_with_gradient(points, view.styles)
+        return functional.normalize(gradient, dim=-1)
+    # The chain rule by differences: a deformation is smooth, and its grid has corners where derivatives jump.
+    step = DIFFERENCE * torch.eye(3, device=points.device, dtype=points.dtype)
+    jacobian = torch.stack([(own.source(points + one) - own.source(points - one)) / (2 * DIFFERENCE) for one in step])
+    _, gradient = view.field.sdf_with_gradient(own.source(points), view.styles)
+    return functional.normalize(torch.einsum("kbnc,bnc->bnk", jacobian, gradient), dim=-1)
 
 
 def to_pixels(colours: Tensor, alpha: Tensor) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from core.camera import HALF_FOV
 from core.models.generator import Generator, GeometryPass, Modulate
 from core.models.volume import RaySamples, VolumeMaps, composite, ray_weights
+from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import hands, together
 from core.rendering.surfaces import SOFT_RIM, Crossings
@@ -99,6 +100,7 @@ def integrate_geometry(
     angles: Tensor,
     found: Crossings,
     half_fov: float = HALF_FOV,
+    deformation: Deformation | None = None,
     *,
     fallback: bool = True,
 ) -> HeadPass:
@@ -112,6 +114,7 @@ def integrate_geometry(
         found: Crossings of its rays.
         half_fov: The camera's.
         fallback: Whether rays that two nodes do not do for take all their samples (not while a hand moves).
+        deformation: The head's own; a folded field has it already.
 
     Shape:
         angles (1, 2).
@@ -121,7 +124,8 @@ def integrate_geometry(
     active = (found.gap < SOFT_RIM).nonzero()[:, 0]
     if not isinstance(head, FoldedField) or generator.renderer.config.force_background:
         depth = found.depth[active][None]
-        return HeadPass((Rays(_sampled(generator, head, origin, directions[:, active], depth), active),), size)
+        sampled = _sampled(generator, head, origin, directions[:, active], depth, deformation)
+        return HeadPass((Rays(sampled, active),), size)
     field = head
 
     def of(some: Tensor) -> tuple[Rays, ...]:
@@ -147,7 +151,12 @@ def _offsets(like: Tensor) -> Tensor:
 
 
 def _sampled(
-    generator: Generator, head: Tensor | FoldedField, origin: Tensor, directions: Tensor, depth: Tensor
+    generator: Generator,
+    head: Tensor | FoldedField,
+    origin: Tensor,
+    directions: Tensor,
+    depth: Tensor,
+    deformation: Deformation | None = None,
 ) -> GeometryPass:
     """The field at all samples of rays. Shape: origin (1, 3), directions (1, A, 3), depth (1, A)."""
     t = depth[..., None] + _offsets(depth)
@@ -156,7 +165,9 @@ def _sampled(
     samples = RaySamples(points, t, deltas, torch.zeros_like(directions))
     renderer = generator.renderer
     if not isinstance(head, FoldedField):
-        return renderer.geometry(head, samples)
+        if deformation is None:
+            return renderer.geometry(head, samples)
+        return deformation.placed(renderer.geometry(head, deformation.samples(samples)), samples)
     flat = points.reshape(-1, 3)
     hidden = head.hidden(flat)
     sdf = head.sdf_from(hidden, flat).reshape(*t.shape, 1)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from core.job import Job
 from core.models.field import Field
+from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, resting
 from core.rendering.precision import Sdf
@@ -69,7 +70,13 @@ def interpolated(volume: Tensor, points: Tensor) -> Tensor:
     return functional.grid_sample(volume, grid, padding_mode="border", align_corners=True)[0, ..., 0, 0]
 
 
-def head_shape(field: Field, styles: Tensor, stray: Tensor | None, pause: Pause = resting) -> HeadShape:
+def head_shape(
+    field: Field,
+    styles: Tensor,
+    stray: Tensor | None,
+    pause: Pause = resting,
+    deformation: Deformation | None = None,
+) -> HeadShape:
     """Fold the latent and measure the volume.
 
     Args:
@@ -77,11 +84,12 @@ def head_shape(field: Field, styles: Tensor, stray: Tensor | None, pause: Pause 
         styles: The head's latent rows.
         stray: What ``core.rendering.solids`` found floating beside it.
         pause: Called between slabs.
+        deformation: The head's own, if it has one.
 
     Shape:
         styles (1, rows, style_dim).
     """
-    folded = FoldedField(field, styles)
+    folded = FoldedField(field, styles, deformation)
 
     def sdf(points: Tensor) -> Tensor:
         pause()
@@ -102,7 +110,7 @@ def draft_shape(field: Field, styles: Tensor, like: HeadShape, stray: Tensor | N
         like: The unedited head.
         stray: As in :func:`head_shape`.
     """
-    folded = FoldedField(field, styles)
+    folded = FoldedField(field, styles, like.field.deformation)
 
     def sdf(points: Tensor) -> Tensor:
         return folded.light.sdf(points[None])[0, :, 0]
