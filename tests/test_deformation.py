@@ -9,7 +9,7 @@ import torch
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
-from core.inversion import Inversion, photo_tier
+from core.inversion import Inversion
 from core.job import Job
 from core.models.configuration import TOY
 from core.models.generator import Generator
@@ -80,7 +80,7 @@ def reconstructed() -> tuple[Engine, Inversion]:
 def test_fast_and_slow_twin_draw_the_same_deformed_head(reconstructed: tuple[Engine, Inversion]) -> None:
     engine, inversion = reconstructed
     assert inversion.deformation is not None
-    head = engine._edited(engine._networks, photo_tier(engine._networks, inversion), LatentEdit.none)
+    head = engine._head(inversion, LatentEdit.none)
     with torch.inference_mode():
         fast, fast_alpha = render_layer(engine._networks, head, Camera(0.3, 0.0), 128, "picture")
         slow, slow_alpha = render_layer(engine._networks, head, Camera(0.3, 0.0), 128, "picture", plainly=True)

@@ -37,12 +37,13 @@ __all__ = ["GRID", "fit_contour"]
 
 Array = NDArray[np.float64]
 
-GRID = 25
-"""Grid points a side of the result: one a centimetre of a head of a quarter of a metre."""
+GRID = 21
+"""Grid points a side of the result: three within the shorter of the process's lengths."""
 # Of what the rounds before the last look at.
 ROUGH = 13
-# Side of the pictures whose contours are compared, matching rounds, and pixels between two contour points.
-SIDE, ROUNDS, EVERY = 128, 3, 3
+# Side of the pictures whose contours are compared, and of the one whose rays are traced for them; matching rounds; pixels
+# between two contour points.
+SIDE, TRACED, ROUNDS, EVERY = 128, 64, 3, 3
 # Farthest match [pixels of SIDE], least cosine between the contours' normals, and width of the picture's border that
 # cuts contours off.
 REACH, AGREEING, BORDER = 12.0, 0.6, 2.0
@@ -205,11 +206,14 @@ def _contour_ties(
     shape: HeadShape, angles: Tensor, wanted: Array, lowest: float, axes: Array, process: _Process | None
 ) -> _Ties | None:
     """What the contours of head and matte say; None if they do not meet."""
-    found = located(shape, angles, size=SIDE)
-    hit = found.hit.reshape(1, 1, SIDE, SIDE).float()
+    found = located(shape, angles, size=TRACED, draft=True)
+    hit = found.hit.reshape(1, 1, TRACED, TRACED).float()
+    hit = (functional.interpolate(hit, size=(SIDE, SIDE), mode="bilinear") > 0.5).float()
+    # The rim is looked at closely, some pixels to either side of what was traced.
     away = outline(shape.distance, shape.sdf, angles, hit)[0, 0].double().cpu().numpy()
-    near = (found.gap < SOFT_RIM).reshape(1, 1, SIDE, SIDE).float()
-    depth = extended(found.depth.reshape(1, 1, SIDE, SIDE), near)[0, 0].double().cpu().numpy()
+    near = (found.gap < SOFT_RIM).reshape(1, 1, TRACED, TRACED).float()
+    deep = extended(found.depth.reshape(1, 1, TRACED, TRACED), near)
+    depth = functional.interpolate(deep, size=(SIDE, SIDE), mode="bilinear")[0, 0].double().cpu().numpy()
     # The picture ends a little outside the surface: that is the contour to compare.
     own = _contour(away, SOFT_EDGE, lowest + REACH / SIDE)
     if len(own) < 8:
@@ -219,8 +223,8 @@ def _contour_ties(
     if not len(pairs):
         return None
     start, end = own[pairs[:, 0], :2], wanted[pairs[:, 1], :2]
-    deep = map_coordinates(depth, start[:, ::-1].T, order=1)
-    before, after = (_unprojected(place, deep, axes) for place in (start, end))
+    reached = map_coordinates(depth, start[:, ::-1].T, order=1)
+    before, after = (_unprojected(place, reached, axes) for place in (start, end))
     moved = (after - before) @ axes[:2].T
     was = np.zeros_like(moved) if process is None else process(before)
     # Every tie counts half: the two ways of matching say the same thing twice.

@@ -108,7 +108,8 @@ def test_progress_is_reported_between_the_stages(astronaut: Photo, face: Detecte
     stages: list[str] = []
     job = Job("aligning", on_report=lambda _, stage: stages.append(stage))
     align(astronaut, face, 1, job)
-    assert stages == ["cutting out the face", "separating head and background", "face aligned"]
+    # A stage may report again and again: each report is a yield point.
+    assert list(dict.fromkeys(stages)) == ["cutting out the face", "separating head and background", "face aligned"]
     assert job.fraction == 1.0
 
 

@@ -14,7 +14,7 @@ from core.models.networks import Networks
 from core.refinement.delta import Delta, scaled, tuned_networks, weights_hash
 from core.refinement.methods import METHODS, Method, Stage
 from core.refinement.palette import fit_colours
-from core.refinement.passes import draw, field_maps, prepare
+from core.refinement.passes import Body, draw, field_maps, prepare
 from core.refinement.refiner import Refiner
 from core.refinement.rim import band, lowest_of, outline_loss
 from core.refinement.steps import Held, Target
@@ -94,7 +94,7 @@ def test_without_landmarks_the_whole_matte_counts(networks: Networks, head: Edit
 
 
 def test_the_shape_is_held_as_it_was_when_the_stage_began(networks: Networks, head: EditedHead) -> None:
-    held = Held.of(networks, networks.generator, head.styles, ANGLES, None)
+    held = Held.of(networks, networks.generator, head.styles, ANGLES, Body())
     assert held.field is not networks.generator.field
     front = prepare(networks.generator, head.styles, ANGLES, frozen=False).surface
     assert len(held.surface) > 3 * int(front.hit.sum())
