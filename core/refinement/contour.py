@@ -41,7 +41,7 @@ GRID = 21
 """Grid points a side of the result: three within the shorter of the process's lengths."""
 # Of what the rounds before the last look at.
 ROUGH = 13
-# Side of the pictures whose contours are compared, and of the one whose rays are traced for them; matching rounds; pixels
+# Sides of the pictures whose contours are compared and whose rays are traced for that, matching rounds, and pixels
 # between two contour points.
 SIDE, TRACED, ROUNDS, EVERY = 128, 64, 3, 3
 # Farthest match [pixels of SIDE], least cosine between the contours' normals, and width of the picture's border that
