@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -82,3 +83,26 @@ def test_a_volume_measured_where_it_matters_has_the_signs_of_one_measured_everyw
     # Beside the surface also the numbers are those of the field: that is what the surface is cut from.
     assert (sparse - dense)[dense.abs() < 0.002].abs().max() < 1e-6
     assert spent < 0.4 * asked
+
+
+def _head_with_hair(width: float) -> np.ndarray:
+    """A skull on a neck, and hair that hangs from it behind the neck with air between: this wide, a centimetre thick."""
+    axis = np.linspace(-solids.EXTENT, solids.EXTENT, 56)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    skull = x**2 + (y - 0.02) ** 2 + z**2 < 0.075**2
+    neck = (x**2 + z**2 < 0.035**2) & (y < 0.0)
+    hair = (np.abs(x) < width) & (np.abs(z + 0.065) < 0.007) & (y < 0.04)
+    return skull | neck | hair
+
+
+def test_hair_that_only_hangs_hidden_behind_the_neck_is_a_sheet() -> None:
+    head = _head_with_hair(0.03)
+    sheet = solids.hidden_sheet(head)
+    axis = np.linspace(-solids.EXTENT, solids.EXTENT, 56)
+    assert sheet[:, axis < -0.06].sum() == (head & (axis < -0.05)[None, None, :])[:, axis < -0.06].sum() > 100
+    assert not sheet[:, :, axis > -0.05].any()  # neither skull nor neck
+
+
+def test_hair_that_is_seen_beside_the_neck_stays() -> None:
+    assert not solids.hidden_sheet(_head_with_hair(0.08)).any()
+    assert not solids.hidden_sheet(_head_with_hair(0.0)).any()

@@ -44,6 +44,10 @@ THIN = 0.003
 SMALL, BEHIND = 0.12, 0.3 * 56
 # Cells around a stray's core that are cleared with it.
 STRAY_REACH = 5.0
+# A sheet of hair that hangs free behind the neck: below this height, thinner than this, this far back (world units). It
+# goes when hardly any of it, by columns, could be seen past the neck: photos of short hair say nothing about it.
+NAPE, SHEET, BACK = 0.03, 0.024, -0.03
+SEEN_BESIDE = 0.6
 # What a stray's surroundings are said to be: this far from any surface (world units).
 CLEAR = 0.006
 
@@ -190,10 +194,36 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
         # Space belongs to the nearer core; a lock's part of it is cleared as far as its own flesh can reach.
         to_head, to_lock = ndimage.distance_transform_edt(~head), ndimage.distance_transform_edt(~lock)
         stray |= (to_lock < to_head) & (to_lock < STRAY_REACH)
+    sheet = hidden_sheet(whole & ~stray)
+    if sheet.any():
+        # What hung on it alone goes with it.
+        pieces_left, _ = ndimage.label(whole & ~stray & ~sheet)
+        rest = pieces_left == np.bincount(pieces_left.ravel())[1:].argmax() + 1
+        gone = whole & ~stray & ~rest
+        to_head, to_gone = ndimage.distance_transform_edt(~rest), ndimage.distance_transform_edt(~gone)
+        stray |= (to_gone < to_head) & (to_gone < 2.0)
     if not stray.any():
         return None
     mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)
     return mask[None, None]
+
+
+def hidden_sheet(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells of a sheet that hangs behind the neck with air between, if it is hidden from the front.
+
+    Shape:
+        solid (R, R, R), axes x, y, z; returns the same.
+    """
+    axis = np.linspace(-EXTENT, EXTENT, len(solid))
+    starts = solid & ~np.pad(solid, ((0, 0), (0, 0), (1, 0)))[:, :, :-1]
+    run = np.cumsum(starts, axis=2)
+    first = solid & (run == 1) & (axis < NAPE)[None, :, None]
+    thin = first.sum(axis=2) * (axis[1] - axis[0]) < SHEET
+    behind = thin & ((first * axis).sum(axis=2) < BACK * first.sum(axis=2)) & first.any(axis=2)
+    hidden, beside = behind & (run[:, :, -1] > 1), behind & (run[:, :, -1] == 1)
+    if beside.sum() > SEEN_BESIDE * hidden.sum():
+        return np.zeros_like(solid)
+    return first & behind[:, :, None]
 
 
 def without_strays(sdf: Sdf, mask: Tensor | None) -> Sdf:
