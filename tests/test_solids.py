@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.job import Job
@@ -85,13 +86,13 @@ def test_a_volume_measured_where_it_matters_has_the_signs_of_one_measured_everyw
     assert spent < 0.4 * asked
 
 
-def _head_with_hair(width: float) -> np.ndarray:
-    """A skull on a neck, and hair that hangs from it behind the neck with air between: this wide, a centimetre thick."""
+def _head_with_hair(width: float, lowest: float = -0.12) -> NDArray[np.bool_]:
+    """A skull on a neck, and hair that hangs from it behind the neck with air between, a centimetre thick."""
     axis = np.linspace(-solids.EXTENT, solids.EXTENT, 56)
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     skull = x**2 + (y - 0.02) ** 2 + z**2 < 0.075**2
     neck = (x**2 + z**2 < 0.035**2) & (y < 0.0)
-    hair = (np.abs(x) < width) & (np.abs(z + 0.065) < 0.007) & (y < 0.04)
+    hair = (y > lowest) & (np.abs(x) < width) & (np.abs(z + 0.065) < 0.007) & (y < 0.04)
     return skull | neck | hair
 
 
@@ -106,3 +107,7 @@ def test_hair_that_only_hangs_hidden_behind_the_neck_is_a_sheet() -> None:
 def test_hair_that_is_seen_beside_the_neck_stays() -> None:
     assert not solids.hidden_sheet(_head_with_hair(0.08)).any()
     assert not solids.hidden_sheet(_head_with_hair(0.0)).any()
+
+
+def test_short_hair_stays() -> None:
+    assert not solids.hidden_sheet(_head_with_hair(0.03, lowest=-0.07)).any()

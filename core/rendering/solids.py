@@ -45,9 +45,11 @@ SMALL, BEHIND = 0.12, 0.3 * 56
 # Cells around a stray's core that are cleared with it.
 STRAY_REACH = 5.0
 # A sheet of hair that hangs free behind the neck: below this height, thinner than this, this far back (world units). It
-# goes when hardly any of it, by columns, could be seen past the neck: photos of short hair say nothing about it.
+# goes when it reaches below the chin, in so many columns, and hair is not seen there beside the neck in this share of
+# them: photos of short hair say nothing about it. Below the chin, that is between the jaw and the shoulders.
 NAPE, SHEET, BACK = 0.03, 0.024, -0.03
-SEEN_BESIDE = 0.6
+CHIN, SHOULDERS, BESIDE_NECK = -0.08, -0.105, 0.065
+LOW_COLUMNS, SEEN_BESIDE = 6, 0.5
 # What a stray's surroundings are said to be: this far from any surface (world units).
 CLEAR = 0.006
 
@@ -220,8 +222,11 @@ def hidden_sheet(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     first = solid & (run == 1) & (axis < NAPE)[None, :, None]
     thin = first.sum(axis=2) * (axis[1] - axis[0]) < SHEET
     behind = thin & ((first * axis).sum(axis=2) < BACK * first.sum(axis=2)) & first.any(axis=2)
-    hidden, beside = behind & (run[:, :, -1] > 1), behind & (run[:, :, -1] == 1)
-    if beside.sum() > SEEN_BESIDE * hidden.sum():
+    low = (axis < CHIN) & (axis > SHOULDERS)
+    hidden = (behind & (run[:, :, -1] > 1))[:, low].sum()
+    columns = np.asarray(solid.any(axis=2))
+    beside = columns[np.abs(axis) > BESIDE_NECK][:, low].sum()
+    if hidden < LOW_COLUMNS or beside > SEEN_BESIDE * hidden:
         return np.zeros_like(solid)
     return first & behind[:, :, None]
 
