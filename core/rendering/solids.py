@@ -49,7 +49,7 @@ STRAY_REACH = 5.0
 # them: photos of short hair say nothing about it. Below the chin, that is between the jaw and the shoulders.
 NAPE, SHEET, BACK = 0.03, 0.024, -0.03
 CHIN, SHOULDERS, BESIDE_NECK = -0.08, -0.105, 0.065
-LOW_COLUMNS, SEEN_BESIDE = 6, 0.5
+LOW_COLUMNS, SEEN_BESIDE = 6, 0.25
 # What a stray's surroundings are said to be: this far from any surface (world units).
 CLEAR = 0.006
 
