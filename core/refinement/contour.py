@@ -135,10 +135,11 @@ def fit_contour(
     axes = rotation[0].double().cpu().numpy().T  # right, up, towards the camera
     pinned = _landmark_ties(networks.landmarks(styles[:, 0])[0], angles, landmarks, axes)
     plain = head_shape(networks.generator.field, styles, None, pause)
-    found: NDArray[np.float32] | None = None
     process: _Process | None = None
-    for number in range(ROUNDS):
-        shape = plain if found is None else _deformed(plain, Deformation(torch.from_numpy(found).to(styles)))
+    for _ in range(ROUNDS):
+        shape = plain
+        if process is not None:
+            shape = _deformed(plain, Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
         pause()
         ties = _contour_ties(shape, angles, wanted, lowest, axes, process)
         if ties is None:
@@ -147,8 +148,7 @@ def fit_contour(
         pause()
         process = _Process(both, axes[2])
         pause()
-        found = _gridded(process, axes, GRID if number == ROUNDS - 1 else ROUGH)
-    return found
+    return None if process is None else _gridded(process, axes, GRID)
 
 
 def _fields(ties: _Ties) -> tuple[Array, Array, Array]:
