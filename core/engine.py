@@ -28,7 +28,7 @@ from core.frame import Frame, RenderRequest
 from core.inversion import Inversion, invert, photo_tier, stranger_warnings
 from core.job import Job
 from core.models.bundle import read_networks
-from core.models.identity import IdentityEmbedding
+from core.models.identity import IDENTITY_WEIGHTS, IdentityEmbedding
 from core.models.networks import Networks
 from core.photo import Photo
 from core.recent import Recent
@@ -47,7 +47,6 @@ from core.weights import Registry
 logger = logging.getLogger(__name__)
 
 DEFAULT_WEIGHTS = "cameo-256"
-IDENTITY_WEIGHTS = "dlib-face-embedding"
 # Entries of each tier's cache: the photo or edit at hand, and the one before (a switch back and forth costs nothing).
 CACHED = 2
 RECONSTRUCTION_SIZE = 256

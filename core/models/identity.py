@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+IDENTITY_WEIGHTS = "dlib-face-embedding"  # its entry in the manifest
 INPUT_SIZE = 150  # dlib trained on 150 px chips
 MEAN = (122.782, 117.001, 104.298)  # dlib's input_rgb_image: mean of its training faces, per channel
 # Left, top, side of dlib's chip in an FFHQ crop: dlib's mean eye corners and nose base (with its padding of 0.25) laid

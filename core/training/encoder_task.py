@@ -18,14 +18,16 @@ from torch import Tensor, nn
 from core.camera import SCENE_RADIUS
 from core.models.encoder import Encoder
 from core.models.generator import Generator
-from core.models.guided import surface_samples, trace_surface
+from core.models.guided import trace_surface
+from core.models.identity import IdentityEmbedding
 from core.models.landmarks import LandmarkRegressor
 from core.training import augmentation
 from core.training.data import DEPTH_SIZE, RealPortraits, WorldHeads, encoder_input, shrink
-from core.training.latents import latent_statistics
+from core.training.latents import Latents
 from core.training.losses import PerceptualDistance, masked_mean, total_loss
 from core.training.precision import layout, mixed_precision
-from core.training.renders import THUMB, render_picture, render_samples, shade
+from core.training.reconstruction import Reconstruction
+from core.training.renders import render_picture, shade
 from core.training.sheets import contact_sheet
 from core.training.views import HALF_FOV, canonical_points, crop, ffhq_framing, frame_points, pixel_grid, project, rays
 
@@ -44,6 +46,8 @@ class EncoderTaskConfig:
     """Points anywhere in the scene's cube (P_F of Eq. 5)."""
     rendered: int = 6
     """Pictures a step whose reconstruction is rendered (L_rec at the thumb)."""
+    large: int = 2
+    """How many of these the decoder draws at full size as well."""
     rendered_from: float = 0.5
     rendered_every: int = 2
     """Steps from one rendered reconstruction to the next: it costs as much as all the rest."""
@@ -63,7 +67,9 @@ class EncoderTaskConfig:
     """Weight of a portrait's colours on the head's surface; they reach the colour row alone, never the geometry."""
     prior: float = 0.02
     thumb: float = 2.0
+    large_colour: float = 1.0
     perceptual: float = 0.8
+    identity: float = 0.1
     silhouette_beta: float = 0.004
     """World units over which a silhouette fades."""
 
@@ -83,7 +89,10 @@ class EncoderTask:
         config: EncoderTaskConfig,
         *,
         landmark_indices: list[int],
+        latents: Latents,
         perceptual: PerceptualDistance | None,
+        identity: IdentityEmbedding | None,
+        finished: bool,
         compiled: bool,
     ) -> None:
         self.generator = generator.requires_grad_(False).eval()
@@ -91,9 +100,8 @@ class EncoderTask:
         self.modules: dict[str, nn.Module] = {"encoder": encoder}
         self.data, self.portraits, self.config = data, portraits, config
         self.device = data.z.device
-        self.latents = latent_statistics(generator)
+        self.latents = latents
         self._step = 0
-        self.perceptual = perceptual
         self.landmark_indices = torch.tensor(landmark_indices, device=self.device)
         where = {index: i for i, index in enumerate(landmark_indices)}
         self.eye_corners = [[where[33], where[133]], [where[362], where[263]]]
@@ -102,6 +110,7 @@ class EncoderTask:
         self._gradient = (
             torch.compile(generator.field.sdf_with_gradient) if compiled else generator.field.sdf_with_gradient
         )
+        self.reconstruction = Reconstruction(generator, self._sdf, data, perceptual, identity, finished)
         self.rows = generator.styles(self.latents.w_mean[None]).shape[1]
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
@@ -159,13 +168,15 @@ class EncoderTask:
         parts["landmarks"] = (own - points3d).abs().mean()
         self._step += 1
         if progress > c.rendered_from and c.rendered and self._step % c.rendered_every == 0:
-            parts |= self._reconstruction(head, view, styles)
+            k = min(c.rendered, n)
+            parts |= self.reconstruction.losses(head[:k], view[:k], styles[:k], decoder_styles[:k], c.large)
         if portraits is not None:
             parts |= self._portrait_losses(*portraits, styles[n:], pose[n:])
         weights = {
             "code": c.code, "s_code": c.decoder_code, "pose": c.pose, "framing": c.framing, "surface": c.surface,
             "off": c.off_surface, "normal": c.normal, "colour": c.colour, "landmarks": c.landmarks,
-            "thumb": c.thumb, "perceptual": c.perceptual, "real_landmarks": c.portrait_landmarks,
+            "thumb": c.thumb, "perceptual": c.perceptual, "large": c.large_colour, "large_perceptual": c.perceptual,
+            "identity": c.identity, "real_landmarks": c.portrait_landmarks,
             "real_silhouette": c.portrait_silhouette, "prior": c.prior,
             "real_colour": c.portrait_colour,
         }  # fmt: skip
@@ -207,24 +218,6 @@ class EncoderTask:
             "normal": masked_mean((gradient - normal[:, :k]).abs(), seen[:, :k, None]),
             "colour": masked_mean((torch.sigmoid(rgb) - colour).abs(), solid[..., None]),
         }
-
-    def _reconstruction(self, head: Tensor, view: Tensor, styles: Tensor) -> dict[str, Tensor]:
-        """L_rec at the thumb: the latents rendered at the true camera against the picture."""
-        k = min(self.config.rendered, len(head))
-        camera = self.data.camera[head[:k], view[:k]]
-        target = shrink(self.data.picture(head[:k], view[:k]), THUMB)
-        origin, direction = rays(camera, pixel_grid(THUMB, self.device).expand(k, -1, -1))
-        t, deltas = surface_samples(lambda x: self._sdf(x, styles[:k]), origin, direction, steps=10, fine=5)
-        out = render_samples(self.generator, styles[:k], origin, direction, t, deltas)
-        rgb = out.rgb.transpose(1, 2).reshape(k, 3, THUMB, THUMB)
-        wanted = target[:, :3] * 2 - target[:, 3:]
-        alpha = out.alpha.reshape(k, 1, THUMB, THUMB)
-        parts = {"thumb": (rgb - wanted).abs().mean() + (alpha - target[:, 3:]).abs().mean()}
-        if self.perceptual is not None:
-            big = [F.interpolate(x, size=128, mode="bilinear", align_corners=False) for x in (rgb, wanted)]
-            with mixed_precision(self.device):
-                parts["perceptual"] = self.perceptual(big[0], big[1])
-        return parts
 
     def _portrait_batch(self, portraits: RealPortraits) -> tuple[Tensor, Tensor]:
         """Real portraits under a small new framing or mirrored, and their landmarks in unit crop coordinates."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from core.job import Job
@@ -21,6 +22,7 @@ from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.discriminator import ImageDiscriminator
 from core.models.encoder import Encoder
 from core.models.generator import Generator
+from core.models.identity import IDENTITY_WEIGHTS, IdentityEmbedding
 from core.models.landmarks import LandmarkRegressor
 from core.models.reader import Reader
 from core.training.data import RealPortraits, WorldHeads
@@ -28,7 +30,7 @@ from core.training.decoder_task import DecoderTask, DecoderTaskConfig
 from core.training.encoder_task import EncoderTask, EncoderTaskConfig
 from core.training.field_task import FieldTask, FieldTaskConfig
 from core.training.hybrid_task import HybridTask, HybridTaskConfig
-from core.training.latents import fit_landmarks, latent_statistics
+from core.training.latents import Latents, fit_landmarks, latent_statistics
 from core.training.lesson_task import LessonTask, LessonTaskConfig
 from core.training.local_branch import Parts
 from core.training.losses import PerceptualDistance
@@ -37,6 +39,7 @@ from core.training.reader_task import ReaderTask, ReaderTaskConfig
 from core.training.renders import DENSITY_BETA
 from core.training.snapshots import Snapshots, settle
 from core.training.trainer import Task, TrainerConfig, TrainingFailed, load_averaged, train
+from core.weights import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +78,8 @@ class StageOptions:
     """Small pictures of many heads, for the reader."""
     seed: int = 0
     max_steps: int | None = None
+    settled: bool = False
+    """Losses that join late are there from the start: for networks that were trained before."""
     model: ModelConfig = CAMEO_256
 
 
@@ -113,6 +118,13 @@ class Workshop:
         """The perceptual distance, when its weights are at hand."""
         return PerceptualDistance(self.options.vgg).to(self.device) if self.options.vgg else None
 
+    def identity(self) -> IdentityEmbedding | None:
+        """The face embedding, when it is at hand."""
+        registry = Registry()
+        if not any(one.name == IDENTITY_WEIGHTS for one in registry.list()):
+            return None
+        return IdentityEmbedding.from_tensors(load_file(registry.locate(IDENTITY_WEIGHTS)["network"])).to(self.device)
+
     def landmark_indices(self) -> list[int]:
         """MediaPipe indices of the world's landmarks, in their order."""
         return landmark_indices(self.options.landmarks)
@@ -145,21 +157,37 @@ def _field(shop: Workshop) -> Task:
 
 
 def _encoder(shop: Workshop) -> Task:
-    generator = shop.generator("field")
-    steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or 20))
-    regressor = fit_landmarks(generator, shop.data, steps=steps)
-    torch.save(regressor.state_dict(), shop.options.run / "landmarks.pt")
-    torch.save(dataclasses.asdict(latent_statistics(generator)), shop.options.run / STATISTICS)
+    generator, run = shop.generator("field", "decoder"), shop.options.run
+    if (run / "encoder.pt").exists():
+        # E0 goes on: its answers stay in the units they are in, and the reader stands on the same landmarks.
+        regressor = LandmarkRegressor(shop.options.model.generator.field.style_dim, len(shop.landmark_indices()))
+        regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
+        regressor.requires_grad_(False).eval().to(shop.device)
+        stored = torch.load(run / STATISTICS, weights_only=True)  # noqa: TID251 - tensors only
+        latents = Latents(**{name: value.to(shop.device) for name, value in stored.items()})
+    else:
+        steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or 20))
+        regressor, latents = fit_landmarks(generator, shop.data, steps=steps), latent_statistics(generator)
+        torch.save(regressor.state_dict(), run / "landmarks.pt")
+        torch.save(dataclasses.asdict(latents), run / STATISTICS)
     encoder = Encoder(shop.options.model.encoder).to(shop.device)
+    config = EncoderTaskConfig(pictures=shop.batch(EncoderTaskConfig.pictures))
+    if shop.device.type == "cpu":
+        config = dataclasses.replace(config, **ON_A_PROCESSOR, portraits=max(1, config.pictures // 4))
+    if shop.options.settled:
+        config = dataclasses.replace(config, portraits_from=-1.0, rendered_from=-1.0)
     return EncoderTask(
         generator,
         encoder.to(memory_format=layout(shop.device)),
         regressor,
         shop.data,
         shop.portraits(),
-        EncoderTaskConfig(pictures=shop.batch(EncoderTaskConfig.pictures)),
+        config,
         landmark_indices=shop.landmark_indices(),
+        latents=latents,
         perceptual=shop.perceptual(),
+        identity=shop.identity(),
+        finished=(run / "decoder.pt").exists(),
         compiled=shop.options.compiled,
     )
 
@@ -228,6 +256,10 @@ STAGES: dict[str, Callable[[Workshop], Task]] = {
     "lesson": _lesson,
     "reader": _reader,
 }
+ON_A_PROCESSOR = {
+    "points": 192, "normal_points": 48, "free_points": 96, "rendered": 1, "large": 1, "rendered_every": 3
+}  # fmt: skip
+"""E0's sizes where a step is dear: fewer points a picture, more pictures."""
 RATES = {"field": 6e-4, "encoder": 8e-4, "decoder": 1e-3, "hybrid": 4e-4, "lesson": 2e-4, "reader": 1.5e-3}
 """Adam's learning rate of each stage before decay."""
 

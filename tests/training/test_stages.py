@@ -96,3 +96,21 @@ def test_late_losses_are_finite_and_reach_what_is_trained(world: Path, tmp_path:
             assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in parameters), stage
         run_state = {name: module.state_dict() for name, module in task.modules.items()}
         torch.save({"task": stage, "averaged": run_state}, tmp_path / f"{stage}.pt")
+
+
+@pytest.mark.slow
+def test_an_encoder_that_goes_on_keeps_its_units_and_learns_from_pictures_at_both_sizes(
+    world: Path, tmp_path: Path
+) -> None:
+    cpu = torch.device("cpu")
+    data = WorldHeads.load(world, cpu)
+    for stage in ("field", "encoder", "decoder"):
+        run_stage(stage, options(world, tmp_path, max_steps=1), Job.quiet())
+    before = {name: (tmp_path / name).read_bytes() for name in ("landmarks.pt", "latents.pt")}
+    task = STAGES["encoder"](Workshop(options(world, tmp_path, settled=True), cpu, data))
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    rendered = [parts for _, parts in (task.losses(0.0) for _ in range(3)) if "thumb" in parts]
+    assert rendered, "no step drew what E0 read"
+    assert {"thumb", "large", "identity"} <= set(rendered[0])
+    (gradient,) = torch.autograd.grad(rendered[0]["large"], next(task.modules["encoder"].parameters()))
+    assert gradient.abs().sum() > 0
