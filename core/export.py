@@ -143,14 +143,30 @@ def write_mesh(mesh: SurfaceMesh, path: Path) -> None:
     write_bytes(content.encode() if isinstance(content, str) else content, path)
 
 
+def write_meshes(meshes: Iterable[SurfaceMesh], path: Path) -> None:
+    """Write the one mesh that comes, with everything loaded before it does: for a process that is started ahead."""
+    import trimesh  # noqa: F401
+
+    for mesh in meshes:
+        write_mesh(mesh, path)
+
+
 def write_turntable(frames: Iterable[Frame], path: Path, fps: int = DEFAULT_FPS) -> None:
-    """Write frames as a video while they are made; the suffix chooses mp4, webm or gif.
+    """Write frames as a video while they are made; see :func:`write_video`."""
+    write_video((frame.pixels for frame in frames), path, fps)
+
+
+def write_video(pictures: Iterable[NDArray[np.uint8]], path: Path, fps: int = DEFAULT_FPS) -> None:
+    """Write pictures as a video while they are made; the suffix chooses mp4, webm or gif.
+
+    Shape:
+        pictures: square, (S, S, 3) uint8 sRGB.
 
     Raises:
         ExportFailed: the suffix is unknown, there is no frame, or the file cannot be written.
     """
     suffix = _format_of(path, TURNTABLE_FORMATS, "video")
-    pictures = (frame.pixels for frame in frames)
+    pictures = iter(pictures)
     try:
         first = next(pictures)
     except StopIteration:

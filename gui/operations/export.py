@@ -8,6 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from core.aside import Aside
 from core.camera import turntable_path
 from core.edit import LatentEdit
 from core.errors import CameoError, Cancelled
@@ -77,15 +78,21 @@ def _writers() -> Any:
 
 
 def _mesh(spec: ExportSpec, inversion: Any, edit: LatentEdit, engine: Any, job: Job) -> int:
-    mesh = engine.mesh(inversion, edit, spec.mesh_resolution, job.part(0.0, 0.9))
-    job.report(0.9, "Writing the file")
-    _writers().write_mesh(mesh, spec.path)
+    with Aside[None](partial(_writers().write_meshes, path=spec.path)) as writing:
+        mesh = engine.mesh(inversion, edit, spec.mesh_resolution, job.part(0.0, 0.9))
+        rest = partial(job.report, 0.9, "Writing the file")
+        rest()
+        writing.send(mesh, rest)
+        writing.finish(rest)
     return spec.path.stat().st_size
 
 
 def _turntable(spec: ExportSpec, inversion: Any, edit: LatentEdit, engine: Any, job: Job) -> int:
     path = turntable_path(spec.frames, engine.limits)
-    _writers().write_turntable(engine.turntable(inversion, edit, path, spec.size, job), spec.path, spec.fps)
+    with Aside[None](partial(_writers().write_video, path=spec.path, fps=spec.fps)) as writing:
+        for frame in engine.turntable(inversion, edit, path, spec.size, job):
+            writing.send(frame.pixels, partial(job.report, 0.0, "Waiting for the video's encoder"))
+        writing.finish(partial(job.report, 1.0, "Finishing the video"))
     return spec.path.stat().st_size
 
 
