@@ -22,6 +22,7 @@ from core.training.data import WorldHeads
 from core.training.latents import latent_statistics
 from core.training.losses import PerceptualDistance, discriminator_loss, generator_loss, r1_penalty, total_loss
 from core.training.precision import mixed_precision
+from core.training.processes import processes
 from core.training.renders import on_grey, render, surface_map
 from core.training.sheets import contact_sheet
 
@@ -148,6 +149,7 @@ class DecoderTask:
             loss = loss + self.config.r1 * 0.5 * self.config.r1_every * r1_penalty(self.discriminator, real[:4])
         self.d_optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        processes().average_gradients(self.discriminator.parameters())
         nn.utils.clip_grad_norm_(self.discriminator.parameters(), 1.0)
         self.d_optimiser.step()
 

@@ -35,6 +35,7 @@ from core.training.lesson_task import LessonTask, LessonTaskConfig
 from core.training.local_branch import Parts
 from core.training.losses import PerceptualDistance
 from core.training.precision import layout
+from core.training.processes import processes
 from core.training.reader_task import ReaderTask, ReaderTaskConfig
 from core.training.renders import DENSITY_BETA
 from core.training.snapshots import Snapshots, settle
@@ -168,8 +169,9 @@ def _encoder(shop: Workshop) -> Task:
     else:
         steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or 20))
         regressor, latents = fit_landmarks(generator, shop.data, steps=steps), latent_statistics(generator)
-        torch.save(regressor.state_dict(), run / "landmarks.pt")
-        torch.save(dataclasses.asdict(latents), run / STATISTICS)
+        if processes().first:
+            torch.save(regressor.state_dict(), run / "landmarks.pt")
+            torch.save(dataclasses.asdict(latents), run / STATISTICS)
     encoder = Encoder(shop.options.model.encoder).to(shop.device)
     config = EncoderTaskConfig(pictures=shop.batch(EncoderTaskConfig.pictures))
     if shop.device.type == "cpu":
@@ -268,6 +270,8 @@ def run_stage(stage: str, options: StageOptions, job: Job) -> None:
     """Trains one stage for its budget, resuming what the run folder holds."""
     device = torch.device(options.device)
     if device.type == "cuda":
+        if processes().count > 1:
+            device = torch.device("cuda", processes().local)
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True

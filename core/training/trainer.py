@@ -1,7 +1,8 @@
 """The one training loop: a task gives losses, the loop does everything else.
 
-Wall-clock budget, warm-up and cosine decay, gradient clipping, EMA, JSON lines, sample sheets, atomic checkpoints and
-resuming. It knows no network and no loss by name (a task maps a progress in [0, 1] to named losses).
+Wall-clock budget, warm-up and cosine decay, gradient clipping, EMA, JSON lines, curves, sample sheets, atomic
+checkpoints and resuming, in one process or several (:mod:`core.training.processes`). It knows no network and no loss by
+name (a task maps a progress in [0, 1] to named losses).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,8 @@ from torch import Tensor, nn
 
 from core.errors import CameoError
 from core.job import Job
+from core.training.curves import draw_curves
+from core.training.processes import processes
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +95,8 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
         TrainingFailed: on a loss that is not finite, a full disk, or the state of another task.
         Cancelled: when the job is cancelled; the state is saved first.
     """
-    torch.manual_seed(config.seed)
+    team = processes()
+    torch.manual_seed(config.seed + team.rank)  # each draws heads of its own
     config.folder.mkdir(parents=True, exist_ok=True)
     optimiser = torch.optim.Adam(task.parameter_groups(config.learning_rate), betas=(0.9, 0.99))
     averaged = {name: copy.deepcopy(module).requires_grad_(False).eval() for name, module in task.modules.items()}
@@ -99,12 +104,14 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
     state_path = config.folder / f"{task.name}.pt"
     if config.resume and state_path.exists():
         step, spent = _resume(state_path, task, averaged, optimiser)
-    log = (config.folder / f"{task.name}.jsonl").open("a", encoding="utf-8")
+    team.share([*task.modules.values(), *averaged.values()])
+    log_path = config.folder / f"{task.name}.jsonl"
+    log = (log_path if team.first else Path(os.devnull)).open("a", encoding="utf-8")
     begun = time.monotonic() - spent
     saved = drawn = time.monotonic()
     try:
         last = math.inf if config.max_steps is None else config.max_steps
-        while (elapsed := time.monotonic() - begun) < config.minutes * 60 and step < last:
+        while (elapsed := team.agree(time.monotonic() - begun)) < config.minutes * 60 and step < last:
             progress = elapsed / (config.minutes * 60)
             rate = min(1.0, (step + 1) / config.warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
             for group in optimiser.param_groups:
@@ -113,6 +120,7 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             trained = [p for group in optimiser.param_groups for p in group["params"]]
+            team.average_gradients(trained)
             nn.utils.clip_grad_norm_(trained, config.clip)
             for parameter in trained:
                 # A rare gradient that is not finite (double backward at a kink) must not poison Adam's moments.
@@ -131,16 +139,19 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
                 logger.info("%s %s", task.name, row)
                 job.report(min(progress, 1.0), f"{task.name} step {step}")
             now = time.monotonic()
-            if now - saved > config.checkpoint_minutes * 60:
+            if team.first and now - saved > config.checkpoint_minutes * 60:
                 _save(state_path, task, averaged, optimiser, step, elapsed)
                 saved = now
-            if now - drawn > config.sheet_minutes * 60:
-                _draw(config.folder / f"{task.name}.png", task, averaged)
+            if team.first and now - drawn > config.sheet_minutes * 60:
+                _draw(config.folder, task, averaged)
                 drawn = time.monotonic()
     finally:
-        _save(state_path, task, averaged, optimiser, step, time.monotonic() - begun)
+        if team.first:
+            _save(state_path, task, averaged, optimiser, step, time.monotonic() - begun)
         log.close()
-    _draw(config.folder / f"{task.name}.png", task, averaged)
+    if team.first:
+        _draw(config.folder, task, averaged)
+    team.wait()
     return averaged
 
 
@@ -206,7 +217,9 @@ def load_averaged(path: Path, modules: Mapping[str, nn.Module]) -> None:
         module.load_state_dict(state["averaged"][name])
 
 
-def _draw(path: Path, task: Task, averaged: dict[str, nn.Module]) -> None:
+def _draw(folder: Path, task: Task, averaged: dict[str, nn.Module]) -> None:
+    """The sheet of what the averaged networks make, and the curves of the log."""
     picture = task.sheet(averaged)
     if picture is not None:
-        Image.fromarray(picture).save(path)
+        Image.fromarray(picture).save(folder / f"{task.name}.png")
+    draw_curves(folder / f"{task.name}.jsonl", folder / f"{task.name}.curves.png")

@@ -53,7 +53,12 @@ def run(task: Regression, folder: Path, steps: int) -> dict[str, nn.Module]:
 
 def test_a_run_leaves_a_state_a_log_and_a_sheet(tmp_path: Path) -> None:
     run(Regression(), tmp_path, 3)
-    assert {path.name for path in tmp_path.iterdir()} == {"regression.pt", "regression.jsonl", "regression.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "regression.pt",
+        "regression.jsonl",
+        "regression.png",
+        "regression.curves.png",
+    }
     rows = [json.loads(line) for line in (tmp_path / "regression.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert rows[-1]["distance"] < rows[0]["distance"]
