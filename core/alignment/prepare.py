@@ -103,6 +103,30 @@ def write_prepared(photos: Sequence[PreparedPhoto], out: Path, size: int) -> Non
     temporary.replace(out)
 
 
+def prepare_folder(folder: Path, out: Path, size: int = 256, workers: int = 1) -> list[PreparedPhoto]:
+    """Align every photo of a folder and store those in which a face was found; nothing is written when there is none.
+
+    Args:
+        folder: With photos in it, not looked for any deeper.
+        out: The file to write, see :func:`write_prepared`.
+        size: Side of the crops [px].
+        workers: Processes.
+
+    Returns:
+        All photos in the order of their names; those that failed say why.
+    """
+    paths = sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
+    work = partial(prepare_photo, size=size)
+    if workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            photos = list(pool.map(work, paths, chunksize=8))
+    else:
+        photos = [work(path) for path in paths]
+    if any(not photo.failure for photo in photos):
+        write_prepared(photos, out, size)
+    return photos
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m core.alignment.prepare", description=__doc__)
@@ -111,12 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
-    paths = sorted(path for pattern in PATTERNS for path in options.folder.glob(pattern))
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        photos = list(pool.map(partial(prepare_photo, size=options.size), paths, chunksize=8))
+    photos = prepare_folder(options.folder, options.out, options.size, options.workers)
     failures = [photo for photo in photos if photo.failure]
-    if len(failures) < len(photos):
-        write_prepared(photos, options.out, options.size)
     for photo in failures:
         sys.stderr.write(f"{photo.name}: {photo.failure}\n")
     sys.stderr.write(f"{len(photos) - len(failures)} of {len(photos)} photos aligned, written to {options.out}\n")

@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 def _stage_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--world", type=Path, default=Path("runs/world/shards"), help="world shards (%(default)s)")
     stage.add_argument("--minutes", type=float, default=20.0, help="budget over all resumed parts (%(default)s)")
-    stage.add_argument("--portraits", type=Path, help="aligned portraits (python -m core.alignment.prepare)")
+    stage.add_argument("--portraits", type=Path, help="folder of photos, or what core.alignment.prepare made of it")
     stage.add_argument("--vgg", type=Path, help="VGG16 convolutions (npz) for the perceptual losses")
     stage.add_argument(
         "--snapshots", type=Path, default=StageOptions.snapshots, help="for the reader (default %(default)s)"

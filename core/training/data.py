@@ -29,6 +29,8 @@ VIEWS = 5
 EDITED_VIEWS = (3, 4)
 DEPTH_SIZE = 128
 
+FORMAT_HINT = "docs/training.md says what a shard holds; leave this folder out, or make it again."
+
 
 class DataMissing(CameoError):
     """The training data folder is absent or empty."""
@@ -68,7 +70,7 @@ class WorldHeads:
         """Reads every finished shard below ``folder``, at most ``limit`` heads, onto ``device``.
 
         Raises:
-            DataMissing: if there is no shard.
+            DataMissing: if there is no shard, or one lacks an array or has it in another shape than the first.
         """
         shards = sorted(p.parent for p in folder.glob("shard_*/z.npy"))
         if not shards:
@@ -78,12 +80,14 @@ class WorldHeads:
         total = min(total, limit or total)
         tensors: dict[str, Tensor] = {}
         for name in names:
-            first = np.load(shards[0] / f"{name}.npy", mmap_mode="r")
+            first = _array(shards[0], name)
             dtype = torch.from_numpy(np.zeros(1, first.dtype)).dtype
             out = torch.zeros((total, *first.shape[1:]), dtype=dtype, device=device)
             at = 0
             for shard in shards:
-                rows = np.load(shard / f"{name}.npy", mmap_mode="r")[: total - at]
+                rows = _array(shard, name)[: total - at]
+                if rows.shape[1:] != first.shape[1:]:
+                    raise DataMissing(f"{shard}/{name}.npy is {rows.shape}, others {first.shape}.", hint=FORMAT_HINT)
                 out[at : at + len(rows)] = torch.from_numpy(np.array(rows)).to(device)
                 at += len(rows)
                 if at >= total:
@@ -161,6 +165,14 @@ class RealPortraits:
         """Premultiplied pictures (N, 4, 256, 256), RGB in [0, 1] times matte, and matte."""
         alpha = self.matte[index][:, None].float() / 255
         return torch.cat([self.colour[index].float() / 255 * alpha, alpha], 1)
+
+
+def _array(shard: Path, name: str) -> np.ndarray:
+    """One array of a shard, not read yet."""
+    try:
+        return np.load(shard / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataMissing(f"{shard}/{name}.npy cannot be read: {error}.", hint=FORMAT_HINT) from error
 
 
 def _split(data: np.ndarray, offsets: np.ndarray) -> list[bytes]:

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from core.alignment.prepare import prepare_folder
 from core.job import Job
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.discriminator import ImageDiscriminator
@@ -25,7 +26,7 @@ from core.models.generator import Generator
 from core.models.identity import IDENTITY_WEIGHTS, IdentityEmbedding
 from core.models.landmarks import LandmarkRegressor
 from core.models.reader import Reader
-from core.training.data import RealPortraits, WorldHeads
+from core.training.data import DataMissing, RealPortraits, WorldHeads
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig
 from core.training.encoder_task import EncoderTask, EncoderTaskConfig
 from core.training.field_task import FieldTask, FieldTaskConfig
@@ -64,7 +65,7 @@ class StageOptions:
     """Run folder: states, logs and sheets."""
     minutes: float = 20.0
     portraits: Path | None = None
-    """Aligned real portraits, as ``python -m core.alignment.prepare`` writes them; optional."""
+    """A folder of photos, or what ``python -m core.alignment.prepare`` made of one; optional."""
     landmarks: Path = Path("resources/landmark_vertices.json")
     vgg: Path | None = None
     """VGG16 convolutions as npz; without it the perceptual losses are left out."""
@@ -131,10 +132,25 @@ class Workshop:
         return landmark_indices(self.options.landmarks)
 
     def portraits(self) -> RealPortraits | None:
-        """Real portraits without the validation split."""
-        if self.options.portraits is None:
+        """Real portraits without the validation split; a folder of photos is aligned first, once a run folder.
+
+        Raises:
+            DataMissing: No face was found in any photo of the folder.
+        """
+        path = self.options.portraits
+        if path is None:
             return None
-        return RealPortraits.load(self.options.portraits, self.device)
+        if path.is_dir():
+            folder, path = path, self.options.run / "portraits.npz"
+            if processes().first and not path.exists():
+                found = prepare_folder(folder, path)
+                for photo in found:
+                    if photo.failure:
+                        logger.info("left out %s: %s", photo.name, photo.failure)
+                if not path.exists():
+                    raise DataMissing(f"No face was found in {folder}.", hint="Give a folder of portrait photos.")
+            processes().wait()
+        return RealPortraits.load(path, self.device)
 
     def discriminator(self) -> ImageDiscriminator:
         """A fresh discriminator of the decoder's pictures; states do not keep it."""

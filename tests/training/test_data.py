@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from core.training.data import DataMissing, RealPortraits, WorldHeads
 from core.training.latents import latent_statistics
+from core.training.stages import StageOptions, Workshop
 from core.training.views import project
 
 CPU = torch.device("cpu")
@@ -66,3 +69,37 @@ def test_latent_statistics_are_seeded() -> None:
     torch.testing.assert_close(first.w_mean, second.w_mean)
     assert first.s_mean.shape == (6, 8)
     assert (first.w_std > 0).all()
+
+
+def test_a_shard_that_lacks_an_array_or_has_it_in_another_shape_is_named(world: Path, tmp_path: Path) -> None:
+    shard = tmp_path / "shard_00000"
+    shutil.copytree(next(world.glob("shard_*")), shard)
+    shutil.copytree(shard, tmp_path / "shard_00001")
+    np.save(tmp_path / "shard_00001" / "z.npy", np.zeros((4, 7), np.float32))
+    with pytest.raises(DataMissing, match=r"shard_00001/z\.npy"):
+        WorldHeads.load(tmp_path, CPU)
+    shutil.rmtree(tmp_path / "shard_00001")
+    (shard / "normal.npy").unlink()
+    with pytest.raises(DataMissing, match=r"shard_00000/normal\.npy") as caught:
+        WorldHeads.load(tmp_path, CPU)
+    assert "docs/training.md" in caught.value.hint
+
+
+def test_a_folder_of_photos_is_training_data_as_it_is(world: Path, tmp_path: Path) -> None:
+    photos, run = tmp_path / "photos", tmp_path / "run"
+    photos.mkdir()
+    run.mkdir()
+    shutil.copy("tests/data/astronaut.jpg", photos / "somebody.jpg")
+    (photos / "letter.jpg").write_text("no picture")
+    shop = Workshop(StageOptions(world, run, device="cpu", portraits=photos), CPU)
+    portraits = shop.portraits()
+    assert portraits is not None
+    assert portraits.names == ("somebody.jpg",)
+    written = (run / "portraits.npz").stat().st_mtime_ns
+    assert len(shop.portraits() or ()) == 1
+    assert (run / "portraits.npz").stat().st_mtime_ns == written, "aligned once"
+
+
+def test_a_folder_without_a_face_is_refused(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataMissing, match="No face"):
+        Workshop(StageOptions(world, tmp_path, device="cpu", portraits=tmp_path), CPU).portraits()
