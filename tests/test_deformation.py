@@ -80,10 +80,10 @@ def reconstructed() -> tuple[Engine, Inversion]:
 def test_fast_and_slow_twin_draw_the_same_deformed_head(reconstructed: tuple[Engine, Inversion]) -> None:
     engine, inversion = reconstructed
     assert inversion.deformation is not None
-    head = engine._head(inversion, LatentEdit.none)
+    head = engine.tiers.head(inversion, LatentEdit.none)
     with torch.inference_mode():
-        fast, fast_alpha = render_layer(engine._networks, head, Camera(0.3, 0.0), 128, "picture")
-        slow, slow_alpha = render_layer(engine._networks, head, Camera(0.3, 0.0), 128, "picture", plainly=True)
+        fast, fast_alpha = render_layer(engine.tiers.networks, head, Camera(0.3, 0.0), 128, "picture")
+        slow, slow_alpha = render_layer(engine.tiers.networks, head, Camera(0.3, 0.0), 128, "picture", plainly=True)
     error = ((fast * fast_alpha - slow * slow_alpha) ** 2).mean()
     assert 10.0 * np.log10(4.0 / float(error)) > 34.0
 

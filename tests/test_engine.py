@@ -11,13 +11,14 @@ import pytest
 from core.alignment import Framing
 from core.camera import Camera, turntable_path
 from core.edit import LatentEdit
-from core.engine import CACHED, Engine
+from core.engine import Engine
 from core.errors import CameoError, Cancelled, FaceNotUsable, NoFaceFound, WeightsMissing
 from core.evaluation.likeness import measure
 from core.frame import Frame, RenderRequest
 from core.inversion import Inversion, compose, stranger_warnings
 from core.job import Job
 from core.photo import Photo
+from core.tiers import CACHED
 from tests.toy_head import LIMITS, NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parent / "data" / "astronaut.jpg"
@@ -85,8 +86,8 @@ def test_after_any_walk_through_edits_every_picture_is_what_it_was(engine: Engin
     before = [frame(engine, inversion, edit).pixels for edit in edits]
     for index in (2, 0, 3, 1, 0):
         assert np.array_equal(frame(engine, inversion, edits[index]).pixels, before[index])
-    assert len(engine._heads) <= CACHED
-    assert len(engine._sources) <= CACHED
+    assert len(engine.tiers.heads) <= CACHED
+    assert len(engine.tiers.sources) <= CACHED
 
 
 def test_a_camera_outside_the_limits_is_moved_back_and_the_frame_says_so(engine: Engine, inversion: Inversion) -> None:

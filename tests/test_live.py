@@ -150,7 +150,7 @@ def test_a_frame_does_not_depend_on_what_was_drawn_before(engine: Engine, invers
     ]
     kept = [engine.render(request).pixels for request in requests]
     for request, pixels in zip(reversed(requests), reversed(kept), strict=True):
-        fresh = Engine(engine._networks, engine.weights_name, engine.limits, engine.attributes)
+        fresh = Engine(engine.tiers.networks, engine.weights_name, engine.limits, engine.attributes)
         assert (fresh.render(request).pixels == pixels).all()
 
 

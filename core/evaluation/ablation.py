@@ -109,8 +109,8 @@ class Settings:
 
 def varied(engine: Engine, variant: Variant) -> Engine:
     """Another engine with the same networks but for the variant's change."""
-    networks = variant.change(engine._networks)
-    return Engine(networks, engine.weights_name, engine.limits, engine.attributes, engine._embedding)
+    networks = variant.change(engine.tiers.networks)
+    return Engine(networks, engine.weights_name, engine.limits, engine.attributes, engine.judge.embedding)
 
 
 def evaluate(

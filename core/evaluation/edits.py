@@ -144,14 +144,14 @@ def _one(engine: Engine, path: Path, kept: Kept, settings: Settings, judges: Jud
         inversion = engine.invert(Photo.load(path), job.part(0.0, 0.1), 0, settings.detector)
         box = _face_box(inversion)
         plain = _seen(engine, inversion, LatentEdit.none)
-        same = engine.embed(plain.pixels, plain.alpha > 127)
+        same = engine.judge.embed(plain.pixels, plain.alpha > 127)
         row: Row = {UNEDITED: _scored(judges, plain, box)}
         tried = trials(engine.attributes, settings.strengths)
         pictures = {UNEDITED: plain.pixels}
         for number, (name, strength) in enumerate(tried):
             job.report(0.1 + 0.9 * number / len(tried), f"{path.name}: {name} {strength:+g}")
             frame = _seen(engine, inversion, LatentEdit.none.with_strength(name, strength))
-            distance = float(np.linalg.norm(same - engine.embed(frame.pixels, frame.alpha > 127)))
+            distance = float(np.linalg.norm(same - engine.judge.embed(frame.pixels, frame.alpha > 127)))
             key = f"{name} {strength:+g}"
             row[key] = {**_scored(judges, frame, box), "identity": distance}
             if abs(strength) == 1.0:

@@ -123,13 +123,13 @@ def _one(engine: Engine, people: People, person: Person, settings: Settings, job
     camera = people.cameras(person.index, 1, YAW, PITCH)[0]
     inversion = engine.invert(Photo.from_pixels(people.photo(person, camera)), job, 0, settings.detector)
     aligned = inversion.aligned
-    same = engine.embed(aligned.crop256, aligned.matte256 > 0.5)
+    same = engine.judge.embed(aligned.crop256, aligned.matte256 > 0.5)
     row: Row = dict(measure(engine, inversion))
     floor = []
     for turn in (-SIDE_YAW, SIDE_YAW):
         colour = people.view(person, Camera(camera.yaw + turn, camera.pitch)).colour
         truth = over(colour, np.array(BACKDROP, np.float64))
-        floor.append(float(np.linalg.norm(same - engine.embed(truth, colour[..., 3] > 127))))
+        floor.append(float(np.linalg.norm(same - engine.judge.embed(truth, colour[..., 3] > 127))))
     row["floor_yaw35"] = sum(floor) / len(floor)
     return row, [aligned.crop256, inversion.reconstruction]
 

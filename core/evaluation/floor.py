@@ -62,7 +62,7 @@ def _one(engine: Engine, people: People, person: Person) -> dict[str, list[float
 
     def embedded(turn: float) -> NDArray[np.float64]:
         colour = people.view(person, Camera(first.yaw + turn, first.pitch), SIZE).colour
-        return engine.embed(over(colour, GREY), colour[..., 3] > 127)
+        return engine.judge.embed(over(colour, GREY), colour[..., 3] > 127)
 
     same = embedded(0.0)
     return {

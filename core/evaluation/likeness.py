@@ -46,9 +46,9 @@ def side_views(engine: Engine, inversion: Inversion, yaw: float = SIDE_YAW) -> t
 def side_distances(engine: Engine, inversion: Inversion, yaw: float = SIDE_YAW) -> list[float]:
     """Identity distance of the photo to the left and the right view, ``yaw`` radians away."""
     aligned = inversion.aligned
-    same = engine.embed(aligned.crop256, aligned.matte256 > 0.5)
+    same = engine.judge.embed(aligned.crop256, aligned.matte256 > 0.5)
     return [
-        float(np.linalg.norm(same - engine.embed(frame.pixels, frame.alpha > 127)))
+        float(np.linalg.norm(same - engine.judge.embed(frame.pixels, frame.alpha > 127)))
         for frame in side_views(engine, inversion, yaw)
     ]
 
@@ -58,10 +58,10 @@ def measure(engine: Engine, inversion: Inversion) -> dict[str, float]:
     aligned = inversion.aligned
     inside = aligned.matte256 > 0.5
     distances = side_distances(engine, inversion)
-    same = engine.embed(aligned.crop256, inside)
+    same = engine.judge.embed(aligned.crop256, inside)
     return {
         **compare(aligned.crop256, inversion.reconstruction, inside),
-        "identity_distance": float(np.linalg.norm(same - engine.embed(inversion.reconstruction, inside))),
+        "identity_distance": float(np.linalg.norm(same - engine.judge.embed(inversion.reconstruction, inside))),
         "identity_yaw35": sum(distances) / len(distances),
     }
 

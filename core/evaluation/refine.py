@@ -221,7 +221,7 @@ def _reprojection(engine: Engine, head: Inversion) -> Row:
 def _smile(engine: Engine, head: Inversion, judge: Networks | None) -> Row:
     """Whether Smile +1 raises the smile, and how far it moves the identity, in the picture that a person sees."""
     before, after = (_view(engine, head, edit, 0.0, "picture") for edit in (LatentEdit.none, SMILE))
-    away = engine.embed(before.pixels, before.alpha > 127) - engine.embed(after.pixels, after.alpha > 127)
+    away = engine.judge.embed(before.pixels, before.alpha > 127) - engine.judge.embed(after.pixels, after.alpha > 127)
     row: Row = {"smile_identity": float(np.linalg.norm(away))}
     landmarks = [landmarks_of(frame.pixels) for frame in (before, after)]
     if landmarks[0] is None or landmarks[1] is None:

@@ -288,5 +288,5 @@ def _compare(truth: Pixels, alpha: Pixels, frame: Frame) -> dict[str, float]:
 
 
 def _identity(engine: Engine, truth: Pixels, alpha: Pixels, frame: Frame) -> float:
-    real = engine.embed(truth, alpha > 127)
-    return float(np.linalg.norm(real - engine.embed(_on_grey(frame), frame.alpha > 127)))
+    real = engine.judge.embed(truth, alpha > 127)
+    return float(np.linalg.norm(real - engine.judge.embed(_on_grey(frame), frame.alpha > 127)))

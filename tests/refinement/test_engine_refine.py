@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from core.__main__ import RefineMethod, app
 from core.camera import Camera
 from core.edit import LatentEdit
-from core.engine import WORSE_IDENTITY, WORSE_MAE, Engine
+from core.engine import Engine
 from core.errors import CameoError, Cancelled
 from core.frame import RenderRequest
 from core.inversion import Inversion
@@ -27,6 +27,7 @@ from core.refinement.delta import Delta, read_delta
 from core.refinement.glimpse import SURE_AFTER, Clock, Glimpse
 from core.refinement.methods import METHODS
 from core.refinement.waypoint import Waypoint, thinned
+from core.refining import WORSE_IDENTITY, WORSE_MAE
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
