@@ -24,6 +24,8 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
+# Seconds between two pauses of a thread that waits for another one.
+PATIENCE = 0.02
 # Called between the stages of long work: may raise to give it up, or do something more urgent first.
 Pause = Callable[[], None]
 
@@ -66,8 +68,12 @@ def alone() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def together(*tasks: Callable[[], T]) -> list[T]:
+def together(*tasks: Callable[[], T], pause: Pause = resting) -> list[T]:
     """Results of tasks that run at the same time, each on a core of its own; within a piece, one after the other.
+
+    Args:
+        tasks: The first one is this thread's.
+        pause: Called now and then while this thread has nothing left to do but wait for the others.
 
     Raises:
         BaseException: What the first task that failed raised; the others have then ended, too.
@@ -94,13 +100,19 @@ def together(*tasks: Callable[[], T]) -> list[T]:
             other.start()
         carry_out(0)
         for other in others:
+            while other.is_alive() and not failed and pause is not resting:
+                other.join(PATIENCE)
+                try:
+                    pause()
+                except BaseException as error:  # noqa: BLE001 - the others must have ended first
+                    failed.append(error)
             other.join()
     if failed:
         raise failed[0]
     return [found[number] for number in range(len(tasks))]
 
 
-def both(first: Callable[[], T], second: Callable[[], S]) -> tuple[T, S]:
-    """Two different tasks together."""
-    found = together(*(first, second))
+def both(first: Callable[[], T], second: Callable[[], S], pause: Pause = resting) -> tuple[T, S]:
+    """Two different tasks together; see :func:`together`."""
+    found = together(*(first, second), pause=pause)
     return found[0], found[1]  # type: ignore[return-value]
