@@ -122,7 +122,9 @@ class Networks:
         for module in self.modules.values():
             module.to(device).eval().requires_grad_(False)
         # What its convolutions want, and would otherwise make of ten million weights in every call.
-        self.encoder.to(memory_format=torch.channels_last)
+        for network in (self.encoder, self.aligner):
+            if network is not None:
+                network.to(memory_format=torch.channels_last)
         return replace(
             self,
             renderer_mean=self.renderer_mean.to(device),
