@@ -131,7 +131,7 @@ def render_layer(
 
         def coloured() -> dict[int, Tensor]:
             try:
-                traced.set_result(view.surface(fine))
+                traced.set_result(view.surface(fine, guessing=True))
             except BaseException as error:
                 traced.set_exception(error)
                 raise
@@ -196,10 +196,11 @@ class _View:
             self.seen = head.seen if known and torch.equal(angles, head.source.angles) else None
             self.found = self.seen.found if self.seen else located(head.shape, angles, half_fov, draft=draft)
 
-    def surface(self, size: int) -> surfaces.SurfaceMap:
-        """The surface at a side."""
+    def surface(self, size: int, *, guessing: bool = False) -> surfaces.SurfaceMap:
+        """The surface at a side; the fast twin may guess where it bends evenly."""
+        sdf, angles, fov = self._sdf, self.angles, self.half_fov
         return surfaces.refined_surface(
-            self._sdf, self.angles, self.found, size, half_fov=self.half_fov, estimate=self._estimate
+            sdf, angles, self.found, size, half_fov=fov, estimate=self._estimate, guessing=guessing
         )
 
     def rim(self, hit: Tensor) -> Tensor:
