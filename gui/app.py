@@ -95,6 +95,7 @@ class Cameo(QObject):
         self.worker = EngineWorker(engine_factory or partial(open_engine, settings), self)
         self.photos = PhotoOperations(self.session, self.view, self.worker, self)
         self.edits = EditOperations(self.session)
+        self._pending: Photo | None = None
         self.live = LiveView(self.session, self.view, self.worker, FrameScheduler(STILL_PX, FINE_PX), parent=self)
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
@@ -259,6 +260,10 @@ class Cameo(QObject):
         self.window.welcome.show_pending(photo)
         if photo is None:
             self.window.welcome.show_empty()
+        # Of a head that has come the first frame takes the thumbnail's place.
+        if photo is not None or self.session.photo is not self._pending:
+            self.window.stage.frame_view.set_pending(None if photo is None else photo.pixels)
+        self._pending = photo
         self._refresh()
 
     def _on_dropped(self, source: Path | bytes) -> None:
