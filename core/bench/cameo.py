@@ -90,11 +90,13 @@ def _surface(networks: Networks, head: EditedHead, resolution: int, repeats: int
         peak = peak_rss_mb()
         asked = _Counted(lambda points: head.shape.field.sdf(points[None])[0, :, 0])
         surface = blocks.surface_of(asked, resolution, networks.device, Job.quiet())
-        slow_ms, dense = timed(
-            lambda: dense_surface(
-                lambda points: networks.generator.field.sdf(points[None], head.styles)[0, :, 0], resolution
-            )
-        )
+        own = head.source.deformation
+
+        def plain(points: Tensor) -> Tensor:
+            asked_at = points if own is None else own.source(points)
+            return networks.generator.field.sdf(asked_at[None], head.styles)[0, :, 0]
+
+        slow_ms, dense = timed(lambda: dense_surface(plain, resolution))
     same = compared((surface.vertices, surface.faces), dense)
     fast_ms = sorted(spent)[len(spent) // 2]
     return row(
