@@ -19,7 +19,7 @@ RUN ?= runs/cameo
 PORTRAITS ?= $(wildcard runs/portraits.npz)
 VGG ?= $(wildcard weights/fetched/vgg16.npz)
 
-.PHONY: evaluate-refine help install run test test-long check format golden bench world train bundle train-smoke install-eval clean
+.PHONY: evaluate-refine help install run test test-long check format golden bench bench-plots world train bundle train-smoke install-eval clean
 
 help: ## say what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ golden: $(READY) ## compare the official networks with the reference numbers in 
 
 bench: $(READY) ## measure library, window and command line against their bounds, minutes; writes bench.json (BENCH_OUT); ARGS=--quick
 	$(PY) -m tests.bench $(ARGS)
+
+bench-plots: $(READY) ## measure how cost grows with size, threads and resolution, and draw it into docs/images; ARGS=--quick
+	OMP_WAIT_POLICY=PASSIVE $(PY) -m tests.bench.plots $(ARGS)
 
 world: $(READY_TRAINING) ## make the synthetic world; MAKEHUMAN=folder of its assets, HEADS=8192
 	test -f runs/world/pack.npz || $(PY) -m core world pack "$(MAKEHUMAN)" --out runs/world/pack.npz

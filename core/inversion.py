@@ -142,30 +142,38 @@ class Reading(NamedTuple):
 
 
 @torch.inference_mode()
-def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) -> Reading:
-    """Latents, framing and camera of a face in its FFHQ crop: E0 on ever better crops, then the landmark polish.
+def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) -> Reading | _Fit:
+    """Latents, framing and camera of a face in its FFHQ crop: E0 on ever better crops, then landmarks and outline.
 
     Args:
         networks: The model.
         aligned: The face.
         pause: Called between steps.
+
+    Returns:
+        The reading; with what its deformation is fitted from, where landmarks and a matte tell one.
     """
     device, channels = networks.device, networks.config.encoder.in_channels
     picture = torch.cat((picture_tensor(aligned.crop256, device), alpha_tensor(aligned.matte256, device)), dim=1)
-    framing = Framing()
-    for _ in range(FRAMINGS + 1):
-        canonical = reframed(picture, framing.matrix())
-        seen = packed(encoder_input(canonical[:, :3], canonical[:, 3:], channels))
-        # What it says is polished afterwards; bfloat16 is right to a two-hundredth of it.
-        with stepping(networks.encoder, pause), torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
-            read = networks.encode(seen)
-        styles, decoder_styles = read[0].float(), read[1].float()
-        pose = None if read[2] is None else read[2].float()
-        if pose is None:
-            return Reading(styles[0], decoder_styles[0], framing, aligned.camera)
-        last, framing = framing, compose(framing, _sane(pose[0, 2:]))
-    assert pose is not None
-    found = pose[0]
+    last = Framing()
+
+    def seen() -> Tensor:
+        canonical = reframed(picture, last.matrix())
+        return packed(encoder_input(canonical[:, :3], canonical[:, 3:], channels))
+
+    # What it says is polished afterwards; bfloat16 is right to a two-hundredth of it.
+    with stepping(networks.encoder, pause), torch.autocast(device.type, torch.bfloat16, has_fast_bfloat16(device)):
+        for _ in range(FRAMINGS):
+            placed = networks.encoder.pose(seen())
+            if placed is None:
+                break
+            last = compose(last, _sane(placed[0, 2:].float()))
+        read = networks.encode(seen())
+    styles, decoder_styles = read[0].float(), read[1].float()
+    if read[2] is None:
+        return Reading(styles[0], decoder_styles[0], last, aligned.camera)
+    found = read[2][0].float()
+    framing = compose(last, _sane(found[2:]))
     landmarks = _landmarks_in(networks, aligned, last)
     if networks.landmarks is None or landmarks is None:
         return Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
@@ -181,12 +189,11 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
         return _outlined(networks, aligned, placed, pause)
 
     # E0's outline is only wanted to judge the reader's: it is fitted beside it. Only this thread may pause.
-    other, own = both(by_the_reader, lambda: _outlined(networks, aligned, first))
+    other, own = both(by_the_reader, lambda: _outlined(networks, aligned, first), pause)
     if other is None:
-        return _deformed(networks, aligned, own, pause)
+        return own
     logger.debug("outline: %.4f by E0, %.4f by the reader", own.outline, other.outline)
-    sound = other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS
-    return _deformed(networks, aligned, other if sound else own, pause)
+    return other if other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS else own
 
 
 class _Placed(NamedTuple):
@@ -264,8 +271,11 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
     return _Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, wrong, swelling)
 
 
-def _deformed(networks: Networks, aligned: AlignedFace, fit: _Fit, pause: Pause) -> Reading:
+@torch.inference_mode()
+def _deformed(networks: Networks, aligned: AlignedFace, fit: Reading | _Fit, pause: Pause) -> Reading:
     """The reading with the deformation that brings the head's outline onto the matte's."""
+    if isinstance(fit, Reading):
+        return fit
     landmarks = _landmarks_in(networks, aligned, fit.reading.framing)
     assert landmarks is not None
     reading = fit.reading
@@ -302,12 +312,20 @@ def invert(
         job: Where to report.
     """
     job.report(0.0, "reading the face")
-    reading = read_face(networks, aligned, lambda: job.report(0.3, "reading the face"))
-    job.report(0.6, "cutting out the head")
-    aligned = aligned.reframed(photo, reading.framing, job.part(0.6, 1.0))
+    fit = read_face(networks, aligned, lambda: job.report(0.3, "reading the face"))
+
+    def pause() -> None:
+        job.report(0.7, "cutting out the head")
+
+    pause()
+    framing = fit.framing if isinstance(fit, Reading) else fit.reading.framing
+    # Cut again beside the fit of the deformation, which looks at the first cut. Only this thread may pause.
+    reading, recut = both(
+        lambda: _deformed(networks, aligned, fit, pause), lambda: aligned.reframed(photo, framing), pause
+    )
     job.report(1.0, "face read")
     return Inversion(
-        aligned,
+        recut,
         reading.camera.clamped(limits),
         reading.styles.float().cpu().numpy().copy(),
         reading.decoder_styles.float().cpu().numpy().copy(),

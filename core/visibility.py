@@ -27,6 +27,7 @@ __all__ = [
     "SourceView",
     "blend",
     "camera_frame",
+    "carried_out",
     "extended",
     "guide",
     "look_up",
@@ -36,6 +37,7 @@ __all__ = [
     "rays",
     "rays_through",
     "resized_surface",
+    "source_geometry",
     "source_view",
     "unproject",
 ]
@@ -199,7 +201,7 @@ def resized_surface(points: Tensor, alpha: Tensor, size: int) -> Tensor:
         return known if size == points.shape[-1] else functional.interpolate(known, size=size, mode="nearest-exact")
     smooth = functional.interpolate(known, size=size, mode="bilinear", align_corners=False)
     nearest = functional.interpolate(known, size=size, mode="nearest-exact")
-    bridge = (smooth - nearest).norm(dim=1, keepdim=True) > 0.5 * DEPTH_STEP
+    bridge = (smooth - nearest).square().sum(dim=1, keepdim=True) > (0.5 * DEPTH_STEP) ** 2
     return torch.where(bridge, nearest, smooth)
 
 
@@ -238,6 +240,15 @@ def source_view(
         photo: (B, C, H, W) in [-1, 1]; depth, alpha: (B, 1, h, w) rendered from the source camera, depth along the
         optical axis, valid where alpha > 0.5; matte: (B, 1, any, any) of the head, 0..1; angles: (B, 2).
     """
+    return SourceView(
+        carried_out(photo, matte), *source_geometry(depth, alpha, matte, angles, half_fov), angles, half_fov
+    )
+
+
+def source_geometry(
+    depth: Tensor, alpha: Tensor, matte: Tensor, angles: Tensor, half_fov: float = HALF_FOV
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Depth, weight and normals of a ``SourceView``: what does not depend on the photo's colours. Shapes as there."""
     size = depth.shape[-1]
     cut, fade = max(1, round(EDGE_CUT * size)), max(1, round(EDGE_FADE * size / 2))
     whole = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
@@ -250,10 +261,10 @@ def source_view(
     # Blur, then keep the inner half of the ramp: the fade never reaches over the eroded edge.
     feather = (2.0 * _box(inside, fade) - 1.0).clamp(min=0.0) * flat
     normals = _box(normals_of(unproject(depth, angles, half_fov)), 1)
-    return SourceView(_carried_out(photo, matte), depth, feather, normals, angles, half_fov)
+    return depth, feather, normals
 
 
-def _carried_out(photo: Tensor, matte: Tensor) -> Tensor:
+def carried_out(photo: Tensor, matte: Tensor) -> Tensor:
     """The photo with its colours just inside the matte's edge carried outwards, so that no background can bleed in."""
     size = photo.shape[-1]
     matte = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
@@ -286,21 +297,35 @@ def look_up(
     grid = uv[:, :, None]
     colour = functional.grid_sample(view.photo, grid, padding_mode="border", align_corners=False)[..., 0]
     known = torch.cat((view.depth, view.weight, view.normals), dim=1)
-    surface = functional.grid_sample(known, grid, padding_mode="border", align_corners=False)[..., 0].transpose(1, 2)
-    miss = (depth - surface[..., 0]).abs()
-    confidence = surface[..., 1] * (1.0 - _smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
+    surface = functional.grid_sample(known, grid, padding_mode="border", align_corners=False)[..., 0]
+    miss = (depth - surface[:, 0]).abs()
+    confidence = surface[:, 1] * (1.0 - _smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
     confidence = confidence * (uv.abs().amax(dim=-1) < 1.0).to(depth.dtype)
     source_position, _ = camera_frame(view.angles)
-    towards_source = functional.normalize(source_position[:, None] - points, dim=-1)
-    stretch = (surface[..., 2:] * towards_source).sum(dim=-1)
+    places = points.unbind(dim=-1)
+    stretch = _cosine(surface[:, 2:].unbind(dim=1), source_position, places)
     if target is not None:
         target_position, _ = camera_frame(target)
-        towards_target = functional.normalize((target_position * flip)[:, None] - points, dim=-1)
-        stretch = stretch / (surface[..., 2:] * towards_target).sum(dim=-1).clamp(min=FLATTEST)
+        seen = _cosine(surface[:, 2:].unbind(dim=1), target_position * flip, places)
+        stretch = stretch / seen.clamp(min=FLATTEST)
     confidence = confidence * _smoothstep(GRAZING_NONE, GRAZING_FULL, stretch)
     if normals is not None:
-        confidence = confidence * _smoothstep(-0.1, GRAZING_NONE, (normals * flip * towards_source).sum(dim=-1))
+        cosine = _cosine((normals * flip).unbind(dim=-1), source_position, places)
+        confidence = confidence * _smoothstep(-0.1, GRAZING_NONE, cosine)
     return colour.transpose(1, 2), confidence
+
+
+def _cosine(normals: tuple[Tensor, ...], position: Tensor, places: tuple[Tensor, ...]) -> Tensor:
+    """Cosine between normals and the directions to a camera.
+
+    Component by component: norms of rows of three took a third of a look-up.
+
+    Shape:
+        normals and places (B, N) three times; position (B, 3); returns (B, N).
+    """
+    x, y, z = (position[:, axis, None] - place for axis, place in enumerate(places))
+    along = normals[0] * x + normals[1] * y + normals[2] * z
+    return along / (x * x + y * y + z * z).sqrt().clamp(min=1e-12)
 
 
 def merged(

@@ -202,6 +202,7 @@ class Actions(QObject):
         super().__init__(parent)
         self._made: dict[str, QAction] = {}
         self._groups: dict[str, QActionGroup] = {}
+        self._situation: Situation | None = None
         for spec in TABLE:
             if spec.text != "-":
                 self._made[spec.name] = self._make(spec, parent)
@@ -214,8 +215,15 @@ class Actions(QObject):
         """Every action."""
         return tuple(self._made.values())
 
-    def refresh(self, situation: Situation) -> None:
-        """Enable what makes sense now, and say what undo would undo."""
+    def refresh(self, situation: Situation) -> bool:
+        """Enable what makes sense now, and say what undo would undo.
+
+        Returns:
+            Whether the situation is another one; a slider that moves asks sixty times a second.
+        """
+        if situation == self._situation:
+            return False
+        self._situation = situation
         for spec in TABLE:
             if spec.name in self._made:
                 self._made[spec.name].setEnabled(spec.enabled(situation))
@@ -223,6 +231,7 @@ class Actions(QObject):
             text = f"{word} {label}".strip()
             self._made[name].setText(text)
             self._made[name].setToolTip(tip_of(text, self._made[name]))
+        return True
 
     def _make(self, spec: ActionSpec, parent: QObject) -> QAction:
         action = QAction(spec.text, parent)

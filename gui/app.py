@@ -49,6 +49,8 @@ COMPUTE_DRIVERS = ("/proc/driver/nvidia/version", "/dev/kfd")
 """What is there on Linux when a graphics card can compute: NVIDIA's driver, AMD's."""
 LOADING = "Loading the model…"
 ZOOM_STEP = 1.25
+SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter while another one waits, in seconds."""
 STILL_PX, FINE_PX = 256, 512
 """Sides of the picture at rest and after a longer rest: the decoder's size, and about what a view has on the screen."""
 
@@ -61,6 +63,9 @@ def open_engine(settings: Settings) -> Any:
     if sys.platform == "linux" and not any(Path(place).exists() for place in COMPUTE_DRIVERS):
         # Triton's LLVM and the one Mesa draws with end the process when they meet, and only graphics cards need Triton.
         sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # None is Python's word for "cannot be imported"
+    # A frame's two threads ask for the interpreter every few microseconds. At Python's 5 ms each of the window's events
+    # stopped both for as long as it lasted: a slider's frame took a seventh longer.
+    sys.setswitchinterval(SWITCH_S)
     engine = importlib.import_module("core.engine").Engine
     return engine.open(settings.weights, settings.device, settings.threads or None)
 
@@ -90,6 +95,7 @@ class Cameo(QObject):
         self.worker = EngineWorker(engine_factory or partial(open_engine, settings), self)
         self.photos = PhotoOperations(self.session, self.view, self.worker, self)
         self.edits = EditOperations(self.session)
+        self._pending: Photo | None = None
         self.live = LiveView(self.session, self.view, self.worker, FrameScheduler(STILL_PX, FINE_PX), parent=self)
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
@@ -254,6 +260,10 @@ class Cameo(QObject):
         self.window.welcome.show_pending(photo)
         if photo is None:
             self.window.welcome.show_empty()
+        # Of a head that has come the first frame takes the thumbnail's place.
+        if photo is not None or self.session.photo is not self._pending:
+            self.window.stage.frame_view.set_pending(None if photo is None else photo.pixels)
+        self._pending = photo
         self._refresh()
 
     def _on_dropped(self, source: Path | bytes) -> None:
@@ -313,7 +323,7 @@ class Cameo(QObject):
         window.export_button.setEnabled(has_head)
         window.layer_button.setEnabled(has_head)
         actions = window.actions_table
-        actions.refresh(
+        changed = actions.refresh(
             Situation(
                 has_head=has_head,
                 edited=not session.edit.is_empty,
@@ -321,7 +331,8 @@ class Cameo(QObject):
                 redo_label=session.redo_label,
             )
         )
-        actions["sample"].setEnabled(self._sample.is_file())
+        if changed:
+            actions["sample"].setEnabled(self._sample.is_file())
         actions[f"layout_{view.layout.value}"].setChecked(True)
         actions[f"layer_{view.layer}"].setChecked(True)
         for flag in ("compare", "wireframe", "normals"):

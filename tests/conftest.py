@@ -25,7 +25,8 @@ THREAD_GRACE = 2.0
 """Seconds a thread may take to end after its test: joining is not instant on a busy machine."""
 
 # Threads and files that libraries keep for the whole process, each with its owner.
-LIBRARY_THREADS = ("tqdm_monitor", "TMonitor")
+# (Hands of core.rendering.hands wait for the next piece of work; that each has ended its piece is tested there.)
+LIBRARY_THREADS = ("tqdm_monitor", "TMonitor", "cameo-hand")
 LIBRARY_FILES = ("torchinductor_", "pymp-", "runtime-")  # torch.compile, multiprocessing, Qt
 
 

@@ -138,6 +138,17 @@ class Encoder(IrSeBackbone):
         if config.pose_outputs:
             self.pose_head = PoseHead(config.channels[3], config.pose_hidden, config.pose_outputs)
 
+    def pose(self, x: Tensor) -> Tensor | None:
+        """Pose and framing alone, as :meth:`forward` finds them, in half the time. Shape: as there."""
+        if self.pose_head is None:
+            return None
+        found: Tensor = self.pose_head(self.taps(self._sized(x))[-1])
+        return found
+
+    def _sized(self, x: Tensor) -> Tensor:
+        size = self.config.size
+        return x if x.shape[-2:] == (size, size) else F.adaptive_avg_pool2d(x, size)
+
     def pyramid(self, x: Tensor) -> dict[int, Tensor]:
         """Backbone and pyramid.
 
@@ -156,9 +167,7 @@ class Encoder(IrSeBackbone):
         Shape: x (B, C, S, S) in [-1, 1] (a fourth channel is alpha in [0, 1]).
         """
         config = self.config
-        if x.shape[-1] != config.size or x.shape[-2] != config.size:
-            x = F.adaptive_avg_pool2d(x, config.size)
-        maps = self.pyramid(x)
+        maps = self.pyramid(self._sized(x))
         styles = [head(maps[c.level]) for head, c in zip(self.styles_pigan, config.renderer_heads, strict=True)]
         used = {i: self.styles_stylegan[i](maps[config.decoder_heads[i].level]) for i in set(config.decoder_row_heads)}
         rows = [used[i] for i in config.decoder_row_heads]

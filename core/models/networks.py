@@ -121,6 +121,10 @@ class Networks:
         """The same networks on a device, for inference: evaluating, without gradients."""
         for module in self.modules.values():
             module.to(device).eval().requires_grad_(False)
+        # What its convolutions want, and would otherwise make of ten million weights in every call.
+        for network in (self.encoder, self.aligner):
+            if network is not None:
+                network.to(memory_format=torch.channels_last)
         return replace(
             self,
             renderer_mean=self.renderer_mean.to(device),

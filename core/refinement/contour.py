@@ -10,28 +10,30 @@ deep they lie stays the latents' answer. No colour takes part.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 from torch import Tensor
 from torch.nn import functional
 
-from core.camera import HALF_FOV
+from core.camera import FAR, HALF_FOV, NEAR
+from core.job import Job
 from core.models.networks import Networks
+from core.refinement.process import Process, Ties
 from core.rendering.deformation import Deformation
+from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, resting
 from core.rendering.outline import SOFT_EDGE, outline
-from core.rendering.search import located
-from core.rendering.shape import HeadShape, head_shape
-from core.rendering.solids import EXTENT
+from core.rendering.precision import Sdf
+from core.rendering.shape import RESOLUTION, SAFETY, interpolated
+from core.rendering.solids import EXTENT, measured, without_strays
 from core.rendering.surfaces import SOFT_RIM
-from core.visibility import camera_frame, extended, project
+from core.visibility import camera_frame, extended, project, rays
 
 __all__ = ["GRID", "fit_contour"]
 
@@ -44,64 +46,48 @@ ROUGH = 13
 # Sides of the pictures whose contours are compared and whose rays are traced for that, matching rounds, and pixels
 # between two contour points.
 SIDE, TRACED, ROUNDS, EVERY = 128, 64, 3, 3
+# Optical-axis distance between two readings of a ray (world units).
+STRIDE = 0.004
 # Farthest match [pixels of SIDE], least cosine between the contours' normals, and width of the picture's border that
 # cuts contours off.
 REACH, AGREEING, BORDER = 12.0, 0.6, 2.0
 # Above the lowest landmark by this share of the picture the matte is the head's; below, and down to NECK under it,
 # upright contours are the neck's, and the others a collar's.
 ABOVE_CHIN, NECK, UPRIGHT = 0.02, 0.12, 0.85
-# The process: standard deviations and lengths of its two parts (world units); depth counts less, so that the back of
-# the head follows its rim.
-PARTS = ((0.009, 0.09), (0.0035, 0.035))
-DEPTH_SHARE = 0.6
-# Errors of a contour's match and of a landmark (world units), enlarged for neighbours that err together; matches that
-# miss by more than this many errors are doubted (Huber 1964).
-CONTOUR_ERROR, LANDMARK_ERROR, DOUBT = 0.0014, 0.003, 2.0
+# Errors of a contour's match and of a landmark (world units), enlarged for neighbours that err together.
+CONTOUR_ERROR, LANDMARK_ERROR = 0.0014, 0.003
 # Every so many-th landmark takes part: they are closer to one another than they are exact.
 SOME = 4
 
 
 @dataclass(frozen=True, eq=False)
-class _Ties:
-    """What the displacement should be where. Shape: places (N, 3), wanted (N, 2) right and up, error (N,)."""
+class _Head:
+    """What is looked at: distances measured roughly, and those of the field. Shape: volume (1, 1, R, R, R), z, y, x."""
 
-    places: Array
-    wanted: Array
-    error: Array
+    volume: Tensor
+    sdf: Sdf
 
+    def distance(self, points: Tensor) -> Tensor:
+        """Rough distances (...) of points (..., 3)."""
+        return interpolated(self.volume, points).reshape(points.shape[:-1])
 
-class _Process:
-    """The mean of the Gaussian process given its ties."""
-
-    def __init__(self, ties: _Ties, depth_axis: Array) -> None:
-        self._axis = depth_axis
-        self._places = self._scaled(ties.places)
-        kernel = _kernel(self._places, self._places)
-        error = ties.error.copy()
-        for _ in range(2):
-            self._weights = cho_solve(cho_factor(kernel + np.diag(error**2)), ties.wanted)
-            off = np.linalg.norm(kernel @ self._weights - ties.wanted, axis=1) / ties.error
-            error = ties.error * np.sqrt(np.maximum(1.0, off / DOUBT))
-
-    def _scaled(self, points: Array) -> Array:
-        along = points @ self._axis
-        return points - (1.0 - DEPTH_SHARE) * along[:, None] * self._axis
-
-    def __call__(self, points: Array) -> Array:
-        """Displacements (N, 2), right and up, at points (N, 3)."""
-        return np.concatenate([_kernel(self._scaled(some), self._places) @ self._weights for some in _portions(points)])
+    def deformed(self, deformation: Deformation) -> _Head:
+        """The same head under a deformation, its volume resampled: good enough to look at a contour."""
+        axis = torch.linspace(-EXTENT, EXTENT, self.volume.shape[-1]).to(self.volume)
+        z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+        moved = self.distance(deformation.source(torch.stack((x, y, z), dim=-1)))
+        return _Head(moved[None, None], deformation.sdf(self.sdf))
 
 
-def _portions(points: Array) -> list[Array]:
-    return [points[start : start + 4096] for start in range(0, max(1, len(points)), 4096)]
+def _measured(networks: Networks, styles: Tensor, pause: Pause) -> _Head:
+    sdf = without_strays(FoldedField(networks.generator.field, styles).light.sdf, None)
 
+    def distances(points: Tensor) -> Tensor:
+        pause()
+        return sdf(points[None])[0, :, 0]
 
-def _kernel(a: Array, b: Array) -> Array:
-    square = np.maximum(0.0, (a**2).sum(1)[:, None] + (b**2).sum(1) - 2.0 * a @ b.T)
-    total: Array = np.zeros_like(square)
-    for size, length in PARTS:
-        total += size**2 * np.exp(-0.5 / length**2 * square)
-    return total
+    volume = measured(distances, RESOLUTION, styles.device, Job.quiet(), SAFETY)
+    return _Head(volume.permute(2, 1, 0)[None, None].contiguous(), sdf)
 
 
 @torch.inference_mode()
@@ -134,42 +120,28 @@ def fit_contour(
     _, rotation = camera_frame(angles)
     axes = rotation[0].double().cpu().numpy().T  # right, up, towards the camera
     pinned = _landmark_ties(networks.landmarks(styles[:, 0])[0], angles, landmarks, axes)
-    plain = head_shape(networks.generator.field, styles, None, pause)
-    process: _Process | None = None
+    plain = _measured(networks, styles, pause)
+    process: Process | None = None
     for _ in range(ROUNDS):
-        shape = plain
+        head = plain
         if process is not None:
-            shape = _deformed(plain, Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
+            head = plain.deformed(Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
         pause()
-        ties = _contour_ties(shape, angles, wanted, lowest, axes, process)
+        ties = _contour_ties(head, angles, wanted, lowest, axes, process)
         if ties is None:
             break
-        both = _Ties(*(np.concatenate(pair) for pair in zip(_fields(pinned), _fields(ties), strict=True)))
+        both = pinned.and_also(ties)
         pause()
-        process = _Process(both, axes[2])
+        process = Process(both, axes[2])
         pause()
     return None if process is None else _gridded(process, axes, GRID)
 
 
-def _fields(ties: _Ties) -> tuple[Array, Array, Array]:
-    return ties.places, ties.wanted, ties.error
-
-
-def _gridded(process: _Process, axes: Array, size: int) -> NDArray[np.float32]:
+def _gridded(process: Process, axes: Array, size: int) -> NDArray[np.float32]:
     """The process on a grid, as vectors of the world (size, size, size, 3)."""
     axis = np.linspace(-EXTENT, EXTENT, size)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     return (process(points) @ axes[:2]).reshape(size, size, size, 3).astype(np.float32)
-
-
-def _deformed(shape: HeadShape, deformation: Deformation) -> HeadShape:
-    """The shape under a deformation, its volume resampled instead of measured: good enough to look at a contour."""
-    resolution = shape.volume.shape[-1]
-    axis = torch.linspace(-EXTENT, EXTENT, resolution).to(shape.volume)
-    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-    distance, error = shape.estimate(deformation.source(torch.stack((x, y, z), dim=-1)))
-    sdf = deformation.sdf(shape.light)
-    return replace(shape, sdf=sdf, light=sdf, volume=torch.stack((distance, error + 0.0005))[None])
 
 
 # ------------------------------------------------------------------------------------------------------------ contours
@@ -203,16 +175,14 @@ def _level_lines(values: Array, level: float) -> list[Array]:
 
 
 def _contour_ties(
-    shape: HeadShape, angles: Tensor, wanted: Array, lowest: float, axes: Array, process: _Process | None
-) -> _Ties | None:
+    head: _Head, angles: Tensor, wanted: Array, lowest: float, axes: Array, process: Process | None
+) -> Ties | None:
     """What the contours of head and matte say; None if they do not meet."""
-    found = located(shape, angles, size=TRACED, draft=True)
-    hit = found.hit.reshape(1, 1, TRACED, TRACED).float()
-    hit = (functional.interpolate(hit, size=(SIDE, SIDE), mode="bilinear") > 0.5).float()
+    depth_there, gap = _seen(head, angles)
+    hit = (functional.interpolate((gap < 0.0).float(), size=(SIDE, SIDE), mode="bilinear") > 0.5).float()
     # The rim is looked at closely, some pixels to either side of what was traced.
-    away = outline(shape.distance, shape.sdf, angles, hit)[0, 0].double().cpu().numpy()
-    near = (found.gap < SOFT_RIM).reshape(1, 1, TRACED, TRACED).float()
-    deep = extended(found.depth.reshape(1, 1, TRACED, TRACED), near)
+    away = outline(head.distance, head.sdf, angles, hit)[0, 0].double().cpu().numpy()
+    deep = extended(depth_there, (gap < SOFT_RIM).float())
     depth = functional.interpolate(deep, size=(SIDE, SIDE), mode="bilinear")[0, 0].double().cpu().numpy()
     # The picture ends a little outside the surface: that is the contour to compare.
     own = _contour(away, SOFT_EDGE, lowest + REACH / SIDE)
@@ -228,7 +198,25 @@ def _contour_ties(
     moved = (after - before) @ axes[:2].T
     was = np.zeros_like(moved) if process is None else process(before)
     # Every tie counts half: the two ways of matching say the same thing twice.
-    return _Ties(after, was - moved, np.full(len(pairs), CONTOUR_ERROR * math.sqrt(2.0)))
+    return Ties(after, was - moved, np.full(len(pairs), CONTOUR_ERROR * math.sqrt(2.0)))
+
+
+def _seen(head: _Head, angles: Tensor) -> tuple[Tensor, Tensor]:
+    """Depth of each ray's first crossing or closest approach, and the distance there, as far as the volume knows.
+
+    Shape:
+        Returns (1, 1, TRACED, TRACED) twice.
+    """
+    origin, directions = rays(angles, TRACED)
+    t = NEAR + (torch.arange(round((FAR - NEAR) / STRIDE), device=angles.device) + 0.5) * STRIDE
+    read = head.distance(origin[0] + directions[0, :, None] * t[:, None])
+    inside = read < 0.0
+    met = inside.any(dim=1)
+    place = torch.where(met, inside.to(torch.int8).argmax(dim=1), read.argmin(dim=1))
+    here, before = (read.gather(1, (place - back).clamp(min=0)[:, None])[:, 0] for back in (0, 1))
+    share = torch.where(met & (place > 0), (here / (here - before)).clamp(0.0, 1.0), 0.0)
+    depth = t[place] - share * STRIDE
+    return depth.reshape(1, 1, TRACED, TRACED), here.reshape(1, 1, TRACED, TRACED)
 
 
 def _matched(of: Array, to: Array) -> NDArray[np.int64]:
@@ -251,7 +239,7 @@ def _unprojected(places: Array, depth: Array, axes: Array) -> Array:
     return points
 
 
-def _landmark_ties(points: Tensor, angles: Tensor, landmarks: Tensor, axes: Array) -> _Ties:
+def _landmark_ties(points: Tensor, angles: Tensor, landmarks: Tensor, axes: Array) -> Ties:
     """What the landmarks say: their places in the photo show what the field has at theirs.
 
     Shape:
@@ -261,4 +249,4 @@ def _landmark_ties(points: Tensor, angles: Tensor, landmarks: Tensor, axes: Arra
     own = points[::SOME].double().cpu().numpy()
     places = landmarks[::SOME].double().cpu().numpy() * SIDE - 0.5
     seen = _unprojected(places, depth[0, ::SOME].double().cpu().numpy(), axes)
-    return _Ties(seen, (own - seen) @ axes[:2].T, np.full(len(own), LANDMARK_ERROR))
+    return Ties(seen, (own - seen) @ axes[:2].T, np.full(len(own), LANDMARK_ERROR))

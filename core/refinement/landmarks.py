@@ -8,14 +8,20 @@ step of the geometry rows can be fitted in a fraction of a second. The step is h
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
 
+from core.camera import HALF_FOV
 from core.models.landmarks import LandmarkRegressor
 from core.rendering.hands import Pause, alone, resting
-from core.visibility import project
+
+Floats = NDArray[np.float32]
 
 # Landmarks of detector and world agree to about this much (unit picture coordinates, 1.5 px of 256).
 TOLERANCE = 0.006
@@ -77,41 +83,118 @@ def polish(
     Shape:
         styles (1, rows, style_dim), pose (6,), landmarks (L, 2) in unit crop coordinates.
     """
-
-    def distances(unknown: Tensor) -> Tensor:
-        moved = start + unknown[:6] * spread
-        points = regressor((latent + unknown[6:] * scale)[None])
-        uv, _ = project(points, moved[None, :2])
-        away: Tensor = torch.linalg.vector_norm(framed(moved, (uv[0] + 1.0) / 2.0) - wanted, dim=-1)
-        return away
-
-    with torch.inference_mode(mode=False), torch.enable_grad(), alone():
-        # Copies: tensors that were made in inference mode can take no part in a gradient.
-        start, wanted, latent = pose.clone(), landmarks.clone(), styles[0, :-1].mean(dim=0)
-        spread = torch.tensor(POSE_SPREAD, device=pose.device)
-        scale = regressor.get_buffer("w_std") * LATENT_SPREAD
-        unknown = torch.zeros(6 + len(latent), device=pose.device, requires_grad=True)
-        mean, square = torch.zeros_like(unknown), torch.zeros_like(unknown)
+    misfit = LandmarkMisfit(regressor, landmarks)
+    start, latent = as_array(pose), as_array(styles[0, :-1].mean(dim=0))
+    spread, scale = np.array(POSE_SPREAD, np.float32), as_array(regressor.w_std) * np.float32(LATENT_SPREAD)
+    unknown = np.zeros(6 + len(latent), np.float32)
+    mean, square = np.zeros_like(unknown), np.zeros_like(unknown)
+    with alone():
+        before, _, _ = misfit(start, latent)
         for step in range(STEPS):
             if step % STEPS_A_PAUSE == 0:
                 pause()
-            misfit = distances(unknown) / TOLERANCE
-            # Charbonnier: squared near 0, linear for points that the detector put elsewhere (covered, off a contour).
-            data = ((1.0 + misfit.square()).sqrt() - 1.0).mean() * INDEPENDENT
-            loss = data + 0.5 * unknown.square().sum()
+            _, to_pose, to_latent = misfit(start + unknown[:6] * spread, latent + unknown[6:] * scale)
+            gradient = unknown + np.concatenate((to_pose * spread, to_latent * scale))
             # Adam (Kingma & Ba 2015, algorithm 1) by hand: torch.optim brings torch.compile and Triton along. It takes
             # seconds and, in a process where Mesa draws with an LLVM of its own, ends the program.
-            (gradient,) = torch.autograd.grad(loss, unknown)
             mean = 0.9 * mean + 0.1 * gradient
-            square = 0.999 * square + 0.001 * gradient.square()
+            square = 0.999 * square + 0.001 * gradient**2
             steady = mean / (1.0 - 0.9 ** (step + 1))
-            spread_of = (square / (1.0 - 0.999 ** (step + 1))).sqrt()
+            spread_of = np.sqrt(square / (1.0 - 0.999 ** (step + 1)))
             rate = RATE * (1.0 - step / STEPS) + 1e-3
-            unknown = (unknown - rate * steady / (spread_of + 1e-8)).detach().requires_grad_()
-        with torch.no_grad():
-            before = float(distances(torch.zeros_like(unknown)).mean())
-            after = float(distances(unknown).mean())
+            unknown = unknown - rate * steady / (spread_of + 1e-8)
+        after, _, _ = misfit(start + unknown[:6] * spread, latent + unknown[6:] * scale)
     if not after < before:
         return Polished(torch.zeros_like(styles[0, 0]), pose, before, before)
-    found = unknown.detach()
-    return Polished(found[6:] * scale, start + found[:6] * spread, before, after)
+    moved, turned = (torch.from_numpy(part).to(pose) for part in (unknown[6:] * scale, unknown[:6] * spread))
+    return Polished(moved, pose + turned, before, after)
+
+
+class LandmarkMisfit:
+    """How far a head's landmarks are off, and the gradient of what a fit makes small.
+
+    The gradient is written out. Autograd takes three times as long for it, and twice that again while another thread
+    works beside it: its hundreds of operations take microseconds each, and every one asks for the interpreter anew.
+
+    Args:
+        regressor: Latent to 3D landmarks.
+        landmarks: Where the landmarks should be, unit coordinates.
+
+    Shape:
+        landmarks (L, 2).
+    """
+
+    def __init__(self, regressor: LandmarkRegressor, landmarks: Tensor) -> None:
+        first, _, second, _, third = (layer for layer in regressor.layers)
+        # Transposed copies: both directions then read memory in a row.
+        self._layers = [
+            (weight, weight.T.contiguous(), layer.bias.detach().float().cpu())
+            for layer in (first, second, third)
+            if isinstance(layer, nn.Linear)
+            for weight in (layer.weight.detach().float().cpu(),)
+        ]
+        self._mean, self._scale, self._wanted = (
+            as_array(regressor.mean),
+            np.float32(regressor.scale),
+            as_array(landmarks),
+        )
+        self._middle, self._deviation = as_array(regressor.w_mean), as_array(regressor.w_std)
+
+    def __call__(self, pose: Floats, latent: Floats) -> tuple[float, Floats, Floats]:
+        """Mean distance [unit picture coordinates], and the gradients of the loss in pose and latent.
+
+        Shape:
+            pose (6,): yaw, pitch, log scale, roll, dx, dy; latent (style_dim,); returns (), (6,), (style_dim,).
+        """
+        yaw, pitch, grown, roll, right, down = pose
+        inputs = torch.from_numpy((latent - self._middle) / self._deviation)
+        one = torch.addmv(self._layers[0][2], self._layers[0][0], inputs)
+        two = torch.addmv(self._layers[1][2], self._layers[1][0], functional.silu(one))
+        out = torch.addmv(self._layers[2][2], self._layers[2][0], functional.silu(two)).numpy()
+        points = self._mean + self._scale * out.reshape(-1, 3)
+
+        # The camera's axes, as in ``core.visibility.camera_frame``, and their slopes.
+        (sy, cy), (sp, cp) = (np.sin(yaw), np.cos(yaw)), (np.sin(pitch), np.cos(pitch))
+        axes = np.array([[cy, 0, -sy], [-sp * sy, cp, -sp * cy], [cp * sy, sp, cp * cy]], np.float32)
+        turning = np.array([[-sy, 0, -cy], [-sp * cy, 0, sp * sy], [cp * cy, 0, -cp * sy]], np.float32)
+        x, y, z = axes @ points.T
+        tangent = np.float32(math.tan(HALF_FOV))
+        shrink = tangent * (1.0 - z)
+        uv = np.stack((x, -y)) / shrink
+        size, turn = np.exp(grown), np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]], np.float32)
+        placed = 0.5 * size * (turn @ uv)
+        off = placed + np.array([[0.5 + right], [0.5 + down]], np.float32) - self._wanted.T
+        away = np.sqrt((off**2).sum(axis=0))
+
+        # Charbonnier: squared near 0, linear for points that the detector put elsewhere (covered, off a contour).
+        pull = off * (INDEPENDENT / (len(points) * TOLERANCE**2)) / np.sqrt(1.0 + (away / TOLERANCE) ** 2)
+        g_uv = 0.5 * size * (turn.T @ pull)
+        g_x, g_y = g_uv[0] / shrink, -g_uv[1] / shrink
+        g_z = tangent * (g_uv * uv).sum(axis=0) / shrink
+        g_axes = np.stack((g_x, g_y, g_z))
+        to_pose = np.array(
+            [
+                (g_axes * (turning @ points.T)).sum(),
+                (g_z * y - g_y * z).sum(),
+                (pull * placed).sum(),
+                (pull[1] * placed[0] - pull[0] * placed[1]).sum(),
+                pull[0].sum(),
+                pull[1].sum(),
+            ],
+            np.float32,
+        )
+        g_out = torch.from_numpy((self._scale * (g_axes.T @ axes)).astype(np.float32).reshape(-1))
+        g_two = torch.mv(self._layers[2][1], g_out).mul_(_silu_slope(two))
+        g_one = torch.mv(self._layers[1][1], g_two).mul_(_silu_slope(one))
+        to_latent = torch.mv(self._layers[0][1], g_one).numpy() / self._deviation
+        return float(away.mean()), to_pose, to_latent.astype(np.float32)
+
+
+def _silu_slope(x: Tensor) -> Tensor:
+    gate = x.sigmoid()
+    return gate * (1.0 + x * (1.0 - gate))
+
+
+def as_array(values: Tensor) -> Floats:
+    """The same numbers for numpy, float32."""
+    return np.asarray(values.detach().float().cpu().numpy())

@@ -7,6 +7,10 @@ step of the geometry rows is fitted, held by the latents' own distribution and b
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,14 +19,18 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.job import Job
 from core.models.field import Field
 from core.models.networks import Networks
-from core.refinement.landmarks import INDEPENDENT, TOLERANCE
+from core.refinement.landmarks import LandmarkMisfit, as_array
+from core.refinement.steered import SteeredField
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, alone, resting
 from core.rendering.precision import Sdf
 from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY, interpolated
 from core.rendering.solids import measured
 from core.rendering.surfaces import trace
-from core.visibility import camera_frame, project, rays_through
+from core.visibility import camera_frame, rays_through
+
+# Distances (N,) of points (N, 3).
+Distances = Callable[[Tensor], Tensor]
 
 STEPS = 24
 RATE = 0.05
@@ -68,45 +76,43 @@ def fit_silhouette(
     if regressor is None:
         return torch.zeros_like(styles[0, 0])
     random = torch.Generator().manual_seed(0)
-    with torch.inference_mode(mode=False), torch.enable_grad(), alone():
-        # Copies: tensors that were made in inference mode can take no part in a gradient.
-        latent, wanted, angles = styles[:, 0].clone(), landmarks.clone(), angles.clone()
-        scale, colour_row, matte = networks.renderer_scale[0].clone(), styles[:, -1:].clone(), matte.clone()
-        position, _ = camera_frame(angles)
-        lowest = float(wanted[:, 1].max()) - ABOVE_CHIN
-
-        def rows(step: Tensor) -> Tensor:
-            shared = (latent + step * scale)[:, None].expand(-1, styles.shape[1] - 1, -1)
-            return torch.cat((shared, colour_row), dim=1)
-
-        step = torch.zeros_like(latent[0])
-        mean, square = torch.zeros_like(step), torch.zeros_like(step)
+    position, _ = camera_frame(angles)
+    lowest = float(landmarks[:, 1].max()) - ABOVE_CHIN
+    misfit, steered = LandmarkMisfit(regressor, landmarks), SteeredField(field)
+    pose = np.concatenate((as_array(angles[0]), np.zeros(4, np.float32)))
+    latent, scale = as_array(styles[0, 0]), as_array(networks.renderer_scale[0])
+    step = np.zeros_like(latent)
+    mean, square = np.zeros_like(step), np.zeros_like(step)
+    with torch.inference_mode(), alone():
         for number in range(STEPS):
             pause()
-            places = torch.rand(RAYS, 2, generator=random).to(latent)
+            places = torch.rand(RAYS, 2, generator=random).to(styles)
             places[:, 1] *= lowest
             shown = functional.grid_sample(matte, (places * 2.0 - 1.0)[None, None], align_corners=False)[0, 0, 0]
             sure = (shown > SOLID) | (shown < CLEAR)
             places, solid = places[sure], shown[sure] > 0.5
             directions = rays_through(angles, places[None] * 2.0 - 1.0, HALF_FOV)[0]
-            with torch.no_grad():
-                if number % FRESH == 0:
-                    approaches = _Approaches(_light(field, rows(step)), latent.device)
-                points, sign = approaches.wrong(_light(field, rows(step)), position[0], directions, solid)
-            step = step.detach().requires_grad_()
-            depth_of = field.sdf(points[None], rows(step))[0, :, 0]
-            outline = functional.softplus(sign * depth_of / SOFTNESS).sum() / len(solid)
-            uv, _ = project(regressor(latent + step * scale), angles)
-            misfit = torch.linalg.vector_norm((uv[0] + 1.0) / 2.0 - wanted, dim=-1) / TOLERANCE
-            held = ((1.0 + misfit.square()).sqrt() - 1.0).mean() * INDEPENDENT + 0.5 * step.square().sum()
-            (gradient,) = torch.autograd.grad(WEIGHT * outline + held, step)
+            moved = latent + step * scale
+            steered.steer(torch.from_numpy(moved).to(styles))
+            if number % FRESH == 0:
+                approaches = _Approaches(steered.sdf, styles.device)
+            points, sign = approaches.wrong(steered.sdf, position[0], directions, solid)
+            # Of softplus, summed over the rays.
+            share = WEIGHT / (SOFTNESS * len(solid))
+            pull = partial(_softplus_slope, sign, share)
+            _, _, held = misfit(pose, moved)
+            gradient = (as_array(steered.gradient(points, pull)) + held) * scale + step
             # Adam by hand, as in the landmark polish.
             mean = 0.9 * mean + 0.1 * gradient
-            square = 0.99 * square + 0.01 * gradient.square()
-            spread = (square / (1.0 - 0.99 ** (number + 1))).sqrt()
+            square = 0.99 * square + 0.01 * gradient**2
+            spread = np.sqrt(square / (1.0 - 0.99 ** (number + 1)))
             rate = RATE * (1.0 - 0.7 * number / STEPS)
-            step = (step - rate * mean / (1.0 - 0.9 ** (number + 1)) / (spread + 1e-8)).detach()
-    return step * scale
+            step = step - rate * mean / (1.0 - 0.9 ** (number + 1)) / (spread + 1e-8)
+    return torch.from_numpy(step * scale).to(styles)
+
+
+def _softplus_slope(sign: Tensor, share: float, distances: Tensor) -> Tensor:
+    return share * sign * torch.sigmoid(sign * distances / SOFTNESS)
 
 
 @torch.no_grad()
@@ -138,19 +144,17 @@ class _Approaches:
         device: Where to keep them.
     """
 
-    def __init__(self, sdf: Sdf, device: torch.device) -> None:
-        volume = measured(
-            lambda points: sdf(points[None])[0, :, 0], DRAFT_RESOLUTION, device, Job.quiet(), DRAFT_SAFETY
-        )
+    def __init__(self, sdf: Distances, device: torch.device) -> None:
+        volume = measured(sdf, DRAFT_RESOLUTION, device, Job.quiet(), DRAFT_SAFETY)
         self._volume = volume.permute(2, 1, 0)[None, None].contiguous()
 
-    def wrong(self, sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
+    def wrong(self, sdf: Distances, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
         """The same as ``nearest_wrong``."""
         t = NEAR + (torch.arange(round((FAR - NEAR) / STRIDE), device=solid.device) + 0.5) * STRIDE
         read = interpolated(self._volume, origin + directions[:, None] * t[:, None]).reshape(len(directions), -1)
         nearest = t[read.argmin(dim=1)]
         entered = t[(read < 0.0).to(torch.int8).argmax(dim=1)]
-        meets = sdf((origin + directions * nearest[:, None])[None])[0, :, 0] <= MEETING
+        meets = sdf(origin + directions * nearest[:, None]) <= MEETING
         wrong = meets != solid
         # Judged a little inside of where it enters, but no deeper than where it is nearest.
         inside = torch.where(read.amin(dim=1) < 0.0, torch.minimum(entered + 0.5 * STRIDE, nearest), nearest)

@@ -9,6 +9,7 @@ steps: it *is* the photo tier, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from core.models.volume import VolumeMaps
 from core.rendering.deformation import Deformation
 from core.rendering.flow import GRID, landmark_flow
 from core.rendering.folded import FoldedField
-from core.rendering.hands import Pause, alone, both, resting
+from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
 from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.painter import Painter
@@ -33,7 +34,7 @@ from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.solids import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
 from core.rendering.tones import CELLS, tone_volume
-from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, source_view
+from core.visibility import GUIDE_SIZE, SourceView, carried_out, extended, look_up, source_geometry, source_view
 
 # Side of the source surface that colours are tested against: that of training's surface maps.
 SOURCE_SURFACE = 128
@@ -160,8 +161,9 @@ def source_head(
     stray = strays(distances, networks.device)
     pause()
     shape = head_shape(field, styles, stray, pause, deformation)
-    seen, surface = _source_render(networks, shape, angles, pause=pause)
-    maps = seen.maps
+    seen = _seen(networks, shape, angles)
+    pause()
+    maps, surface = seen.maps, _source_surface(shape, angles, seen)
     pause()
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
@@ -184,18 +186,19 @@ def source_head(
     )
 
 
-def _source_render(
-    networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False, pause: Pause = resting
-) -> tuple[Seen, SurfaceMap]:
-    """Thumbnail and fine surface from the source camera."""
+def _seen(networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False) -> Seen:
+    """The thumbnail from the source camera."""
     found = located(shape, angles, draft=draft)
     field = shape.field.light
     geometry = integrate_geometry(networks.generator, field, angles, found, fallback=not draft)
-    seen = Seen(found, geometry, geometry.appearance(networks.generator, field))
-    pause()
+    return Seen(found, geometry, geometry.appearance(networks.generator, field))
+
+
+def _source_surface(shape: HeadShape, angles: Tensor, seen: Seen, *, draft: bool = False) -> SurfaceMap:
+    """The fine surface from the source camera."""
     if draft:
-        return seen, refined_surface(shape.light, angles, found, SOURCE_SURFACE, steps=0)
-    return seen, refined_surface(shape.light, angles, found, SOURCE_SURFACE, estimate=shape.distance)
+        return refined_surface(shape.light, angles, seen.found, SOURCE_SURFACE, steps=0)
+    return refined_surface(shape.light, angles, seen.found, SOURCE_SURFACE, estimate=shape.distance)
 
 
 def edited_latents(networks: Networks, source: SourceHead, edit: LatentEdit) -> tuple[Tensor, Tensor]:
@@ -248,8 +251,11 @@ def edited_head(
     else:
         shape = head_shape(field, styles, source.strays, pause, source.deformation)
     pause()
-    seen, surface = _source_render(networks, shape, source.angles, draft=draft, pause=pause)
+    seen = _seen(networks, shape, source.angles, draft=draft)
     maps = seen.maps
+    pause()
+    # A draft's surface is what was traced: it is made beside the rest below.
+    surface = None if draft else _source_surface(shape, source.angles, seen)
     pause()
 
     def moves() -> Tensor | None:
@@ -265,10 +271,24 @@ def edited_head(
             flow = flow - _grown(source.resting_flow, size)
         return flow
 
-    flow, painter = both(moves, lambda: Painter(networks.generator.decoder, decoder_styles))
-    with alone():
-        view = _view_maker(source, edit, maps, surface, flow, size)
-        shown = view(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
+    matte_found: Future[Tensor] = Future()
+
+    def coloured() -> tuple[_Colours, Tensor]:
+        try:
+            colours = _Colours(source, edit, maps, moves(), size)
+            matte_found.set_result(colours.matte)
+        except BaseException as error:
+            matte_found.set_exception(error)
+            raise
+        return colours, colours(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
+
+    def shaped() -> tuple[Painter, tuple[Tensor, Tensor, Tensor]]:
+        painter = Painter(networks.generator.decoder, decoder_styles)
+        found = surface or _source_surface(shape, source.angles, seen, draft=True)
+        return painter, source_geometry(found.depth, found.hit, matte_found.result(), source.angles)
+
+    (colours, photo), (painter, known) = both(coloured, shaped, pause)
+    shown = SourceView(photo, *known, source.angles)
     pause()
     return EditedHead(
         source,
@@ -280,7 +300,7 @@ def edited_head(
         painter,
         seen if draft else None,
         maps,
-        (lambda: shown) if draft else lambda: view(source.photo_large),
+        (lambda: shown) if draft else lambda: shown.with_photo(colours(source.photo_large)),
         lambda: reference_features(
             networks, aligned_residual(networks, source.residual, maps.rgb)[0], local_depth(maps)
         ),
@@ -288,38 +308,39 @@ def edited_head(
     )
 
 
-def _view_maker(
-    source: SourceHead, edit: LatentEdit, maps: VolumeMaps, surface: SurfaceMap, flow: Tensor | None, size: int
-) -> Callable[[Tensor], SourceView]:
-    """What makes the source view of the edited head from the photo (1, 3, S, S) at any resolution.
+class _Colours:
+    """The photo as it would show the edited head, at any resolution.
 
     Args:
         source: The photo tier.
         edit: What is changed.
         maps: The edited head from the photo's camera.
-        surface: The same, finer.
         flow: Where the edit moves the photo, or None.
         size: Side at which changes are compared.
     """
-    before, after = _moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
-    share = _significance(after - before) * _grown(region(edit, maps), size)
-    matte = _moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
-    # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
-    alpha = _grown(maps.alpha, size)
-    fresh = (alpha - _moved(_grown(source.maps.alpha, size), flow)).clamp(min=0.0)
-    matte = torch.maximum(matte, torch.maximum(share, fresh) * alpha)
 
-    # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
-    known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
+    matte: Tensor
+    """Of the edited head (1, 1, size, size)."""
 
-    def view(photo: Tensor) -> SourceView:
+    def __init__(self, source: SourceHead, edit: LatentEdit, maps: VolumeMaps, flow: Tensor | None, size: int) -> None:
+        self._flow = flow
+        self._before, self._after = _moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
+        self._share = _significance(self._after - self._before) * _grown(region(edit, maps), size)
+        matte = _moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
+        # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
+        alpha = _grown(maps.alpha, size)
+        fresh = (alpha - _moved(_grown(source.maps.alpha, size), flow)).clamp(min=0.0)
+        self.matte = torch.maximum(matte, torch.maximum(self._share, fresh) * alpha)
+        # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
+        self._known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
+
+    def __call__(self, photo: Tensor) -> Tensor:
+        """The photo (1, 3, S, S) edited, its colours carried past the edited head."""
         side = photo.shape[-1]
-        inner = functional.interpolate(known, size=side, mode="bilinear", align_corners=False)
-        moved = _moved(extended(photo, inner), None if flow is None else _grown(flow, side))
-        edited = _repainted(moved, _grown(before, side), _grown(after, side), _grown(share, side))
-        return source_view(edited, surface.depth, surface.hit, matte, source.angles)
-
-    return view
+        inner = functional.interpolate(self._known, size=side, mode="bilinear", align_corners=False)
+        moved = _moved(extended(photo, inner), None if self._flow is None else _grown(self._flow, side))
+        before, after, share = (_grown(one, side) for one in (self._before, self._after, self._share))
+        return carried_out(_repainted(moved, before, after, share), self.matte)
 
 
 def _grown(picture: Tensor, size: int) -> Tensor:

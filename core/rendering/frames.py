@@ -8,6 +8,7 @@ leave out what cannot be seen at their size.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 
 import numpy as np
@@ -112,20 +113,35 @@ def render_layer(
             LOCAL_SIZE if plainly else QUICK_SIZE,
         )
 
-    def looked_up() -> dict[int, Tensor]:
+    def looked_up(surface: surfaces.SurfaceMap) -> dict[int, Tensor]:
         """The guide at both sizes. Coordinates need all their digits: float32 whatever the decoder takes."""
         return {
             side: guide(head.view_for(side), surface.points, maps.alpha, size=side, target=angles) * trusted
             for side in {resolution, drawn}
         }
 
-    surface = view.surface(max(min(size, resolution) // 2, geometry.size))
-    pause()
+    fine = max(min(size, resolution) // 2, geometry.size)
+    modulate: Modulate | None = None
     # Each hand has about half of what is left to know.
     if draft:
-        modulate, (hints, rim) = None, both(looked_up, lambda: view.rim(surface.hit))
+        surface = view.surface(fine)
+        hints, rim = both(lambda: looked_up(surface), lambda: view.rim(surface.hit))
     else:
-        modulate, (hints, rim) = both(modulated, lambda: (looked_up(), view.rim(surface.hit)))
+        traced: Future[surfaces.SurfaceMap] = Future()
+
+        def coloured() -> dict[int, Tensor]:
+            try:
+                traced.set_result(view.surface(fine, guessing=True))
+            except BaseException as error:
+                traced.set_exception(error)
+                raise
+            pause()
+            return looked_up(traced.result())
+
+        def aligned() -> tuple[Modulate | None, Tensor]:
+            return modulated(), view.rim(traced.result().hit)
+
+        hints, (modulate, rim) = both(coloured, aligned, pause)
     pause()
     textured = maps if modulate is None else geometry.appearance(generator, field, modulate)
     if plainly:
@@ -180,10 +196,11 @@ class _View:
             self.seen = head.seen if known and torch.equal(angles, head.source.angles) else None
             self.found = self.seen.found if self.seen else located(head.shape, angles, half_fov, draft=draft)
 
-    def surface(self, size: int) -> surfaces.SurfaceMap:
-        """The surface at a side."""
+    def surface(self, size: int, *, guessing: bool = False) -> surfaces.SurfaceMap:
+        """The surface at a side; the fast twin may guess where it bends evenly."""
+        sdf, angles, fov = self._sdf, self.angles, self.half_fov
         return surfaces.refined_surface(
-            self._sdf, self.angles, self.found, size, half_fov=self.half_fov, estimate=self._estimate
+            sdf, angles, self.found, size, half_fov=fov, estimate=self._estimate, guessing=guessing
         )
 
     def rim(self, hit: Tensor) -> Tensor:

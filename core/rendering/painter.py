@@ -119,7 +119,11 @@ class Painter:
                 break
             x = self._convolved(x, level.enters)
             if guide is not None and level.guide is not None:
-                seen = guide if guide.shape[-1] == level.size else functional.adaptive_avg_pool2d(guide, level.size)
+                seen = (
+                    guide
+                    if guide.shape[-1] == level.size
+                    else functional.avg_pool2d(guide, guide.shape[-1] // level.size)
+                )
                 x = x.add_(functional.conv2d(packed(seen.to(self._type)), *level.guide, padding=1))
             if level.stays is not None:
                 x = self._convolved(x, level.stays)

@@ -135,9 +135,19 @@ def _searched(
     steady = ~(doubtful[:, :-1] & ahead[:, 1:] & ~falling).any(dim=1)
     clean = sure.any(dim=1) & steady
     asked = doubtful & ~clean[:, None]
-    ray, place = asked.nonzero(as_tuple=True)
-    points = origin + directions[ray] * t[ray, place][:, None]
-    read[ray, place] = shape.light(points[None])[0, :, 0]
+
+    def ask(some: Tensor) -> None:
+        ray, place = some.nonzero(as_tuple=True)
+        points = origin + directions[ray] * t[ray, place][:, None]
+        read[ray, place] = shape.light(points[None])[0, :, 0]
+
+    # Up to where the volume enters first: most rays have then met the surface, and what lies behind is not asked.
+    supposed = torch.where((read < 0.0).any(dim=1), (read < 0.0).to(torch.int8).argmax(dim=1), longest)
+    front = number <= supposed[:, None] + 1
+    ask(asked & front)
+    behind = asked & ~front & ~((read < 0.0) & front).any(dim=1)[:, None]
+    if behind.any():
+        ask(behind)
     read = torch.where(ahead, read, read.new_full((), float("inf")))
     inside = read < 0.0
     hit = inside.any(dim=1)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core.camera import FAR, HALF_FOV, NEAR
 from core.models.guided import SMALLEST_STEP, STEP_SHARE
@@ -35,6 +36,9 @@ SMOOTH, BEFORE_PATCH = 0.02, 0.0015
 TOUCHING = 2e-4
 # The same where the surface is met steeply and the slope is roughly known: the step that follows leaves a tenth of it.
 NEARLY_TOUCHING, STEEP = 5e-4, 0.5
+# Difference of a cubic and a straight line through neighbouring depths below which the cubic is believed, and what a
+# rough distance may say there at most (world units).
+EVEN, AGREED = 2e-4, 3e-4
 # A refined depth may leave its start by this much (world units); farther means that it slid off an edge.
 REFINE_REACH = 0.012
 # Share of a distance that a step down a known slope leaves over, at most.
@@ -190,6 +194,8 @@ def refined_surface(
     steps: int = 4,
     half_fov: float = HALF_FOV,
     estimate: Callable[[Tensor], Tensor] | None = None,
+    *,
+    guessing: bool = False,
 ) -> SurfaceMap:
     """The surface at a higher resolution than it was traced at, by secant steps; most pixels need one or two.
 
@@ -203,6 +209,8 @@ def refined_surface(
         steps: Evaluations that a pixel may cost.
         half_fov: Of the camera.
         estimate: Distances (...) of points (..., 3), roughly but at next to no cost: they say how steep the surface is.
+        guessing: Whether a cubic through the traced depths does where the surface bends evenly and the estimate agrees:
+            for colours, not for normals.
 
     Shape:
         angles (1, 2).
@@ -219,6 +227,14 @@ def refined_surface(
     origin, directions = rays(angles, size, half_fov)
     active = (coverage.reshape(-1) > 0.02).nonzero()[:, 0]
     t, gap = depth.reshape(-1).clone(), torch.full_like(depth.reshape(-1), float("inf"))
+    if guessing and estimate is not None and steps:
+        even, curved = _even(found.depth.reshape(1, 1, side, side), hit, smooth)
+        agreed = estimate(origin[0] + directions[0, even] * curved[:, None]).abs() < AGREED
+        even, curved = even[agreed], curved[agreed]
+        t[even], gap[even] = curved, 0.0
+        asked = coverage.reshape(-1) > 0.02
+        asked[even] = False
+        active = asked.nonzero()[:, 0]
     if len(active) and steps:
 
         def settled(some: Tensor) -> tuple[Tensor, Tensor]:
@@ -238,6 +254,25 @@ def refined_surface(
     depth = extended(t.reshape(1, 1, size, size), seen)
     points = origin[:, None] + directions * depth.reshape(1, -1, 1)
     return SurfaceMap(depth, points.transpose(1, 2).reshape(1, 3, size, size), seen)
+
+
+def _even(depth: Tensor, hit: Tensor, smooth: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels of a larger map whose depth a cubic through their neighbours tells: it hardly leaves the straight line.
+
+    Args:
+        depth: What was traced (1, 1, s, s).
+        hit: Where it met the surface, likewise.
+        smooth: Its bilinear enlargement (1, 1, S, S).
+
+    Shape:
+        Returns indices (E,) and depths (E,).
+    """
+    size = smooth.shape[-1]
+    within = -functional.max_pool2d(-hit, 5, 1, 2)
+    within = functional.interpolate(within, size=size, mode="nearest-exact")
+    cubic = functional.interpolate(depth, size=size, mode="bicubic", align_corners=False)
+    even = ((within > 0.5) & ((cubic - smooth).abs() < EVEN)).reshape(-1).nonzero()[:, 0]
+    return even, cubic.reshape(-1)[even]
 
 
 def polished(

@@ -4,6 +4,8 @@ With the comparison on, the aligned photo covers the part left of a line that ca
 its alpha on the same backdrop as the mesh, so that both views read as one stage.
 """
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -12,8 +14,10 @@ from core.frame import Frame
 from gui import theme
 from gui.view_state import DEFAULT_ZOOM, picture_side
 from gui.widgets.orbit_drag import OrbitDrag
-from gui.widgets.pixels import feathered, image_from
+from gui.widgets.pixels import feathered, image_from, thumbnail
 
+PENDING_PX = 96
+"""Longer side of the thumbnail that stands in for a head: coarse enough to be taken for what it is."""
 _GRIP_PX = 12
 """How near to the dividing line a press takes the line instead of the head."""
 
@@ -33,6 +37,7 @@ class FrameView(QWidget):
         self.frame: Frame | None = None
         self._image: QImage | None = None
         self._photo: QImage | None = None
+        self._pending: QImage | None = None
         self._comparing = False
         self._split = 0.5
         self._gripping = False
@@ -58,6 +63,21 @@ class FrameView(QWidget):
         """Show a frame, or nothing."""
         self.frame = frame
         self._image = None if frame is None else image_from(feathered(frame.cutout()))
+        if frame is not None:
+            self._pending = None
+        self.update()
+
+    def set_pending(self, photo: NDArray[np.uint8] | None) -> None:
+        """A photo whose head is on its way: its thumbnail stands in until the first frame; None gives it up.
+
+        Args:
+            photo: ``(H, W, 3)`` uint8 sRGB.
+        """
+        self._pending = None
+        if photo is not None:
+            small = thumbnail(photo, PENDING_PX).toImage()
+            side = min(small.width(), small.height())
+            self._pending = small.copy((small.width() - side) // 2, (small.height() - side) // 2, side, side)
         self.update()
 
     def set_photo(self, photo: QImage | None) -> None:
@@ -114,7 +134,9 @@ class FrameView(QWidget):
         ground = theme.backdrop(round(self.width() * ratio), round(self.height() * ratio))
         painter.drawImage(QRectF(self.rect()), ground)
         rectangle = self.picture_rectangle()
-        if self._image is not None:
+        if self._pending is not None:
+            painter.drawImage(rectangle, self._pending)
+        elif self._image is not None:
             painter.drawImage(rectangle, self._image)
         if self._comparing and self._photo is not None:
             self._paint_photo(painter, rectangle, self._photo)

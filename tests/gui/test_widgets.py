@@ -487,3 +487,20 @@ def test_the_dialog_starts_from_the_settings(dialog: ExportDialog, tmp_path: Pat
     dialog.choose_kind("turntable")
     assert dialog.spec().path == tmp_path / "ada.gif"
     assert dialog.spec().frames == 24
+
+
+def test_a_photo_stands_in_until_the_first_frame_of_its_head(qtbot: QtBot) -> None:
+    view = FrameView()
+    qtbot.addWidget(view)
+    view.resize(200, 200)
+    view.show_frame(frame())
+    before = view.grab().toImage().pixelColor(100, 100)
+    photo = np.zeros((60, 90, 3), np.uint8)
+    photo[..., 1] = 255
+    view.set_pending(photo)
+    assert view.grab().toImage().pixelColor(100, 100) == Qt.GlobalColor.green
+    view.set_pending(None)
+    assert view.grab().toImage().pixelColor(100, 100) == before
+    view.set_pending(photo)
+    view.show_frame(frame())
+    assert view.grab().toImage().pixelColor(100, 100) == before
