@@ -9,20 +9,25 @@ steps: it *is* the photo tier, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from core.edit import LatentEdit
+from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering.deformation import Deformation
+from core.rendering.eyewear import ATTRIBUTE, Eyewear, eyewear_on
 from core.rendering.flow import GRID, landmark_flow
 from core.rendering.folded import FoldedField
+from core.rendering.hair import Parting, kept_apart, parted
 from core.rendering.hands import Pause, alone, both, resting
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
 from core.rendering.integrals import HeadPass, integrate_geometry
@@ -33,7 +38,7 @@ from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.solids import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
 from core.rendering.tones import CELLS, tone_volume
-from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, source_view
+from core.visibility import GUIDE_SIZE, SourceView, extended, look_up, project, source_view
 
 # Side of the source surface that colours are tested against: that of training's surface maps.
 SOURCE_SURFACE = 128
@@ -74,6 +79,8 @@ class SourceHead:
     """Where solids float beside the head; see ``core.rendering.solids``."""
     deformation: Deformation | None = None
     """How the head differs from the one of its latents."""
+    parting: Parting | None = None
+    """What of photo and generator is hair, where the model knows its landmarks."""
 
 
 class Seen(NamedTuple):
@@ -105,6 +112,8 @@ class EditedHead:
     _make_features: Callable[[], Tensor | None]
     tuned: float = 0.0
     """How far the generator was tuned to this photo, 0..1: so much of its tones it says itself."""
+    eyewear: Eyewear | None = None
+    """Glasses that are put on the head."""
 
     @cached_property
     def view_large(self) -> SourceView:
@@ -181,7 +190,16 @@ def source_head(
         shape,
         stray,
         deformation,
+        None if networks.landmarks is None else _parting(networks.landmarks, photo, matte, maps, styles, angles),
     )
+
+
+def _parting(
+    regressor: LandmarkRegressor, photo: Tensor, matte: Tensor, maps: VolumeMaps, styles: Tensor, angles: Tensor
+) -> Parting:
+    landmarks = regressor(styles[:, :-1].mean(dim=1))
+    own = maps.rgb / maps.alpha.clamp(min=1e-3)
+    return parted(photo, matte, own, maps.alpha, landmarks[0], project(landmarks, angles)[0][0])
 
 
 def _source_render(
@@ -225,6 +243,9 @@ def edited_head(
         draft: Prepare no more than small pictures need, as while a hand moves a slider.
         pause: Called between stages.
     """
+    if edit.strength(ATTRIBUTE) > 0.0 and networks.landmarks is not None:
+        bare = edited_head(networks, source, edit.with_strength(ATTRIBUTE, 0.0), draft=draft, pause=pause)
+        return replace(bare, edit=edit, eyewear=_glasses(networks, bare, edit.strength(ATTRIBUTE)))
     if edit.is_empty:
         whole = source.surface
         return EditedHead(
@@ -288,6 +309,21 @@ def edited_head(
     )
 
 
+def _glasses(networks: Networks, head: EditedHead, strength: float) -> Eyewear | None:
+    """Glasses on the landmarks of a head in its state, or None where landmarks have no names."""
+    if networks.landmarks is None or networks.landmark_indices is None:
+        return None
+    places = networks.landmarks(head.styles[:, :-1].mean(dim=1))[0]
+    if head.source.deformation is not None:
+        places = head.source.deformation.placed_back(places)
+    named = zip(networks.landmark_indices.tolist(), places.double().cpu().numpy(), strict=True)
+
+    def distance(points: NDArray[np.float64]) -> NDArray[np.float32]:
+        return head.shape.distance(torch.from_numpy(points).to(places)).float().cpu().numpy()
+
+    return eyewear_on(dict(named), distance, strength)
+
+
 def _view_maker(
     source: SourceHead, edit: LatentEdit, maps: VolumeMaps, surface: SurfaceMap, flow: Tensor | None, size: int
 ) -> Callable[[Tensor], SourceView]:
@@ -302,6 +338,10 @@ def _view_maker(
         size: Side at which changes are compared.
     """
     before, after = _moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
+    if source.parting is not None:
+        photos, own, upper = _moved(_grown(torch.cat(source.parting, dim=1), size), flow).split(1, dim=1)
+        apart = kept_apart(torch.cat((before, after), dim=1), photos, own)
+        before, after = (torch.cat((before, after), dim=1) * (1.0 - upper) + apart * upper).split(3, dim=1)
     share = _significance(after - before) * _grown(region(edit, maps), size)
     matte = _moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
     # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.

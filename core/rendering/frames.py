@@ -140,6 +140,8 @@ def render_layer(
         picture, _ = blend(hints[drawn], _resized(decoded, drawn))
         # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
         alpha = coverage(rim, drawn, camera.half_fov)
+        if head.eyewear is not None:
+            picture, alpha = head.eyewear.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
         if size < drawn:
             premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
             alpha = premultiplied[:, 3:]
