@@ -23,14 +23,19 @@ from core.edit import LatentEdit
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
+from core.rendering.beard import ATTRIBUTE as BEARD
+from core.rendering.beard import bearded, hair_tone
 from core.rendering.deformation import Deformation
-from core.rendering.eyewear import ATTRIBUTE, Eyewear, eyewear_on
+from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
+from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, landmark_flow
 from core.rendering.folded import FoldedField
 from core.rendering.hair import Parting, kept_apart, parted
 from core.rendering.hands import Pause, alone, both, resting
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
 from core.rendering.integrals import HeadPass, integrate_geometry
+from core.rendering.mouth import ATTRIBUTE as MOUTH
+from core.rendering.mouth import Opening, lips, opening, with_mouth
 from core.rendering.painter import Painter
 from core.rendering.regions import region
 from core.rendering.search import located
@@ -81,6 +86,8 @@ class SourceHead:
     """How the head differs from the one of its latents."""
     parting: Parting | None = None
     """What of photo and generator is hair, where the model knows its landmarks."""
+    tone: Tensor | None = None
+    """The colour of somebody's hair (3,) in [0, 1], likewise."""
 
 
 class Seen(NamedTuple):
@@ -175,6 +182,7 @@ def source_head(
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
+    parting = None if networks.landmarks is None else _parting(networks.landmarks, photo, matte, maps, styles, angles)
     return SourceHead(
         photo,
         photo_large,
@@ -190,7 +198,8 @@ def source_head(
         shape,
         stray,
         deformation,
-        None if networks.landmarks is None else _parting(networks.landmarks, photo, matte, maps, styles, angles),
+        parting,
+        None if parting is None else hair_tone(photo, parting.photo, matte, parting.brows),
     )
 
 
@@ -243,9 +252,9 @@ def edited_head(
         draft: Prepare no more than small pictures need, as while a hand moves a slider.
         pause: Called between stages.
     """
-    if edit.strength(ATTRIBUTE) > 0.0 and networks.landmarks is not None:
-        bare = edited_head(networks, source, edit.with_strength(ATTRIBUTE, 0.0), draft=draft, pause=pause)
-        return replace(bare, edit=edit, eyewear=_glasses(networks, bare, edit.strength(ATTRIBUTE)))
+    if edit.strength(EYEWEAR) > 0.0 and networks.landmarks is not None:
+        bare = edited_head(networks, source, edit.with_strength(EYEWEAR, 0.0), draft=draft, pause=pause)
+        return replace(bare, edit=edit, eyewear=_glasses(networks, bare, edit.strength(EYEWEAR)))
     if edit.is_empty:
         whole = source.surface
         return EditedHead(
@@ -288,7 +297,7 @@ def edited_head(
 
     flow, painter = both(moves, lambda: Painter(networks.generator.decoder, decoder_styles))
     with alone():
-        view = _view_maker(source, edit, maps, surface, flow, size)
+        view = _view_maker(source, edit, maps, surface, flow, size, *_mouth(networks, source, edit, styles, size))
         shown = view(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
     pause()
     return EditedHead(
@@ -324,8 +333,29 @@ def _glasses(networks: Networks, head: EditedHead, strength: float) -> Eyewear |
     return eyewear_on(dict(named), distance, strength)
 
 
+def _mouth(
+    networks: Networks, source: SourceHead, edit: LatentEdit, styles: Tensor, size: int
+) -> tuple[Opening | None, Tensor | None]:
+    """The mouth that an edit opens and, for a beard, where its lips are, in the photo's view."""
+    opens, grows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0
+    if networks.landmarks is None or networks.landmark_indices is None or not (opens or grows):
+        return None, None
+    states = [networks.landmarks(latent[:, :-1].mean(dim=1)) for latent in (source.styles, styles)]
+    old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
+    numbers = networks.landmark_indices.cpu().numpy()
+    mouth = opening(old, new, numbers, size) if opens else None
+    return mouth, lips(new, numbers, size) if grows else None
+
+
 def _view_maker(
-    source: SourceHead, edit: LatentEdit, maps: VolumeMaps, surface: SurfaceMap, flow: Tensor | None, size: int
+    source: SourceHead,
+    edit: LatentEdit,
+    maps: VolumeMaps,
+    surface: SurfaceMap,
+    flow: Tensor | None,
+    size: int,
+    mouth: Opening | None = None,
+    mouth_edge: Tensor | None = None,
 ) -> Callable[[Tensor], SourceView]:
     """What makes the source view of the edited head from the photo (1, 3, S, S) at any resolution.
 
@@ -336,18 +366,28 @@ def _view_maker(
         surface: The same, finer.
         flow: Where the edit moves the photo, or None.
         size: Side at which changes are compared.
+        mouth: What it opens.
+        mouth_edge: Where its lips are and no beard grows (1, 1, size, size), 0..1.
     """
     before, after = _moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
     if source.parting is not None:
-        photos, own, upper = _moved(_grown(torch.cat(source.parting, dim=1), size), flow).split(1, dim=1)
+        photos, own, upper = _moved(_grown(torch.cat(source.parting[:3], dim=1), size), flow).split(1, dim=1)
         apart = kept_apart(torch.cat((before, after), dim=1), photos, own)
         before, after = (torch.cat((before, after), dim=1) * (1.0 - upper) + apart * upper).split(3, dim=1)
     share = _significance(after - before) * _grown(region(edit, maps), size)
+    beard = None
+    if source.tone is not None and edit.strength(BEARD) > 0.0:
+        # Of this it says where it grows, not how it looks.
+        beard = share * _grown(region(LatentEdit.none.with_strength(BEARD, 1.0), maps), size)
+        share = share - beard
+        if mouth_edge is not None:
+            beard = beard * (1.0 - mouth_edge.to(beard))
     matte = _moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
     # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
     alpha = _grown(maps.alpha, size)
     fresh = (alpha - _moved(_grown(source.maps.alpha, size), flow)).clamp(min=0.0)
-    matte = torch.maximum(matte, torch.maximum(share, fresh) * alpha)
+    painted = share if beard is None else torch.maximum(share, beard)
+    matte = torch.maximum(matte, torch.maximum(painted, fresh) * alpha)
 
     # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
     known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
@@ -357,7 +397,16 @@ def _view_maker(
         inner = functional.interpolate(known, size=side, mode="bilinear", align_corners=False)
         moved = _moved(extended(photo, inner), None if flow is None else _grown(flow, side))
         edited = _repainted(moved, _grown(before, side), _grown(after, side), _grown(share, side))
-        return source_view(edited, surface.depth, surface.hit, matte, source.angles)
+        if beard is not None and source.tone is not None:
+            edited = bearded(edited, beard, source.tone)
+        if mouth is not None:
+            edited = with_mouth(edited, photo, mouth)
+        shown = source_view(edited, surface.depth, surface.hit, matte, source.angles)
+        if mouth is None:
+            return shown
+        # Teeth lie behind lips: elsewhere such a step is a reason for doubt, here it was drawn.
+        drawn = functional.interpolate(mouth.inside.to(shown.weight), size=shown.weight.shape[-2:], mode="area")
+        return replace(shown, weight=torch.maximum(shown.weight, (2.0 * drawn).clamp(max=1.0)))
 
     return view
 

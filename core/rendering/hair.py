@@ -25,6 +25,8 @@ SIDE = 128
 COARSE = 64
 # World heights of the mean head (y): between eyes and mouth nothing but skin, and below the brows no hair of the head.
 CHEEKS, BROWS, MOUTH = (-0.028, -0.004), 0.016, -0.038
+# Where brows are.
+BAND = (0.012, 0.022)
 # Over which the mouth's height is left, in [-1, 1].
 FADE = 0.2
 # Colours that a region is known by, steps to find them, and how far hair is off from skin at least (luma and weighted
@@ -61,6 +63,9 @@ class Parting(NamedTuple):
     photo: Tensor
     own: Tensor
     upper: Tensor
+    """All that is higher than the mouth."""
+    brows: Tensor
+    """Where the face's brows lie, with skin around them."""
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:
@@ -88,7 +93,8 @@ def parted(photo: Tensor, matte: Tensor, own: Tensor, alpha: Tensor, landmarks: 
         head; landmarks (L, 3), places (L, 2) as in :func:`face_of`.
     """
     face = face_of(landmarks, places)
-    return Parting(hair_share(photo, matte, face), hair_share(own, alpha, face, PAINTED), face.upper)
+    brows = _hull(places[(landmarks[:, 1] > BAND[0]) & (landmarks[:, 1] < BAND[1])])
+    return Parting(hair_share(photo, matte, face), hair_share(own, alpha, face, PAINTED), face.upper, brows)
 
 
 def _hull(places: Tensor) -> Tensor:
