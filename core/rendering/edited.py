@@ -8,6 +8,7 @@ steps: it *is* the photo tier, bit for bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,7 +31,7 @@ from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, landmark_flow
 from core.rendering.folded import FoldedField
-from core.rendering.hair import Parting, kept_apart, parted
+from core.rendering.hair import Parting, kept_apart, parted, tones_of
 from core.rendering.hands import Pause, alone, both, resting
 from core.rendering.hybrid import aligned_residual, enlarged, local_depth, reference_features
 from core.rendering.integrals import HeadPass, integrate_geometry
@@ -52,6 +53,9 @@ DRAFT_VIEW, DRAFT_GRID = 128, 48
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
 # above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
 CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
+# What is said about hair at the back counts as much as this share of a point that the photo sees; the back begins here
+# (z, world units), and hair is known from this share of the photo's head on.
+BEHIND, BACK, SOME_HAIR = 0.5, -0.02, 0.02
 # A patch that an edit lightens may outshine what the generator paints there by what it did before, but by no more than
 # this much; patches a side.
 SURPLUS, AROUND = 0.15, 64
@@ -88,6 +92,8 @@ class SourceHead:
     """What of photo and generator is hair, where the model knows its landmarks."""
     tone: Tensor | None = None
     """The colour of somebody's hair (3,) in [0, 1], likewise."""
+    behind: tuple[Tensor, Tensor] | None = None
+    """Points (N, 3) of hair at the back of the head, and by how much it is off the photo's there (N, 3)."""
 
 
 class Seen(NamedTuple):
@@ -138,7 +144,13 @@ class EditedHead:
         colour, trust = look_up(self.view, points, target=self.source.angles)
         own = (maps.rgb / solid).flatten(2).transpose(1, 2)
         trust = trust * (maps.alpha.flatten(1) > 0.9)
-        return (1.0 - self.tuned) * tone_volume(points[0], colour[0] - own[0], trust[0, :, None])
+        known = [points[0], colour[0] - own[0], trust[0, :, None]]
+        if self.source.behind is not None:
+            place, off = self.source.behind
+            known = [
+                torch.cat(pair) for pair in zip(known, (place, off, BEHIND * torch.ones_like(off[:, :1])), strict=True)
+            ]
+        return (1.0 - self.tuned) * tone_volume(*known)
 
     @cached_property
     def features(self) -> Tensor | None:
@@ -183,6 +195,8 @@ def source_head(
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
     parting = None if networks.landmarks is None else _parting(networks.landmarks, photo, matte, maps, styles, angles)
+    tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
+    pause()
     return SourceHead(
         photo,
         photo_large,
@@ -199,8 +213,30 @@ def source_head(
         stray,
         deformation,
         parting,
-        None if parting is None else hair_tone(photo, parting.photo, matte, parting.brows),
+        tone,
+        None if parting is None or tone is None else _behind(networks, shape, angles, parting, tone, matte),
     )
+
+
+def _behind(
+    networks: Networks, shape: HeadShape, angles: Tensor, parting: Parting, tone: Tensor, matte: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """Hair that no photo shows has the colour of the hair that it does show; see :class:`SourceHead`."""
+    head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
+    if parting.palette is None or (parting.photo * parting.above * head).sum() < SOME_HAIR * head.sum():
+        return None
+    away = angles * angles.new_tensor((1.0, 0.0)) + angles.new_tensor((math.pi, 0.0))
+    field = shape.field.light
+    maps = integrate_geometry(networks.generator, field, away, located(shape, away, draft=True), fallback=False)
+    seen = maps.appearance(networks.generator, field)
+    solid = seen.alpha.clamp(min=1e-3)
+    own, points = ((one / solid).flatten(2)[0].T for one in (seen.rgb, seen.xyz))
+    hair = parting.palette.certain(tones_of(own.T[None, :, :, None])[0, :, :, 0].T) > 0.0
+    hair = hair & (seen.alpha.flatten() > 0.9) & (points[:, 2] < BACK)
+    if not hair.any():
+        return None
+    off = 2.0 * tone - 1.0 - own[hair].mean(dim=0)
+    return points[hair], off.expand(int(hair.sum()), 3)
 
 
 def _parting(

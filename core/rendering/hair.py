@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from core.visibility import extended
 
-__all__ = ["SIDE", "Face", "Parting", "face_of", "hair_share", "kept_apart", "parted"]
+__all__ = ["SIDE", "Face", "Palette", "Parting", "face_of", "hair_share", "kept_apart", "palette", "parted", "tones_of"]
 
 # Side of the maps: the field's picture has 64 pixels a side, hairlines want some more.
 SIDE = 128
@@ -57,6 +57,18 @@ class Face(NamedTuple):
     """All that is higher than the mouth, fading, 0..1: below it, shade under a chin looks like dark hair."""
 
 
+class Palette(NamedTuple):
+    """What skin and hair of a picture look like: luma and weighted chroma, (K, 3) and (H, 3)."""
+
+    skin: Tensor
+    hair: Tensor
+
+    def certain(self, tones: Tensor) -> Tensor:
+        """Whether tones (N, 3) are hair: from -1, skin for certain, to 1, hair for certain."""
+        nearer = torch.cdist(tones, self.skin).amin(dim=1) - torch.cdist(tones, self.hair).amin(dim=1)
+        return (nearer / CERTAIN).clamp(-1.0, 1.0)
+
+
 class Parting(NamedTuple):
     """Hair of the photo and of the generator's unedited head in the photo's view, each (1, 1, SIDE, SIDE), 0..1."""
 
@@ -64,8 +76,12 @@ class Parting(NamedTuple):
     own: Tensor
     upper: Tensor
     """All that is higher than the mouth."""
+    above: Tensor
+    """All that is higher than the brows: hair there is no shade of a jaw."""
     brows: Tensor
     """Where the face's brows lie, with skin around them."""
+    palette: Palette | None = None
+    """What the generator's skin and hair look like."""
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:
@@ -94,7 +110,14 @@ def parted(photo: Tensor, matte: Tensor, own: Tensor, alpha: Tensor, landmarks: 
     """
     face = face_of(landmarks, places)
     brows = _hull(places[(landmarks[:, 1] > BAND[0]) & (landmarks[:, 1] < BAND[1])])
-    return Parting(hair_share(photo, matte, face), hair_share(own, alpha, face, PAINTED), face.upper, brows)
+    return Parting(
+        hair_share(photo, matte, face),
+        hair_share(own, alpha, face, PAINTED),
+        face.upper,
+        face.above,
+        brows,
+        palette(own, alpha, face, PAINTED),
+    )
 
 
 def _hull(places: Tensor) -> Tensor:
@@ -110,6 +133,26 @@ def _hull(places: Tensor) -> Tensor:
     return (~beyond.any(dim=-1)).to(places.dtype)[None, None]
 
 
+def palette(picture: Tensor, solid: Tensor, face: Face, apart: float = APART) -> Palette | None:
+    """The tones of skin and hair, or None where they look alike. Arguments as in :func:`hair_share`."""
+    flat, head = _flat(picture, solid)
+    cheeks = flat[((face.skin > 0.5) & head).flatten()]
+    rest = flat[((face.bare < 0.5) & (face.above > 0.5) & head).flatten()]
+    if min(len(cheeks), len(rest)) < FEW:
+        return None
+    skin, others = _typical(cheeks, RARE), _typical(rest)
+    # What lies outside the face but looks like it is forehead, not hair.
+    bare = torch.cdist(others, skin).amin(dim=1) < apart
+    return None if bare.all() else Palette(torch.cat((skin, others[bare])), others[~bare])
+
+
+def _flat(picture: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
+    """Smoothed tones (SIDE * SIDE, 3) of a picture, and where it is head (1, 1, SIDE, SIDE)."""
+    colour = tones_of(functional.interpolate(picture, size=(SIDE, SIDE), mode="bilinear", antialias=True))
+    head = functional.interpolate(solid, size=(SIDE, SIDE), mode="bilinear", antialias=True) > 0.9
+    return functional.avg_pool2d(colour, 3, 1, 1, count_include_pad=False).flatten(2)[0].T, head
+
+
 def hair_share(picture: Tensor, solid: Tensor, face: Face, apart: float = APART) -> Tensor:
     """How surely each pixel of a head is hair (1, 1, SIDE, SIDE), 0..1; 0 all over where hair and skin look alike.
 
@@ -119,22 +162,12 @@ def hair_share(picture: Tensor, solid: Tensor, face: Face, apart: float = APART)
         face: Where the face is.
         apart: How far hair is off from skin at least.
     """
-    colour = _tones(functional.interpolate(picture, size=(SIDE, SIDE), mode="bilinear", antialias=True))
-    head = functional.interpolate(solid, size=(SIDE, SIDE), mode="bilinear", antialias=True) > 0.9
-    flat = functional.avg_pool2d(colour, 3, 1, 1, count_include_pad=False).flatten(2)[0].T
-    cheeks = flat[((face.skin > 0.5) & head).flatten()]
-    rest = flat[((face.bare < 0.5) & (face.above > 0.5) & head).flatten()]
-    if min(len(cheeks), len(rest)) < FEW:
+    found = palette(picture, solid, face, apart)
+    if found is None:
         return torch.zeros_like(face.skin)
-    skin, others = _typical(cheeks, RARE), _typical(rest)
-    # What lies outside the face but looks like it is forehead, not hair.
-    bare = torch.cdist(others, skin).amin(dim=1) < apart
-    skin, hair = torch.cat((skin, others[bare])), others[~bare]
-    if not len(hair):
-        return torch.zeros_like(face.skin)
-    nearer = torch.cdist(flat, skin).amin(dim=1) - torch.cdist(flat, hair).amin(dim=1)
-    share = (nearer / CERTAIN).clamp(-1.0, 1.0).reshape(1, 1, SIDE, SIDE)
-    light = flat[:, 0].reshape(SIDE, SIDE) > skin[:, 0].max()
+    flat, head = _flat(picture, solid)
+    share = found.certain(flat).reshape(1, 1, SIDE, SIDE)
+    light = flat[:, 0].reshape(SIDE, SIDE) > found.skin[:, 0].max()
     share = torch.where(_shine(light & (share[0, 0] > 0.0), head[0, 0]), -1.0, share)
     smooth = functional.avg_pool2d(share, 5, 1, 2, count_include_pad=False)
     share = (0.5 + smooth).clamp(0.0, 1.0) * (1.0 - face.bare)
@@ -159,7 +192,7 @@ def _gaps(hair: Tensor) -> Tensor:
     return torch.from_numpy(small.astype(np.float32)).to(hair.device)[None, None]
 
 
-def _tones(picture: Tensor) -> Tensor:
+def tones_of(picture: Tensor) -> Tensor:
     """Luma and weighted chroma (1, 3, S, S) of a picture in [-1, 1], by Rec. 601."""
     red, green, blue = ((picture + 1.0) * 0.5).unbind(dim=1)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
