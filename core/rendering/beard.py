@@ -7,6 +7,8 @@ the skin under it is darker.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -57,7 +59,7 @@ def bearded(photo: Tensor, share: Tensor, tone: Tensor) -> Tensor:
     size = photo.shape[-1]
     share = functional.avg_pool2d(share, 5, 1, 2, count_include_pad=False)
     share = functional.interpolate(share, size=(size, size), mode="bilinear", align_corners=False)
-    grain = functional.interpolate(_strands(photo), size=(size, size), mode="bilinear", antialias=True)
+    grain = functional.interpolate(_strands().to(photo), size=(size, size), mode="bilinear", antialias=True)
     # An edge is where some hairs grow and others do not.
     covered = ((share * (1.0 + TORN) - TORN * (0.5 + 0.5 * grain.clamp(-1.0, 1.0))) / (1.0 - 0.3)).clamp(0.0, 1.0)
     covered = OPAQUE * covered * covered * (3.0 - 2.0 * covered)
@@ -71,9 +73,10 @@ def bearded(photo: Tensor, share: Tensor, tone: Tensor) -> Tensor:
     return photo + ((2.0 * colour - 1.0).clamp(-1.0, 1.0) - photo) * covered
 
 
-def _strands(like: Tensor) -> Tensor:
-    """Grain like hair that hangs down (1, 1, GRAIN, GRAIN), mean 0, deviation about 0.6; always the same."""
-    noise = torch.randn(1, len(STRANDS), GRAIN, GRAIN, generator=torch.Generator().manual_seed(7)).to(like)
+@functools.lru_cache(maxsize=1)
+def _strands() -> Tensor:
+    """Grain like hair that hangs down (1, 1, GRAIN, GRAIN), mean 0, deviation 0.6; always the same."""
+    noise = torch.randn(1, len(STRANDS), GRAIN, GRAIN, generator=torch.Generator().manual_seed(7))
     grain = torch.zeros_like(noise[:, :1])
     for number, length in enumerate(STRANDS):
         one = functional.avg_pool2d(noise[:, number : number + 1], (length, 2 * number + 1), 1, (length // 2, number))

@@ -214,12 +214,18 @@ def source_head(
         deformation,
         parting,
         tone,
-        None if parting is None or tone is None else _behind(networks, shape, angles, parting, tone, matte),
+        None if parting is None or tone is None else _behind(networks, shape, angles, parting, tone, matte, pause),
     )
 
 
 def _behind(
-    networks: Networks, shape: HeadShape, angles: Tensor, parting: Parting, tone: Tensor, matte: Tensor
+    networks: Networks,
+    shape: HeadShape,
+    angles: Tensor,
+    parting: Parting,
+    tone: Tensor,
+    matte: Tensor,
+    pause: Pause,
 ) -> tuple[Tensor, Tensor] | None:
     """Hair that no photo shows has the colour of the hair that it does show; see :class:`SourceHead`."""
     head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
@@ -227,7 +233,9 @@ def _behind(
         return None
     away = angles * angles.new_tensor((1.0, 0.0)) + angles.new_tensor((math.pi, 0.0))
     field = shape.field.light
-    maps = integrate_geometry(networks.generator, field, away, located(shape, away, draft=True), fallback=False)
+    found = located(shape, away, draft=True)
+    pause()
+    maps = integrate_geometry(networks.generator, field, away, found, fallback=False)
     seen = maps.appearance(networks.generator, field)
     solid = seen.alpha.clamp(min=1e-3)
     own, points = ((one / solid).flatten(2)[0].T for one in (seen.rgb, seen.xyz))
