@@ -31,9 +31,9 @@ from core.refinement.delta import Refinement
 from core.refinement.landmarks import polish
 from core.refinement.silhouette import fit_silhouette, outline_error
 from core.rendering.deformation import Deformation
-from core.rendering.edited import SourceHead, source_head
 from core.rendering.hands import Pause, both, resting, stepping
 from core.rendering.precision import has_fast_bfloat16, packed
+from core.rendering.source import SourceHead, source_head
 from core.tensors import alpha_tensor, picture_tensor
 
 logger = logging.getLogger(__name__)

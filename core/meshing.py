@@ -9,6 +9,7 @@ photo and generator have nearby, so that no seam shows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from core.job import Job
 from core.models.networks import Networks
 from core.rendering.blocks import Surface, surface_of
 from core.rendering.edited import EditedHead
+from core.rendering.eyewear import DARK, Eyewear
 from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated
 from core.rendering.tones import tones_at
 from core.surface import SurfaceMesh
@@ -68,13 +70,27 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
         normals = torch.from_numpy(surface.normals).to(networks.device)
     colours = vertex_colours(head, vertices, normals, job.part(0.8, 1.0))
     job.report(1.0, "surface ready")
-    return SurfaceMesh(
+    bare = SurfaceMesh(
         surface.vertices,
         surface.faces,
         normals.cpu().numpy(),
         ((colours.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8).cpu().numpy(),
         surface.components,
         surface.largest_share,
+    )
+    return bare if head.eyewear is None else with_eyewear(bare, head.eyewear)
+
+
+def with_eyewear(mesh: SurfaceMesh, eyewear: Eyewear) -> SurfaceMesh:
+    """A head's surface and its glasses; pieces are counted of the head alone."""
+    vertices, faces, normals = eyewear.tubes()
+    dark = np.round((np.array(DARK) + 1.0) * 127.5).astype(np.uint8)
+    return replace(
+        mesh,
+        vertices=np.concatenate((mesh.vertices, vertices)),
+        faces=np.concatenate((mesh.faces, faces + len(mesh.vertices))),
+        normals=np.concatenate((mesh.normals, normals)),
+        colours=np.concatenate((mesh.colours, np.tile(dark, (len(vertices), 1)))),
     )
 
 

@@ -16,9 +16,10 @@ from core.inversion import Inversion, photo_tier
 from core.models.networks import Networks
 from core.recent import Recent
 from core.refinement.delta import tuned_networks
-from core.rendering.edited import EditedHead, SourceHead, edited_head
+from core.rendering.edited import EditedHead, edited_head
 from core.rendering.frames import render_layer, to_pixels
 from core.rendering.hands import Pause, resting
+from core.rendering.source import SourceHead
 
 __all__ = ["CACHED", "Tiers"]
 

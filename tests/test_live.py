@@ -20,6 +20,7 @@ from core.models.networks import Networks
 from core.photo import Photo
 from core.rendering import edited, frames, hands, integrals, search
 from core.rendering.painter import Painter
+from core.rendering.source import SourceHead, source_head
 from tests.toy_head import NAME, toy_networks, toy_registry
 
 SMILE = LatentEdit.none.with_strength("Smile", 1.0)
@@ -31,13 +32,13 @@ def networks() -> Networks:
 
 
 @pytest.fixture(scope="module")
-def source(networks: Networks) -> edited.SourceHead:
+def source(networks: Networks) -> SourceHead:
     random = torch.Generator().manual_seed(5)
     photo = torch.rand(1, 3, 8, 8, generator=random) * 2 - 1
     sizes = [torch.nn.functional.interpolate(photo, size=size, mode="bicubic").clamp(-1, 1) for size in (256, 512)]
     latents = 0.3 * torch.randn(1, 3, 8, generator=random), 0.3 * torch.randn(1, 4, 8, generator=random)
     with torch.inference_mode():
-        return edited.source_head(networks, *sizes, torch.ones(1, 1, 512, 512), *latents, torch.tensor([[0.2, 0.0]]))
+        return source_head(networks, *sizes, torch.ones(1, 1, 512, 512), *latents, torch.tensor([[0.2, 0.0]]))
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_network_pauses_after_every_block_and_is_left_as_it_was() -> None:
     assert len(pauses) == 4
 
 
-def test_two_nodes_a_ray_integrate_what_six_samples_do(networks: Networks, source: edited.SourceHead) -> None:
+def test_two_nodes_a_ray_integrate_what_six_samples_do(networks: Networks, source: SourceHead) -> None:
     field, generator = source.shape.field, networks.generator
     for yaw in (-0.6, 0.0, 0.4):
         angles = torch.tensor([[yaw, 0.1]])
@@ -110,7 +111,7 @@ def test_the_painter_paints_what_the_decoder_does(networks: Networks, monkeypatc
                 assert (painted - plain).abs().mean() < bound * plain.abs().mean() + 1e-6
 
 
-def test_a_draft_looks_like_the_whole(networks: Networks, source: edited.SourceHead) -> None:
+def test_a_draft_looks_like_the_whole(networks: Networks, source: SourceHead) -> None:
     with torch.inference_mode():
         pictures = [
             frames.render_layer(
@@ -122,7 +123,7 @@ def test_a_draft_looks_like_the_whole(networks: Networks, source: edited.SourceH
     assert 10 * torch.log10(4 / error) > 30
 
 
-def test_every_stage_of_edit_and_frame_is_followed_by_a_pause(networks: Networks, source: edited.SourceHead) -> None:
+def test_every_stage_of_edit_and_frame_is_followed_by_a_pause(networks: Networks, source: SourceHead) -> None:
     pauses = []
     with torch.inference_mode():
         head = edited.edited_head(networks, source, SMILE, pause=lambda: pauses.append(1))

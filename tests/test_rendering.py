@@ -18,6 +18,8 @@ from core.models.networks import Networks
 from core.models.volume import VolumeMaps, samples_on_rays
 from core.rendering import edited, frames, integrals, regions, search, shape, surfaces
 from core.rendering.folded import CHUNK, FoldedField
+from core.rendering.repaint import _repainted
+from core.rendering.source import SourceHead, source_head
 from core.visibility import rays
 from tests.toy_head import toy_networks
 
@@ -30,16 +32,14 @@ def networks() -> Networks:
 
 
 @pytest.fixture(scope="module")
-def source(networks: Networks) -> edited.SourceHead:
+def source(networks: Networks) -> SourceHead:
     generator = torch.Generator().manual_seed(3)
     photo = torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1
     sizes = [torch.nn.functional.interpolate(photo, size=size, mode="bicubic").clamp(-1, 1) for size in (256, 512)]
     styles = 0.3 * torch.randn(1, 3, 8, generator=generator)
     decoder_styles = 0.3 * torch.randn(1, 4, 8, generator=generator)
     with torch.inference_mode():
-        return edited.source_head(
-            networks, sizes[0], sizes[1], torch.ones(1, 1, 512, 512), styles, decoder_styles, ANGLES
-        )
+        return source_head(networks, sizes[0], sizes[1], torch.ones(1, 1, 512, 512), styles, decoder_styles, ANGLES)
 
 
 def ball(points: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ def test_rays_that_read_the_volume_find_what_rays_through_the_field_find(
     assert (wrong < 1e-3).float().mean() > 0.995
 
 
-def test_fast_and_slow_twin_draw_the_same_head(networks: Networks, source: edited.SourceHead) -> None:
+def test_fast_and_slow_twin_draw_the_same_head(networks: Networks, source: SourceHead) -> None:
     with torch.inference_mode():
         for edit in (LatentEdit.none, LatentEdit.none.with_strength("Smile", 1.0)):
             head = edited.edited_head(networks, source, edit)
@@ -171,7 +171,7 @@ def test_the_refined_surface_lies_on_the_surface() -> None:
     assert torch.isfinite(surface.points).all()
 
 
-def test_an_empty_edit_is_the_photo_tier_bit_for_bit(networks: Networks, source: edited.SourceHead) -> None:
+def test_an_empty_edit_is_the_photo_tier_bit_for_bit(networks: Networks, source: SourceHead) -> None:
     plain = edited.edited_head(networks, source, LatentEdit.none)
     assert plain.styles is source.styles
     assert plain.view is source.view
@@ -185,7 +185,7 @@ def test_an_empty_edit_is_the_photo_tier_bit_for_bit(networks: Networks, source:
 
 
 def test_an_edit_moves_latents_along_its_direction_and_changes_the_picture(
-    networks: Networks, source: edited.SourceHead
+    networks: Networks, source: SourceHead
 ) -> None:
     edit = LatentEdit.none.with_strength("Smile", 1.5)
     styles, decoder_styles = edited.edited_latents(networks, source, edit)
@@ -200,7 +200,7 @@ def test_an_edit_moves_latents_along_its_direction_and_changes_the_picture(
     assert (pictures[0] - pictures[1]).abs().max() > 0.05
 
 
-def test_the_smaller_the_edit_the_smaller_the_change(networks: Networks, source: edited.SourceHead) -> None:
+def test_the_smaller_the_edit_the_smaller_the_change(networks: Networks, source: SourceHead) -> None:
     differences = []
     with torch.inference_mode():
         rest = edited.edited_head(networks, source, LatentEdit.none).view
@@ -213,9 +213,7 @@ def test_the_smaller_the_edit_the_smaller_the_change(networks: Networks, source:
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("size", [96, 200, 320])
-def test_every_layer_comes_at_the_size_asked_for(
-    networks: Networks, source: edited.SourceHead, layer: str, size: int
-) -> None:
+def test_every_layer_comes_at_the_size_asked_for(networks: Networks, source: SourceHead, layer: str, size: int) -> None:
     with torch.inference_mode():
         head = edited.edited_head(networks, source, LatentEdit.none)
         colours, alpha = frames.render_layer(networks, head, Camera(0.4, 0.1), size, layer)
@@ -230,9 +228,7 @@ def test_every_layer_comes_at_the_size_asked_for(
     assert mask.shape == (size, size)
 
 
-def test_where_the_decoder_trusts_it_the_photo_stands_in_the_picture(
-    networks: Networks, source: edited.SourceHead
-) -> None:
+def test_where_the_decoder_trusts_it_the_photo_stands_in_the_picture(networks: Networks, source: SourceHead) -> None:
     trusting = dataclasses.replace(networks, generator=toy_networks().generator)
     with torch.inference_mode():
         for layer in (trusting.generator.decoder.to_rgb1, *trusting.generator.decoder.to_rgbs):
@@ -251,7 +247,7 @@ def test_where_the_decoder_trusts_it_the_photo_stands_in_the_picture(
 
 def test_a_change_that_is_not_meant_leaves_the_photo_as_it_is() -> None:
     photo, before, after = (torch.rand(1, 3, 16, 16) * 2 - 1 for _ in range(3))
-    assert torch.allclose(edited._repainted(photo, before, after, torch.zeros(1, 1, 16, 16)), photo)
+    assert torch.allclose(_repainted(photo, before, after, torch.zeros(1, 1, 16, 16)), photo)
 
 
 def test_a_beard_on_a_fair_cheek_is_as_brown_as_the_generator_paints_it() -> None:
@@ -259,7 +255,7 @@ def test_a_beard_on_a_fair_cheek_is_as_brown_as_the_generator_paints_it() -> Non
         return (torch.tensor(colour)[None, :, None, None] * 2 - 1).expand(1, 3, 64, 64)
 
     cheek, skin, hair = flat(0.96, 0.82, 0.78), flat(0.79, 0.6, 0.52), flat(0.3, 0.22, 0.18)
-    painted = (edited._repainted(cheek, skin, hair, torch.ones(1, 1, 64, 64)) + 1) / 2
+    painted = (_repainted(cheek, skin, hair, torch.ones(1, 1, 64, 64)) + 1) / 2
     red, green, blue = painted[0, :, 32, 32].tolist()
     assert red > green > blue, "the difference of the generator's colours would leave blue above green"
     assert 0.25 < red < 0.5

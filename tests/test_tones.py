@@ -35,3 +35,11 @@ def test_different_places_keep_different_tones_and_the_back_continues_the_neares
     assert (tones[1] < -0.05).all()
     front = torch.tensor([[0.0, 0.06, 0.05], [0.0, -0.06, 0.05]])
     assert (tones_at(volume, front)[0] > 0.15).all()
+
+
+def test_a_cell_of_few_believed_points_keeps_its_own_tone() -> None:
+    """At the head's rim the photo is hardly believed, but what lies behind it is hair like that and not face."""
+    points = sphere(6000)
+    rim = points[:, 2:] < 0.02
+    volume = tone_volume(points, torch.where(rim, -0.4, 0.0).expand(-1, 3), torch.where(rim, 0.02, 1.0))
+    assert tones_at(volume, points[points[:, 2] < -0.01]).mean() < -0.36

@@ -20,10 +20,10 @@ from core.models.generator import Generator, GeometryPass
 from core.models.volume import RaySamples, VolumeMaps
 from core.rendering import surfaces
 from core.rendering.deformation import Deformation
-from core.rendering.edited import SourceHead
 from core.rendering.frames import bounded_alpha, in_tune
 from core.rendering.precision import Sdf, distance
 from core.rendering.solids import without_strays
+from core.rendering.source import SourceHead
 from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap
 from core.rendering.tones import CELLS
 from core.visibility import rays

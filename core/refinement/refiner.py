@@ -32,7 +32,8 @@ from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_tar
 from core.refinement.variables import Latents, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
 from core.refinement.waypoint import Waypoint, thinned
-from core.rendering.edited import EditedHead, edited_head, source_head
+from core.rendering.edited import EditedHead, edited_head
+from core.rendering.source import source_head
 from core.tensors import generator as random_generator
 
 logger = logging.getLogger(__name__)

@@ -22,8 +22,9 @@ from core.refinement.pseudo_views import blend, soft_mask, warp
 from core.refinement.relief import Relief, relief_of
 from core.refinement.rim import lowest_of, outline_loss, surface_around
 from core.refinement.variables import Latents
-from core.rendering.edited import EditedHead, SourceHead
+from core.rendering.edited import EditedHead
 from core.rendering.frames import angles_of, render_layer
+from core.rendering.source import SourceHead
 from core.rendering.surfaces import crossings, refined_surface
 
 RELIEF = 256

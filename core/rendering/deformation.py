@@ -43,6 +43,17 @@ class Deformation:
         moved = functional.grid_sample(self._grid, grid, padding_mode="border", align_corners=True)
         return points + moved[0, :, :, 0, 0].T.reshape(points.shape)
 
+    def placed_back(self, points: Tensor) -> Tensor:
+        """Where places of the undeformed head lie on the deformed one: a few fixed-point steps, for it bends little.
+
+        Shape:
+            points (..., 3), world units; returns (..., 3).
+        """
+        found = points
+        for _ in range(4):
+            found = found + points - self.source(found)
+        return found
+
     def sdf(self, undeformed: Sdf) -> Sdf:
         """The deformed head's distances, to first order: nearly as steep as the field's own where it bends little."""
         return lambda points: undeformed(self.source(points))

@@ -23,7 +23,7 @@ from core.models.generator import Modulate
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
-from core.rendering.edited import EditedHead, Seen
+from core.rendering.edited import EditedHead
 from core.rendering.hands import Pause, alone, both, resting, stepping
 from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
@@ -31,6 +31,7 @@ from core.rendering.outline import coverage, outline
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import located
 from core.rendering.solids import without_strays
+from core.rendering.source import Seen
 from core.rendering.tones import tones_at
 from core.visibility import blend, camera_frame, extended, guide
 
@@ -156,6 +157,8 @@ def render_layer(
         picture, _ = blend(hints[drawn], _resized(decoded, drawn))
         # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
         alpha = coverage(rim, drawn, camera.half_fov)
+        if head.eyewear is not None:
+            picture, alpha = head.eyewear.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
         if size < drawn:
             premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
             alpha = premultiplied[:, 3:]

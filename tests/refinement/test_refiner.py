@@ -25,7 +25,8 @@ from core.refinement.passes import draw, prepare
 from core.refinement.refiner import Refined, Refiner
 from core.refinement.variables import Latents, parameter_groups
 from core.refinement.watch import Point, cost, past_the_knee
-from core.rendering.edited import EditedHead, edited_head, source_head
+from core.rendering.edited import EditedHead, edited_head
+from core.rendering.source import source_head
 from tests.toy_head import toy_networks
 
 ANGLES = torch.tensor([[0.1, -0.05]])

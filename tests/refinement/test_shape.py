@@ -18,8 +18,9 @@ from core.refinement.passes import Body, draw, field_maps, prepare
 from core.refinement.refiner import Refiner
 from core.refinement.rim import band, lowest_of, outline_loss
 from core.refinement.steps import Held, Target
-from core.rendering.edited import EditedHead, edited_head, source_head
+from core.rendering.edited import EditedHead, edited_head
 from core.rendering.precision import distance
+from core.rendering.source import source_head
 from tests.toy_head import toy_networks
 
 ANGLES = torch.tensor([[0.1, -0.05]])

@@ -16,7 +16,8 @@ from core.refinement.delta import tuned_networks
 from core.refinement.methods import METHODS, Method, Stage
 from core.refinement.passes import draw, prepare
 from core.refinement.refiner import Refined, Refiner
-from core.rendering.edited import EditedHead, edited_head, source_head
+from core.rendering.edited import EditedHead, edited_head
+from core.rendering.source import source_head
 from tests.toy_head import toy_networks
 
 FRONT = torch.tensor([[0.05, 0.0]])

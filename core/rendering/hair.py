@@ -1,0 +1,239 @@
+"""Which pixels of a photo are hair, by their colours; and paint of an edit that keeps to hair and skin of the photo.
+
+Generator and photo rarely have the same hairline. Where the generator ages its hair, a bald forehead of the photo must
+not go grey; where its forehead is bare, the photo's fringe must follow all the same. So both pictures are parted into
+hair and skin, and what an edit does to either is taken from where both agree.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from core.visibility import extended
+
+__all__ = ["SIDE", "Face", "Palette", "Parting", "face_of", "hair_share", "kept_apart", "palette", "parted", "tones_of"]
+
+# Side of the maps: the field's picture has 64 pixels a side, hairlines want some more.
+SIDE = 128
+# Side at which the generator's colours are carried: that of its field's picture.
+COARSE = 64
+# World heights of the mean head (y): between eyes and mouth nothing but skin, and below the brows no hair of the head.
+CHEEKS, BROWS, MOUTH = (-0.028, -0.004), 0.016, -0.038
+# Where brows are.
+BAND = (0.012, 0.022)
+# Over which the mouth's height is left, in [-1, 1].
+FADE = 0.2
+# Colours that a region is known by, steps to find them, and how far hair is off from skin at least (luma and weighted
+# chroma of colours in [0, 1]).
+TONES, STEPS, APART = 5, 8, 0.105
+# The same in the generator's pictures, whose tones are pure.
+PAINTED = 0.08
+# Differences in colour matter more than in brightness, which light and folds make as well.
+CHROMA = 2.5
+# Difference of the two distances that is as good as certain.
+CERTAIN = 0.06
+# Tones that make up less of the cheeks than this are shade or somebody's locks.
+RARE = 0.15
+# Pixels that a region needs to be judged, and the share of the picture below which a gap in hair is none.
+FEW, GAP = 40, 0.06
+
+
+class Face(NamedTuple):
+    """Where a picture shows the face. Each (1, 1, SIDE, SIDE)."""
+
+    skin: Tensor
+    """Surely nothing but skin, 0 or 1."""
+    bare: Tensor
+    """The face below the brows, 0 or 1."""
+    above: Tensor
+    """All that is higher than the brows, 0 or 1."""
+    upper: Tensor
+    """All that is higher than the mouth, fading, 0..1: below it, shade under a chin looks like dark hair."""
+
+
+class Palette(NamedTuple):
+    """What skin and hair of a picture look like: luma and weighted chroma, (K, 3) and (H, 3)."""
+
+    skin: Tensor
+    hair: Tensor
+
+    def certain(self, tones: Tensor) -> Tensor:
+        """Whether tones (N, 3) are hair: from -1, skin for certain, to 1, hair for certain."""
+        nearer = torch.cdist(tones, self.skin).amin(dim=1) - torch.cdist(tones, self.hair).amin(dim=1)
+        return (nearer / CERTAIN).clamp(-1.0, 1.0)
+
+
+class Parting(NamedTuple):
+    """Hair of the photo and of the generator's unedited head in the photo's view, each (1, 1, SIDE, SIDE), 0..1."""
+
+    photo: Tensor
+    own: Tensor
+    upper: Tensor
+    """All that is higher than the mouth."""
+    above: Tensor
+    """All that is higher than the brows: hair there is no shade of a jaw."""
+    brows: Tensor
+    """Where the face's brows lie, with skin around them."""
+    palette: Palette | None = None
+    """What the generator's skin and hair look like."""
+
+
+def face_of(landmarks: Tensor, places: Tensor) -> Face:
+    """The face's parts from landmarks.
+
+    Shape:
+        landmarks (L, 3), world units; places (L, 2): where the picture shows them, in [-1, 1], v down.
+    """
+    height = landmarks[:, 1]
+    cheeks = _hull(places[(height > CHEEKS[0]) & (height < CHEEKS[1])])
+    bare = _hull(places[height < BROWS])
+    brow = places[(height > CHEEKS[1]) & (height < BROWS), 1].mean()
+    steps = (torch.arange(SIDE, device=places.device, dtype=places.dtype) + 0.5) * (2.0 / SIDE) - 1.0
+    above = (steps < brow).to(places.dtype)[None, None, :, None].expand(1, 1, SIDE, SIDE)
+    mouth = places[height < MOUTH, 1].amin()
+    upper = ((mouth - steps) / FADE).clamp(0.0, 1.0)[None, None, :, None].expand(1, 1, SIDE, SIDE)
+    return Face(cheeks, bare, above, upper)
+
+
+def parted(photo: Tensor, matte: Tensor, own: Tensor, alpha: Tensor, landmarks: Tensor, places: Tensor) -> Parting:
+    """Photo and generator's picture of one view, parted into hair and the rest.
+
+    Shape:
+        photo (1, 3, any, any) and own (1, 3, any, any) in [-1, 1]; matte, alpha (1, 1, any, any): where they show the
+        head; landmarks (L, 3), places (L, 2) as in :func:`face_of`.
+    """
+    face = face_of(landmarks, places)
+    brows = _hull(places[(landmarks[:, 1] > BAND[0]) & (landmarks[:, 1] < BAND[1])])
+    return Parting(
+        hair_share(photo, matte, face),
+        hair_share(own, alpha, face, PAINTED),
+        face.upper,
+        face.above,
+        brows,
+        palette(own, alpha, face, PAINTED),
+    )
+
+
+def _hull(places: Tensor) -> Tensor:
+    """Pixels within the convex hull of places (N, 2) in [-1, 1], v down: (1, 1, SIDE, SIDE).
+
+    A pixel lies within when no direction has it beyond all places.
+    """
+    turn = torch.arange(32, device=places.device, dtype=places.dtype) * (2.0 * torch.pi / 32)
+    directions = torch.stack((turn.cos(), turn.sin()))
+    steps = (torch.arange(SIDE, device=places.device, dtype=places.dtype) + 0.5) * (2.0 / SIDE) - 1.0
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    beyond = torch.stack((u, v), dim=-1) @ directions > (places @ directions).amax(dim=0)
+    return (~beyond.any(dim=-1)).to(places.dtype)[None, None]
+
+
+def palette(picture: Tensor, solid: Tensor, face: Face, apart: float = APART) -> Palette | None:
+    """The tones of skin and hair, or None where they look alike. Arguments as in :func:`hair_share`."""
+    flat, head = _flat(picture, solid)
+    cheeks = flat[((face.skin > 0.5) & head).flatten()]
+    rest = flat[((face.bare < 0.5) & (face.above > 0.5) & head).flatten()]
+    if min(len(cheeks), len(rest)) < FEW:
+        return None
+    skin, others = _typical(cheeks, RARE), _typical(rest)
+    # What lies outside the face but looks like it is forehead, not hair.
+    bare = torch.cdist(others, skin).amin(dim=1) < apart
+    return None if bare.all() else Palette(torch.cat((skin, others[bare])), others[~bare])
+
+
+def _flat(picture: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
+    """Smoothed tones (SIDE * SIDE, 3) of a picture, and where it is head (1, 1, SIDE, SIDE)."""
+    colour = tones_of(functional.interpolate(picture, size=(SIDE, SIDE), mode="bilinear", antialias=True))
+    head = functional.interpolate(solid, size=(SIDE, SIDE), mode="bilinear", antialias=True) > 0.9
+    return functional.avg_pool2d(colour, 3, 1, 1, count_include_pad=False).flatten(2)[0].T, head
+
+
+def hair_share(picture: Tensor, solid: Tensor, face: Face, apart: float = APART) -> Tensor:
+    """How surely each pixel of a head is hair (1, 1, SIDE, SIDE), 0..1; 0 all over where hair and skin look alike.
+
+    Args:
+        picture: Of a head (1, 3, any, any) in [-1, 1].
+        solid: Where it shows the head (1, 1, any, any), 0..1.
+        face: Where the face is.
+        apart: How far hair is off from skin at least.
+    """
+    found = palette(picture, solid, face, apart)
+    if found is None:
+        return torch.zeros_like(face.skin)
+    flat, head = _flat(picture, solid)
+    share = found.certain(flat).reshape(1, 1, SIDE, SIDE)
+    light = flat[:, 0].reshape(SIDE, SIDE) > found.skin[:, 0].max()
+    share = torch.where(_shine(light & (share[0, 0] > 0.0), head[0, 0]), -1.0, share)
+    smooth = functional.avg_pool2d(share, 5, 1, 2, count_include_pad=False)
+    share = (0.5 + smooth).clamp(0.0, 1.0) * (1.0 - face.bare)
+    return torch.maximum(share, _gaps(share > 0.5) * face.above * (1.0 - face.bare))
+
+
+def _shine(light: Tensor, head: Tensor) -> Tensor:
+    """Patches (S, S) lighter than skin that do not reach the head's rim: foreheads shine, white hair is at the rim."""
+    inside = ndimage.binary_erosion(np.pad(head.cpu().numpy(), ((0, 1), (0, 0)), constant_values=True), iterations=4)
+    patches, _ = ndimage.label(light.cpu().numpy())
+    reaching = np.unique(patches[~inside[:-1]])
+    return torch.from_numpy((patches > 0) & ~np.isin(patches, reaching)).to(light.device)
+
+
+def _gaps(hair: Tensor) -> Tensor:
+    """Small gaps within hair (1, 1, S, S): light and shade on it. The picture's upper border counts as hair."""
+    mask = np.pad(hair[0, 0].cpu().numpy(), ((1, 0), (0, 0)), constant_values=True)
+    gaps, count = ndimage.label(ndimage.binary_fill_holes(ndimage.binary_closing(mask, iterations=2)) & ~mask)
+    sizes = np.bincount(gaps.ravel(), minlength=count + 1)
+    sizes[0] = mask.size
+    small = ndimage.binary_dilation((sizes < GAP * mask.size)[gaps], iterations=3)[1:]
+    return torch.from_numpy(small.astype(np.float32)).to(hair.device)[None, None]
+
+
+def tones_of(picture: Tensor) -> Tensor:
+    """Luma and weighted chroma (1, 3, S, S) of a picture in [-1, 1], by Rec. 601."""
+    red, green, blue = ((picture + 1.0) * 0.5).unbind(dim=1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.stack((luma, CHROMA * 0.564 * (blue - luma), CHROMA * 0.713 * (red - luma)), dim=1)
+
+
+def _typical(colours: Tensor, rare: float = 0.03) -> Tensor:
+    """Up to TONES colours (K, 3) that stand for many (N, 3): k-means from quantiles of luma."""
+    order = colours[:, 0].argsort()
+    found = colours[order[[int((i + 0.5) * len(order) / TONES) for i in range(TONES)]]]
+    for _ in range(STEPS):
+        nearest = functional.one_hot(torch.cdist(colours, found).argmin(dim=1), TONES).to(colours.dtype)
+        count = nearest.sum(dim=0)[:, None]
+        found = torch.where(count > 0, nearest.T @ colours / count.clamp(min=1.0), found)
+    return found[count[:, 0] > rare * len(colours)]
+
+
+def kept_apart(pictures: Tensor, hair: Tensor, own: Tensor) -> Tensor:
+    """Pictures of a generator's head as if it had hair where the photo has some.
+
+    What is hair (skin) to the photo but not to the generator takes the colours of the nearest place that is so to both.
+
+    Args:
+        pictures: Any number of channels of the generator's (1, C, s, s).
+        hair: The photo's hair in the same view (1, 1, S, S), 0..1.
+        own: The generator's hair (1, 1, any, any), 0..1.
+
+    Shape:
+        Returns (1, C, S, S), S the side of ``hair``.
+    """
+    size = hair.shape[-1]
+    coarse, theirs, own = (
+        functional.interpolate(one, size=(COARSE, COARSE), mode="area") for one in (pictures, hair, own)
+    )
+    found = []
+    for photo, generator in ((theirs, own), (1.0 - theirs, 1.0 - own)):
+        # Its pictures are soft: beside a hairline there is hair in its skin.
+        surely = -functional.max_pool2d(-generator, 3, 1, 1)
+        both = ((photo > 0.6) & (surely > 0.6)).to(coarse.dtype)
+        if both.sum() < 1.0:
+            return functional.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
+        carried = extended(coarse, both)
+        found.append(functional.interpolate(carried, size=(size, size), mode="bilinear", align_corners=False))
+    return found[0] * hair + found[1] * (1.0 - hair)

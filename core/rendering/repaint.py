@@ -1,0 +1,160 @@
+"""What an edit does to the photo's colours, in the photo's view and at any resolution.
+
+The photo is moved by the edit's flow, painted anew where the generator shows that the edit means it, and given what is
+drawn and not generated: a beard's strands, an opened mouth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.edit import LatentEdit
+from core.models.volume import VolumeMaps
+from core.rendering.beard import ATTRIBUTE as BEARD
+from core.rendering.beard import bearded
+from core.rendering.hair import kept_apart
+from core.rendering.mouth import Opening, with_mouth
+from core.rendering.regions import region
+from core.rendering.source import SourceHead
+from core.visibility import SourceView, carried_out, extended
+
+# Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
+# above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.
+CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
+# A patch that an edit lightens may outshine what the generator paints there by what it did before, but by no more than
+# this much; patches a side.
+SURPLUS, AROUND = 0.15, 64
+
+
+class EditedColours:
+    """The photo as it would show the edited head, at any resolution.
+
+    Args:
+        source: The photo tier.
+        edit: What is changed.
+        maps: The edited head from the photo's camera.
+        flow: Where the edit moves the photo, or None.
+        size: Side at which changes are compared.
+        mouth: What it opens.
+        mouth_edge: Where its lips are and no beard grows (1, 1, size, size), 0..1.
+    """
+
+    matte: Tensor
+    """Of the edited head (1, 1, size, size)."""
+
+    def __init__(
+        self,
+        source: SourceHead,
+        edit: LatentEdit,
+        maps: VolumeMaps,
+        flow: Tensor | None,
+        size: int,
+        mouth: Opening | None = None,
+        mouth_edge: Tensor | None = None,
+    ) -> None:
+        self._flow, self._mouth, self._tone = flow, mouth, source.tone
+        before, after = moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
+        if source.parting is not None:
+            photos, own, upper = moved(grown(torch.cat(source.parting[:3], dim=1), size), flow).split(1, dim=1)
+            apart = kept_apart(torch.cat((before, after), dim=1), photos, own)
+            before, after = (torch.cat((before, after), dim=1) * (1.0 - upper) + apart * upper).split(3, dim=1)
+        share = _significance(after - before) * grown(region(edit, maps), size)
+        self._beard = None
+        painted = share
+        if source.tone is not None and edit.strength(BEARD) > 0.0:
+            # Of this it says where it grows, not how it looks.
+            beard = share * grown(region(LatentEdit.none.with_strength(BEARD, 1.0), maps), size)
+            share = share - beard
+            self._beard = beard if mouth_edge is None else beard * (1.0 - mouth_edge.to(beard))
+            painted = torch.maximum(share, self._beard)
+        self._before, self._after, self._share = before, after, share
+        matte = moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
+        # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
+        alpha = grown(maps.alpha, size)
+        fresh = (alpha - moved(grown(source.maps.alpha, size), flow)).clamp(min=0.0)
+        self.matte = torch.maximum(matte, torch.maximum(painted, fresh) * alpha)
+        # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
+        self._known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
+
+    def __call__(self, photo: Tensor) -> Tensor:
+        """The photo (1, 3, S, S) edited, its colours carried past the edited head."""
+        side = photo.shape[-1]
+        inner = functional.interpolate(self._known, size=side, mode="bilinear", align_corners=False)
+        here = moved(extended(photo, inner), None if self._flow is None else grown(self._flow, side))
+        before, after, share = (grown(one, side) for one in (self._before, self._after, self._share))
+        edited = _repainted(here, before, after, share)
+        if self._beard is not None and self._tone is not None:
+            edited = bearded(edited, self._beard, self._tone)
+        if self._mouth is not None:
+            edited = with_mouth(edited, photo, self._mouth)
+        return carried_out(edited, self.matte)
+
+    def believed(self, view: SourceView) -> SourceView:
+        """The view with what was drawn believed: teeth lie behind lips, where such a step is no reason for doubt."""
+        if self._mouth is None:
+            return view
+        drawn = functional.interpolate(self._mouth.inside.to(view.weight), size=view.weight.shape[-2:], mode="area")
+        return replace(view, weight=torch.maximum(view.weight, (2.0 * drawn).clamp(max=1.0)))
+
+
+def grown(picture: Tensor, size: int) -> Tensor:
+    """Bilinear enlargement. A flow is in unit coordinates: its values stay."""
+    return functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _solid_colours(maps: VolumeMaps, size: int) -> Tensor:
+    """What the field paints (1, 3, size, size), carried past its outline, where a picture fades into the backdrop."""
+    solid = (maps.alpha > 0.5).to(maps.rgb.dtype)
+    return grown(extended(maps.rgb / maps.alpha.clamp(min=1e-3), solid), size)
+
+
+def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> Tensor:
+    """The photo with what the generator painted anew.
+
+    Generator and photo never quite agree on a skin or a head of hair. Their difference, taken from a fair cheek to put
+    a beard on it, leaves a purple cast. So brightness is carried on: what gets darker is multiplied by the ratio of
+    the generator's brightnesses, what gets lighter is raised by their difference, but a patch not far above the new one
+    (teeth on teeth stay teeth). Colour is the new thing's own, the more of it is new.
+
+    Shape:
+        photo, before, after (1, 3, S, S) in [-1, 1]; share (1, 1, S, S) of the change that is meant.
+    """
+    here, old, new = ((picture + 1.0) * 0.5 for picture in (photo, before, after))
+    bright_here, bright_old, bright_new = (_brightness(picture).clamp(min=0.02) for picture in (here, old, new))
+    around = grown(functional.interpolate(bright_here, size=AROUND, mode="area"), photo.shape[-1])
+    surplus = (around - bright_old).clamp(0.0, SURPLUS)
+    raised = bright_here + torch.minimum(bright_new - bright_old, (bright_new + surplus - around).clamp(min=0.0))
+    bright = torch.where(bright_new < bright_old, bright_here * bright_new / bright_old, raised)
+    own = here / bright_here - old / bright_old
+    changed = bright * (new / bright_new + own * (1.0 - share))
+    return (photo + 2.0 * share * (changed - here)).clamp(-1.0, 1.0)
+
+
+def _brightness(picture: Tensor) -> Tensor:
+    """Rec. 601's luma (1, 1, S, S) of a picture (1, 3, S, S)."""
+    return (picture * picture.new_tensor((0.299, 0.587, 0.114))[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def _significance(change: Tensor) -> Tensor:
+    """How far the change of each pixel is meant, 0..1: (1, 1, 256, 256)."""
+    amount = change.abs().amax(dim=1, keepdim=True)
+    return ((amount - CHANGE_NONE) / (CHANGE_FULL - CHANGE_NONE)).clamp(0.0, 1.0)
+
+
+def moved(picture: Tensor, flow: Tensor | None) -> Tensor:
+    """The picture as the flow's target sees it: pixel p shows what the picture has at p + flow.
+
+    Shape:
+        picture (1, C, S, S), flow (1, 2, S, S) in unit picture coordinates, or None for no movement.
+    """
+    if flow is None:
+        return picture
+    size = picture.shape[-1]
+    steps = (torch.arange(size, device=picture.device) + 0.5) / size
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    grid = (torch.stack((u, v), dim=-1)[None] + flow.permute(0, 2, 3, 1)) * 2.0 - 1.0
+    return functional.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,0 +1,67 @@
+"""Laws of the parting: hair is found by its colour, a bald forehead stays skin, and paint keeps to either."""
+
+from __future__ import annotations
+
+import torch
+
+from core.rendering.hair import SIDE, Face, face_of, hair_share, kept_apart
+
+SKIN, HAIR, GREY = (0.5, 0.1, -0.1), (-0.6, -0.7, -0.8), (0.2, 0.2, 0.2)
+
+
+def painted(line: int, hair: tuple[float, float, float] = HAIR) -> torch.Tensor:
+    """A picture that is hair down to a row and skin below, with a little grain."""
+    rows = torch.arange(SIDE)[:, None].expand(SIDE, SIDE) < line
+    picture = torch.where(rows, torch.tensor(hair)[:, None, None], torch.tensor(SKIN)[:, None, None])[None]
+    return picture + 0.02 * torch.randn(picture.shape, generator=torch.Generator().manual_seed(0))
+
+
+def a_face() -> Face:
+    """Landmarks on a flat face: brows in row 58, chin in row 105 or so."""
+    u, y = torch.meshgrid(torch.linspace(-0.048, 0.048, 13), torch.linspace(-0.08, 0.03, 23), indexing="ij")
+    landmarks = torch.stack((u, y, torch.full_like(u, 0.06)), dim=-1).reshape(-1, 3)
+    return face_of(landmarks, landmarks[:, :2] * torch.tensor((8.0, -8.0)))
+
+
+def test_hair_is_what_differs_from_the_cheeks() -> None:
+    share = hair_share(painted(30), torch.ones(1, 1, SIDE, SIDE), a_face())
+    assert share[0, 0, :26].min() > 0.9
+    assert share[0, 0, 36:].max() < 0.1
+
+
+def test_nobody_has_hair_of_the_colour_of_the_skin() -> None:
+    assert hair_share(painted(0), torch.ones(1, 1, SIDE, SIDE), a_face()).max() == 0
+
+
+def test_a_shining_forehead_is_no_hair() -> None:
+    picture = painted(20)
+    picture[:, :, 32:42, 55:75] = 0.95
+    share = hair_share(picture, torch.ones(1, 1, SIDE, SIDE), a_face())
+    assert share[0, 0, 32:42, 55:75].max() < 0.2
+    assert share[0, 0, :16].min() > 0.9
+
+
+def test_an_edit_keeps_to_the_hairline_of_the_photo() -> None:
+    """The generator greys down to row 40; the photo's forehead is bare from row 20 on and must stay skin."""
+    before, after = painted(40), painted(40, GREY)
+    photo, own = torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, 1, SIDE, SIDE)
+    photo[:, :, :20], own[:, :, :40] = 1.0, 1.0
+    apart = kept_apart(torch.cat((before, after), dim=1), photo, own)
+    change = (apart[:, 3:] - apart[:, :3]).abs().amax(dim=1)[0]
+    assert change[:18].min() > 0.5
+    assert change[24:].max() < 0.15
+
+
+def test_a_fringe_that_only_the_photo_has_follows() -> None:
+    before, after = painted(20), painted(20, GREY)
+    photo, own = torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, 1, SIDE, SIDE)
+    photo[:, :, :40], own[:, :, :20] = 1.0, 1.0
+    apart = kept_apart(torch.cat((before, after), dim=1), photo, own)
+    assert (apart[:, 3:] - apart[:, :3]).abs().amax(dim=1)[0, 24:38].min() > 0.5
+
+
+def test_where_both_agree_nothing_changes() -> None:
+    picture = painted(32)
+    hair = torch.zeros(1, 1, SIDE, SIDE)
+    hair[:, :, :32] = 1.0
+    assert (kept_apart(picture, hair, hair) - picture).abs()[:, :, 40:].mean() < 0.03

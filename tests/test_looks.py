@@ -1,0 +1,78 @@
+"""What a stranger sees of the portrait in this repository: hair at the back, glasses, an aged face, a mouth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.camera import Camera
+from core.edit import LatentEdit
+from core.engine import Engine
+from core.frame import RenderRequest
+from core.inversion import Inversion
+from core.job import Job
+from core.photo import Photo
+
+SIZE = 192
+
+
+@pytest.fixture(scope="module")
+def reconstructed() -> tuple[Engine, Inversion]:
+    engine = Engine.open(device="cpu")
+    return engine, engine.invert(Photo.load(Path(__file__).parent / "data" / "astronaut.jpg"), Job.quiet())
+
+
+def picture(engine: Engine, inversion: Inversion, yaw: float = 0.0, **edit: float) -> np.ndarray:
+    changed = LatentEdit.none
+    for name, strength in edit.items():
+        changed = changed.with_strength(name.replace("_", " "), strength)
+    camera = Camera(inversion.camera.yaw + yaw, inversion.camera.pitch)
+    return engine.render(RenderRequest(inversion, changed, camera, SIZE, "picture")).pixels.astype(float)
+
+
+def test_hair_that_no_photo_shows_has_the_colour_of_the_hair_that_it_shows(
+    reconstructed: tuple[Engine, Inversion],
+) -> None:
+    engine, inversion = reconstructed
+    source = engine.tiers.source(inversion)
+    assert source.behind is not None
+    assert source.tone is not None
+    back = picture(engine, inversion, 1.2)[40:90, 150:185].mean(axis=(0, 1)) / 255.0
+    assert np.abs(back - source.tone.numpy()).max() < 0.12
+
+
+def test_glasses_are_drawn_around_the_eyes_and_nowhere_else(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    before, after = picture(engine, inversion), picture(engine, inversion, Eyeglasses=1.0)
+    changed = np.abs(after - before).max(axis=2) > 40
+    assert 0.005 < changed.mean() < 0.05
+    rows = np.flatnonzero(changed.any(axis=1))
+    assert rows.min() > 0.35 * SIZE
+    assert rows.max() < 0.65 * SIZE
+
+
+def test_a_mesh_wears_its_glasses_and_stays_closed(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    glasses = LatentEdit.none.with_strength("Eyeglasses", 1.0)
+    bare, worn = (engine.mesh(inversion, edit, 40, Job.quiet()) for edit in (LatentEdit.none, glasses))
+    assert len(worn.vertices) > len(bare.vertices)
+    assert bare.watertight == worn.watertight
+
+
+def test_age_greys_hair_and_leaves_the_forehead_its_skin(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    before, after = picture(engine, inversion), picture(engine, inversion, Age=1.0)
+    colour = [np.ptp(one, axis=2) for one in (before, after)]  # how far from grey
+    hair, brow = (slice(12, 50), slice(70, 130)), (slice(76, 84), slice(86, 106))
+    assert colour[1][hair].mean() < 0.6 * colour[0][hair].mean()
+    assert colour[1][brow].mean() > 0.7 * colour[0][brow].mean()
+
+
+def test_an_open_mouth_is_dark_below_its_teeth(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    mouth = (slice(110, 170), slice(80, 112))
+    shut, wide = (picture(engine, inversion, Mouth_open=strength)[mouth].mean(axis=2) for strength in (0.0, 1.0))
+    assert (wide < 70).sum() > (shut < 70).sum() + 60
+    assert (wide > 180).sum() > 30
