@@ -16,7 +16,7 @@ from core.errors import CameoError
 from core.job import Job
 from core.models.bundle import read_networks
 from core.models.configuration import CAMEO_256, TOY_256
-from core.training.bundle import STEP_LABELS, collect, publish, publish_directions, teach, trained_generator
+from core.training.bundle import STEP_LABELS, collect, publish, publish_directions, renewed, teach, trained_generator
 from core.training.directions import SAMPLES, find_directions
 from core.training.stages import STAGES, StageOptions, run_stage
 from core.weights import Registry
@@ -47,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
+    bundle.add_argument(
+        "--only", choices=("encoder", "reader"), help="of the entry that is there renew this alone; all else stays"
+    )
     return parser
 
 
@@ -91,6 +94,10 @@ def _run(options: argparse.Namespace) -> None:
         print(f"{options.label}: an offset of norm {float(offset.norm()):.2f}")
     elif options.stage == "directions":
         _directions(options)
+    elif options.only:
+        name = options.name or options.model.name
+        networks = read_networks(Registry(options.out).locate(name).values())
+        print(publish(renewed(networks, options.run, options.only), options.out, name))
     else:
         networks = collect(options.run, options.landmarks, model=options.model, samples=options.samples)
         print(publish(networks, options.out, options.name or options.model.name))

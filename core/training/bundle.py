@@ -65,13 +65,7 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
     if (run / "hybrid.pt").exists():
         parts = Parts(model)
         load_averaged(run / "hybrid.pt", {"parts": parts})
-    reader = None
-    if (run / "reader.pt").exists():
-        reader = Reader(model.generator.field.style_dim)
-        load_averaged(run / "reader.pt", {"reader": reader})
-        if (run / OFFSET).exists():
-            offset = torch.load(run / OFFSET, weights_only=True)  # noqa: TID251 - one tensor
-            without_offset(reader, offset, 1 - phi(GLASSES_FROM))
+    reader = _reader(run, model) if (run / "reader.pt").exists() else None
     indices = landmark_indices(landmarks)
     regressor = LandmarkRegressor(model.generator.field.style_dim, len(indices))
     regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
@@ -97,6 +91,32 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
         torch.tensor(indices),
         reader,
     )
+
+
+def _reader(run: Path, model: ModelConfig) -> Reader:
+    reader = Reader(model.generator.field.style_dim)
+    load_averaged(run / "reader.pt", {"reader": reader})
+    if (run / OFFSET).exists():
+        offset = torch.load(run / OFFSET, weights_only=True)  # noqa: TID251 - one tensor
+        without_offset(reader, offset, 1 - phi(GLASSES_FROM))
+    return reader
+
+
+def renewed(networks: Networks, run: Path, stage: str) -> Networks:
+    """The same weights, with the network of one stage as a run folder has it.
+
+    For a stage on which nothing else stands: E0 that went on in its units, or the reader.
+
+    Args:
+        networks: What stays.
+        run: Where the stage was trained.
+        stage: ``encoder`` or ``reader``.
+    """
+    if stage == "encoder":
+        encoder = Encoder(networks.config.encoder)
+        load_averaged(run / "encoder.pt", {"encoder": encoder})
+        return dataclasses.replace(networks, encoder=encoder)
+    return dataclasses.replace(networks, reader=_reader(run, networks.config))
 
 
 def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:

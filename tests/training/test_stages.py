@@ -73,6 +73,15 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
         "generator", "encoder", "local", "modulation", "fusion", "aligner", "landmarks", "reader"
     }  # fmt: skip
     assert set(networks.directions) == set(STEPS) - set(IDLE)
+    whole = read_networks(registry.locate("toy-trained").values())
+    assert main(["encoder", *common, *steps, *snapshots, "--device", "cpu", "--max-steps", "4"]) == 0
+    assert main(["bundle", *common, "--only", "encoder", "--out", str(weights), "--name", "toy-trained"]) == 0
+    registry.verify("toy-trained")
+    partly = read_networks(registry.locate("toy-trained").values())
+    for part, module in whole.modules.items():
+        same = [torch.equal(a, b) for a, b in zip(module.parameters(), partly.modules[part].parameters(), strict=True)]
+        assert all(same) != (part == "encoder"), part
+    assert all(torch.equal(partly.directions[k].renderer, one.renderer) for k, one in whole.directions.items())
     before = (weights / "toy-trained" / "model.safetensors").read_bytes()
     assert main(["directions", *common, "--weights", "toy-trained", "--samples", "200", "--out", str(weights)]) == 0
     registry.verify("toy-trained")
