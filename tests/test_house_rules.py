@@ -58,3 +58,14 @@ def test_a_test_that_leaves_something_behind_fails(case: str, tmp_path: Path) ->
     )
     assert expected in result.stdout, result.stdout + result.stderr
     assert (result.returncode == 0) == (expected == "1 passed")
+
+
+def test_no_half_merged_file_is_in_the_house() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("no git repository: an archive of the source")
+    mark = "<" * 7 + " "
+    names = [name for name in listed.stdout.decode().split("\0") if name.endswith((".py", ".md", ".toml", ".txt"))]
+    assert names
+    half = [name for name in names if any(line.startswith(mark) for line in (ROOT / name).read_text().splitlines())]
+    assert not half
