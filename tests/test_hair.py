@@ -41,6 +41,17 @@ def test_a_shining_forehead_is_no_hair() -> None:
     assert share[0, 0, :16].min() > 0.9
 
 
+def test_light_on_hair_at_the_heads_rim_is_hair() -> None:
+    picture, head = painted(45), torch.ones(1, 1, SIDE, SIDE)
+    head[:, :, :10] = 0.0
+    picture[:, :, 8:38, 45:85] = torch.tensor(SKIN)[:, None, None]  # a strand that shines down from the parting
+    share = hair_share(picture, head, a_face())
+    assert share[0, 0, 12:40].min() > 0.5
+    bald = painted(45)
+    bald[:, :, :, 40:90] = torch.tensor(SKIN)[:, None, None]  # hangs together with the face
+    assert hair_share(bald, head, a_face())[0, 0, 14:40, 48:82].max() < 0.2
+
+
 def test_an_edit_keeps_to_the_hairline_of_the_photo() -> None:
     """The generator greys down to row 40; the photo's forehead is bare from row 20 on and must stay skin."""
     before, after = painted(40), painted(40, GREY)

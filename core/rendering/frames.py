@@ -143,6 +143,7 @@ def render_layer(
             return modulated(), view.rim(traced.result().hit)
 
         hints, (modulate, rim) = both(coloured, aligned, pause)
+        surface = traced.result()
     pause()
     textured = maps if modulate is None else geometry.appearance(generator, field, modulate)
     if plainly:

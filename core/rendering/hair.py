@@ -41,7 +41,7 @@ CERTAIN = 0.06
 # Tones that make up less of the cheeks than this are shade or somebody's locks.
 RARE = 0.15
 # Pixels that a region needs to be judged, and the share of the picture below which a gap in hair is none.
-FEW, GAP = 40, 0.06
+FEW, GAP = 40, 0.12
 
 
 class Face(NamedTuple):
@@ -171,7 +171,7 @@ def hair_share(picture: Tensor, solid: Tensor, face: Face, apart: float = APART)
     share = torch.where(_shine(light & (share[0, 0] > 0.0), head[0, 0]), -1.0, share)
     smooth = functional.avg_pool2d(share, 5, 1, 2, count_include_pad=False)
     share = (0.5 + smooth).clamp(0.0, 1.0) * (1.0 - face.bare)
-    return torch.maximum(share, _gaps(share > 0.5) * face.above * (1.0 - face.bare))
+    return torch.maximum(share, _gaps((share > 0.5) | ~head, face.bare) * face.above * (1.0 - face.bare))
 
 
 def _shine(light: Tensor, head: Tensor) -> Tensor:
@@ -182,11 +182,15 @@ def _shine(light: Tensor, head: Tensor) -> Tensor:
     return torch.from_numpy((patches > 0) & ~np.isin(patches, reaching)).to(light.device)
 
 
-def _gaps(hair: Tensor) -> Tensor:
-    """Small gaps within hair (1, 1, S, S): light and shade on it. The picture's upper border counts as hair."""
+def _gaps(hair: Tensor, face: Tensor) -> Tensor:
+    """Gaps within hair and what is no head (1, 1, S, S): light and shade on hair, at the head's rim as well.
+
+    The picture's upper border counts as hair. What is bare hangs together with the face, or is large.
+    """
     mask = np.pad(hair[0, 0].cpu().numpy(), ((1, 0), (0, 0)), constant_values=True)
     gaps, count = ndimage.label(ndimage.binary_fill_holes(ndimage.binary_closing(mask, iterations=2)) & ~mask)
     sizes = np.bincount(gaps.ravel(), minlength=count + 1)
+    sizes[np.unique(gaps[1:][face[0, 0].cpu().numpy() > 0.5])] = mask.size
     sizes[0] = mask.size
     small = ndimage.binary_dilation((sizes < GAP * mask.size)[gaps], iterations=3)[1:]
     return torch.from_numpy(small.astype(np.float32)).to(hair.device)[None, None]
