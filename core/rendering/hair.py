@@ -42,6 +42,8 @@ CERTAIN = 0.06
 RARE = 0.15
 # Pixels that a region needs to be judged, and the share of the picture below which a gap in hair is none.
 FEW, GAP = 40, 0.12
+# Rows of hair that are thought around a picture.
+EDGE = 4
 
 
 class Face(NamedTuple):
@@ -185,14 +187,16 @@ def _shine(light: Tensor, head: Tensor) -> Tensor:
 def _gaps(hair: Tensor, face: Tensor) -> Tensor:
     """Gaps within hair and what is no head (1, 1, S, S): light and shade on hair, at the head's rim as well.
 
-    The picture's upper border counts as hair. What is bare hangs together with the face, or is large.
+    The picture's borders count as hair. What is bare hangs together with the face, or is large.
     """
-    mask = np.pad(hair[0, 0].cpu().numpy(), ((1, 0), (0, 0)), constant_values=True)
+    # Wide enough that closing, which takes all beyond for bare, leaves some of it.
+    mask = np.pad(hair[0, 0].cpu().numpy(), EDGE, constant_values=True)
+    inner = (slice(EDGE, -EDGE),) * 2
     gaps, count = ndimage.label(ndimage.binary_fill_holes(ndimage.binary_closing(mask, iterations=2)) & ~mask)
     sizes = np.bincount(gaps.ravel(), minlength=count + 1)
-    sizes[np.unique(gaps[1:][face[0, 0].cpu().numpy() > 0.5])] = mask.size
+    sizes[np.unique(gaps[inner][face[0, 0].cpu().numpy() > 0.5])] = mask.size
     sizes[0] = mask.size
-    small = ndimage.binary_dilation((sizes < GAP * mask.size)[gaps], iterations=3)[1:]
+    small = ndimage.binary_dilation((sizes < GAP * hair.numel())[gaps], iterations=3)[inner]
     return torch.from_numpy(small.astype(np.float32)).to(hair.device)[None, None]
 
 
