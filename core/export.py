@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -21,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.aside import Aside
 from core.errors import ExportFailed
 from core.frame import Frame
+from core.job import Job
 from core.surface import SurfaceMesh
 
 logger = logging.getLogger(__name__)
@@ -176,6 +179,34 @@ def write_video(pictures: Iterable[NDArray[np.uint8]], path: Path, fps: int = DE
             _encode_gif(chain((first,), pictures), temporary, fps)
         else:
             _encode_video(chain((first,), pictures), temporary, suffix, fps, first.shape[0])
+
+
+def mesh_aside(make: Callable[[], SurfaceMesh], path: Path, job: Job) -> None:
+    """Write a mesh by a process of its own (:mod:`core.aside`), which starts while the mesh is made.
+
+    Args:
+        make: Makes the mesh, reporting to its own share of the job.
+        path: As for :func:`write_mesh`.
+        job: Rests and can be cancelled while the file is written.
+
+    Raises:
+        ExportFailed: As for :func:`write_mesh`, or the process died.
+        Cancelled: Somebody asked to stop; what was there before is still there.
+    """
+    with Aside[None](partial(write_meshes, path=path)) as writing:
+        mesh = make()
+        rest = partial(job.report, 0.0, "Writing the file")
+        rest()
+        writing.send(mesh, rest)
+        writing.finish(rest)
+
+
+def turntable_aside(frames: Iterable[Frame], path: Path, fps: int, job: Job) -> None:
+    """Write a video by a process of its own while its frames are made; otherwise as :func:`mesh_aside`."""
+    with Aside[None](partial(write_video, path=path, fps=fps)) as writing:
+        for frame in frames:
+            writing.send(frame.pixels, partial(job.report, 0.0, "Waiting for the video's encoder"))
+        writing.finish(partial(job.report, 1.0, "Finishing the video"))
 
 
 def encoder_for(suffix: str) -> tuple[str, dict[str, str]]:

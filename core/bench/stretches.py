@@ -14,7 +14,7 @@ from core.bench.rows import Row, row
 from core.camera import turntable_path
 from core.edit import LatentEdit
 from core.engine import Engine
-from core.export import write_turntable
+from core.export import DEFAULT_FPS, turntable_aside
 from core.job import Job
 from core.photo import Photo
 
@@ -51,7 +51,8 @@ def stretch_row(engine: Engine, *, quick: bool = False) -> Row:
     def turntable(job: Job) -> None:
         with TemporaryDirectory() as folder:
             path = turntable_path(FRAMES, engine.limits)
-            write_turntable(engine.turntable(inversion, EDIT, path, SIZE, job), Path(folder) / "turntable.mp4")
+            frames = engine.turntable(inversion, EDIT, path, SIZE, job)
+            turntable_aside(frames, Path(folder) / "turntable.mp4", DEFAULT_FPS, job)
 
     jobs: dict[str, Callable[[Job], object]] = {
         "reconstruct": lambda job: engine.invert(photo, job),

@@ -8,7 +8,6 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from core.aside import Aside
 from core.camera import turntable_path
 from core.edit import LatentEdit
 from core.errors import CameoError, Cancelled
@@ -78,21 +77,14 @@ def _writers() -> Any:
 
 
 def _mesh(spec: ExportSpec, inversion: Any, edit: LatentEdit, engine: Any, job: Job) -> int:
-    with Aside[None](partial(_writers().write_meshes, path=spec.path)) as writing:
-        mesh = engine.mesh(inversion, edit, spec.mesh_resolution, job.part(0.0, 0.9))
-        rest = partial(job.report, 0.9, "Writing the file")
-        rest()
-        writing.send(mesh, rest)
-        writing.finish(rest)
+    make = partial(engine.mesh, inversion, edit, spec.mesh_resolution, job.part(0.0, 0.9))
+    _writers().mesh_aside(make, spec.path, job)
     return spec.path.stat().st_size
 
 
 def _turntable(spec: ExportSpec, inversion: Any, edit: LatentEdit, engine: Any, job: Job) -> int:
     path = turntable_path(spec.frames, engine.limits)
-    with Aside[None](partial(_writers().write_video, path=spec.path, fps=spec.fps)) as writing:
-        for frame in engine.turntable(inversion, edit, path, spec.size, job):
-            writing.send(frame.pixels, partial(job.report, 0.0, "Waiting for the video's encoder"))
-        writing.finish(partial(job.report, 1.0, "Finishing the video"))
+    _writers().turntable_aside(engine.turntable(inversion, edit, path, spec.size, job), spec.path, spec.fps, job)
     return spec.path.stat().st_size
 
 
