@@ -60,7 +60,7 @@ format: $(READY) ## put the code into the house's format
 	$(PY) -m ruff format .
 
 golden: $(READY) ## compare the official networks with the reference numbers in CAMEO_GOLDEN (default ../shared/golden/reference)
-	$(PY) -m pytest tests/golden
+	$(PY) -m pytest tests/golden --long
 
 bench: $(READY) ## measure library, window and command line against their bounds, minutes; writes bench.json (BENCH_OUT); ARGS=--quick
 	$(PY) -m tests.bench $(ARGS)

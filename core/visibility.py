@@ -54,10 +54,14 @@ DEPTH_HIDDEN = 0.008
 GRAZING_NONE, GRAZING_FULL = 0.15, 0.40
 # A target view sees no patch flatter than this: bounds the ratio at its own silhouette.
 FLATTEST = 0.05
+# Half the width of gaps in a surface that are rays which missed it, as a share of the picture's.
+MISSED = 0.024
 # Share of the picture's width: what is cut off at silhouettes and matte edges, then the length of the fade.
 EDGE_CUT, EDGE_FADE = 0.006, 0.018
 # Depth step between neighbouring pixels of a 128 px map that is a contour and not a slope (world units).
 DEPTH_STEP = 0.012
+# Radians between two cameras from which on a view is no longer taken for the photo's own.
+OWN_VIEW = 0.14
 # The mirrored photo is never trusted like the photo itself: faces are only nearly symmetric.
 MIRROR_TRUST = 0.9
 
@@ -80,6 +84,8 @@ class SourceView:
     normals: Tensor
     angles: Tensor
     half_fov: float = HALF_FOV
+    within: Tensor | None = None
+    """(B, 1, h, w): the weight without doubts about depth, for views that are all but the photo's own."""
 
     def with_photo(self, photo: Tensor) -> SourceView:
         """The same surface under another picture of it (another resolution, or another state of colours)."""
@@ -225,6 +231,11 @@ def _eroded(mask: Tensor, radius: int) -> Tensor:
     return -functional.max_pool2d(-mask, 2 * radius + 1, stride=1, padding=radius)
 
 
+def _closed(mask: Tensor, radius: int) -> Tensor:
+    """A mask without gaps narrower than twice the radius."""
+    return _eroded(functional.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius), radius)
+
+
 # ------------------------------------------------------------------------------------------------------ source view
 
 
@@ -240,15 +251,14 @@ def source_view(
         photo: (B, C, H, W) in [-1, 1]; depth, alpha: (B, 1, h, w) rendered from the source camera, depth along the
         optical axis, valid where alpha > 0.5; matte: (B, 1, any, any) of the head, 0..1; angles: (B, 2).
     """
-    return SourceView(
-        carried_out(photo, matte), *source_geometry(depth, alpha, matte, angles, half_fov), angles, half_fov
-    )
+    depth, weight, normals, within = source_geometry(depth, alpha, matte, angles, half_fov)
+    return SourceView(carried_out(photo, matte), depth, weight, normals, angles, half_fov, within)
 
 
 def source_geometry(
     depth: Tensor, alpha: Tensor, matte: Tensor, angles: Tensor, half_fov: float = HALF_FOV
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Depth, weight and normals of a ``SourceView``: what does not depend on the photo's colours. Shapes as there."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Depth, weight, normals and ``within`` of a ``SourceView``: what does not depend on colours. Shapes as there."""
     size = depth.shape[-1]
     cut, fade = max(1, round(EDGE_CUT * size)), max(1, round(EDGE_FADE * size / 2))
     whole = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
@@ -257,11 +267,12 @@ def source_geometry(
     low, high = -functional.max_pool2d(-depth, 3, 1, 1), functional.max_pool2d(depth, 3, 1, 1)
     # Contours within the head (lips before teeth, nose before cheek) lose little: the depth test tells the sides apart.
     flat = _box(((high - low) * (size / 128.0) < 2.0 * DEPTH_STEP).to(depth.dtype), 1)
-    inside = _eroded(seen * (whole > 0.5).to(depth.dtype), cut)
+    # Rays that graze an overhang may miss it: a few in the middle of a head are no holes in it.
+    inside = _eroded(_closed(seen, max(1, round(MISSED * size))) * (whole > 0.5).to(depth.dtype), cut)
     # Blur, then keep the inner half of the ramp: the fade never reaches over the eroded edge.
-    feather = (2.0 * _box(inside, fade) - 1.0).clamp(min=0.0) * flat
+    within = (2.0 * _box(inside, fade) - 1.0).clamp(min=0.0)
     normals = _box(normals_of(unproject(depth, angles, half_fov)), 1)
-    return depth, feather, normals
+    return depth, within * flat, normals, within
 
 
 def carried_out(photo: Tensor, matte: Tensor) -> Tensor:
@@ -296,23 +307,36 @@ def look_up(
     uv, depth = project(points, view.angles, view.half_fov)
     grid = uv[:, :, None]
     colour = functional.grid_sample(view.photo, grid, padding_mode="border", align_corners=False)[..., 0]
-    known = torch.cat((view.depth, view.weight, view.normals), dim=1)
+    near = None if mirrored or target is None or view.within is None else _nearness(view.angles, target)
+    within = view.weight if near is None or view.within is None else view.within
+    known = torch.cat((view.depth, view.weight, view.normals, within), dim=1)
     surface = functional.grid_sample(known, grid, padding_mode="border", align_corners=False)[..., 0]
     miss = (depth - surface[:, 0]).abs()
     confidence = surface[:, 1] * (1.0 - _smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
-    confidence = confidence * (uv.abs().amax(dim=-1) < 1.0).to(depth.dtype)
+    framed = (uv.abs().amax(dim=-1) < 1.0).to(depth.dtype)
+    confidence = confidence * framed
     source_position, _ = camera_frame(view.angles)
     places = points.unbind(dim=-1)
-    stretch = _cosine(surface[:, 2:].unbind(dim=1), source_position, places)
+    stretch = _cosine(surface[:, 2:5].unbind(dim=1), source_position, places)
     if target is not None:
         target_position, _ = camera_frame(target)
-        seen = _cosine(surface[:, 2:].unbind(dim=1), target_position * flip, places)
+        seen = _cosine(surface[:, 2:5].unbind(dim=1), target_position * flip, places)
         stretch = stretch / seen.clamp(min=FLATTEST)
     confidence = confidence * _smoothstep(GRAZING_NONE, GRAZING_FULL, stretch)
     if normals is not None:
         cosine = _cosine((normals * flip).unbind(dim=-1), source_position, places)
         confidence = confidence * _smoothstep(-0.1, GRAZING_NONE, cosine)
+    if near is not None:
+        confidence = torch.lerp(confidence, surface[:, 5] * framed, near)
     return colour.transpose(1, 2), confidence
+
+
+def _nearness(source: Tensor, target: Tensor) -> Tensor:
+    """How much a view is the photo's own (B, 1): there each pixel shows what the photo shows, whatever lies where.
+
+    Without it, loose geometry before a forehead punches holes into the picture that the photo could fill.
+    """
+    return 1.0 - _smoothstep(0.0, OWN_VIEW, torch.linalg.vector_norm(target - source, dim=-1, keepdim=True))
 
 
 def _cosine(normals: tuple[Tensor, ...], position: Tensor, places: tuple[Tensor, ...]) -> Tensor:

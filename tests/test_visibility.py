@@ -214,3 +214,30 @@ def test_from_the_photos_own_camera_grazing_patches_are_believed_and_from_the_si
     assert own > 0.95
     assert side < 0.97 * own
     assert visibility.look_up(view, points)[1].item() < own
+
+
+def test_rays_that_missed_in_the_middle_of_a_head_are_no_holes_in_the_photo() -> None:
+    angles = torch.zeros(1, 2)
+    depth, alpha = sphere_surface(angles, 128)
+    alpha[:, :, 60:64, 60:66] = 0.0
+    view = visibility.source_view(torch.zeros(1, 3, 128, 128), depth * alpha, alpha, torch.ones(1, 1, 32, 32), angles)
+    assert view.weight[0, 0, 50:74, 50:76].min() > 0.99
+    wide = alpha.clone()
+    wide[:, :, 50:74, 50:76] = 0.0
+    view = visibility.source_view(torch.zeros(1, 3, 128, 128), depth * wide, wide, torch.ones(1, 1, 32, 32), angles)
+    assert view.weight[0, 0, 58:66, 58:68].max() < 0.01
+
+
+def test_at_the_photos_own_camera_each_pixel_is_the_photos_whatever_lies_there() -> None:
+    """Loose geometry before a face hides it from the side, never from where the photo was taken."""
+    angles = torch.tensor([[0.2, 0.0]])
+    view = sphere_view(angles, size=128)
+    position, _ = visibility.camera_frame(angles)
+    loose = functional.normalize(torch.tensor([[[0.2, 0.3, 1.0]]]), dim=-1) * RADIUS
+    loose = loose + 0.02 * functional.normalize(position[:, None] - loose, dim=-1)
+    asked = [visibility.look_up(view, loose, target=angles + torch.tensor([[turn, 0.0]]))[1] for turn in (0, 0.07, 0.2)]
+    assert asked[0] > 0.99
+    assert 0.2 < asked[1] < 0.8
+    assert asked[2] < 0.01
+    mirrored = visibility.look_up(view, loose, target=angles, mirrored=True)[1]
+    assert mirrored < 0.01

@@ -186,13 +186,14 @@ def edited_head(
             raise
         return colours, colours(functional.interpolate(source.photo, size=size, mode="area") if draft else source.photo)
 
-    def shaped() -> tuple[Painter, tuple[Tensor, Tensor, Tensor]]:
+    def shaped() -> tuple[Painter, tuple[Tensor, Tensor, Tensor, Tensor]]:
         painter = Painter(networks.generator.decoder, decoder_styles)
         found = surface or source_surface(shape, source.angles, seen, draft=True)
         return painter, source_geometry(found.depth, found.hit, matte_found.result(), source.angles)
 
     (colours, photo), (painter, known) = both(coloured, shaped, pause)
-    shown = colours.believed(SourceView(photo, *known, source.angles))
+    depth, weight, normals, within = known
+    shown = colours.believed(SourceView(photo, depth, weight, normals, source.angles, within=within))
     pause()
     return EditedHead(
         source,
