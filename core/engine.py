@@ -152,7 +152,7 @@ class Engine:
             count = "only one face" if len(faces) == 1 else f"only {len(faces)} faces"
             raise FaceNotUsable(
                 f"There is no face {face}: the photo shows {count}.",
-                hint=f"Choose a face from 0 (the largest) to {len(faces) - 1}.",
+                hint="Use --face 0." if len(faces) == 1 else f"Choose a face from 0 (the largest) to {len(faces) - 1}.",
             )
         return align(photo, faces[face], len(faces), job.part(0.5, 1.0))
 

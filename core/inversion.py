@@ -31,8 +31,11 @@ from core.refinement.delta import Refinement
 from core.refinement.landmarks import polish
 from core.refinement.silhouette import fit_silhouette, outline_error
 from core.rendering.deformation import Deformation
+from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, both, resting, stepping
 from core.rendering.precision import has_fast_bfloat16, packed
+from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY
+from core.rendering.solids import largest_share, measured
 from core.rendering.source import SourceHead, source_head
 from core.tensors import alpha_tensor, picture_tensor
 
@@ -44,6 +47,8 @@ FRAMINGS = 1
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
 # The reader's head is taken as long as it misses the matte's outline by no more than this many times what E0's misses.
 READER_MAY_MISS = 1.1
+# A head of which less hangs together is in pieces: the mesh would be two.
+WHOLE = 0.965
 # Latents that no head has make a surface that leaves its own landmarks; heads of photos stay within 0.0012.
 SWOLLEN = 0.0025
 # dlib's own threshold: faces nearer than this are the same person.
@@ -193,7 +198,22 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
     if other is None:
         return own
     logger.debug("outline: %.4f by E0, %.4f by the reader", own.outline, other.outline)
-    return other if other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS else own
+    sound = other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS
+    chosen, spare = (other, own) if sound else (own, other)
+    if spare.swelling < SWOLLEN and _in_one_piece(networks, chosen) < WHOLE <= _in_one_piece(networks, spare):
+        logger.debug("the head that was chosen is in pieces, the other one is whole")
+        return spare
+    return chosen
+
+
+def _in_one_piece(networks: Networks, fit: _Fit) -> float:
+    """How much of a head's surface hangs together, 0..1: ponytails float behind some."""
+    field = FoldedField(networks.generator.field, fit.reading.styles[None]).light
+
+    def distances(points: Tensor) -> Tensor:
+        return field.sdf(points[None])[0, :, 0]
+
+    return largest_share(measured(distances, DRAFT_RESOLUTION, networks.device, Job.quiet(), DRAFT_SAFETY))
 
 
 class _Placed(NamedTuple):

@@ -35,6 +35,9 @@ RECONSTRUCTION_SIZE = 256
 # what counts as worse there: mean absolute difference in [-1, 1], and identity distance.
 SHARES = (1.0, 0.6, 0.3, 0.0)
 WORSE_MAE, WORSE_IDENTITY = 0.002, 0.02
+NOTHING_GAINED = (
+    "Refining gained nothing that could be kept: with the photo's own colours the head would be less like it."
+)
 
 
 class Refining:
@@ -89,6 +92,9 @@ class Refining:
         assert refined.refinement is not None
         report = report_of(found, before, self.own_figures(refined, job))
         report |= {"share": share, "delta_bytes": refined.refinement.delta.bytes}
+        if share == 0.0:
+            report["rolled_back"] = True
+            refined = dataclasses.replace(refined, warnings=(*refined.warnings, NOTHING_GAINED))
         job.report(1.0, "head refined")
         return _reported(refined, report, found.waypoints)
 

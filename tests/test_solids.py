@@ -111,3 +111,13 @@ def test_hair_that_is_seen_beside_the_neck_stays() -> None:
 
 def test_short_hair_stays() -> None:
     assert not solids.hidden_sheet(_head_with_hair(0.03, lowest=-0.07)).any()
+
+
+def test_how_much_of_a_surface_hangs_together() -> None:
+    axis = torch.linspace(-0.125, 0.125, 32)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    whole = ball(points, (0.0, 0.0, 0.02), 0.07)
+    assert solids.largest_share(whole) == 1.0
+    apart = torch.minimum(whole, ball(points, (0.0, 0.0, -0.1), 0.018))
+    assert 0.85 < solids.largest_share(apart) < 0.97
+    assert solids.largest_share(torch.ones(8, 8, 8)) == 0.0

@@ -244,3 +244,18 @@ def without_strays(sdf: Sdf, mask: Tensor | None) -> Sdf:
         return torch.where(inside[:, 0, :, 0] > 0.5, distance.clamp(min=CLEAR), distance)
 
     return clear
+
+
+def largest_share(volume: Tensor) -> float:
+    """The share of all cells at a surface that belong to the largest solid; 0 where nothing is solid.
+
+    Shape:
+        volume (R, R, R): distances on a grid.
+    """
+    solid = np.pad((volume < 0.0).cpu().numpy(), 1)
+    label, count = ndimage.label(solid)
+    if count == 0:
+        return 0.0
+    rim = solid & ~ndimage.binary_erosion(solid)
+    sizes = np.bincount(label[rim], minlength=count + 1)[1:]
+    return float(sizes.max() / sizes.sum())
