@@ -37,7 +37,7 @@ def display_problem() -> str | None:
     if not os.environ.get("DISPLAY"):
         if platform == "" and os.environ.get("WAYLAND_DISPLAY"):
             return None
-        return "There is no display to open a window on; `python -m core reconstruct PHOTO --out DIR` works without one."
+        return "There is no display to open a window on; `python -m core reconstruct PHOTO --out DIR` needs none."
     package = importlib.util.find_spec("PySide6")
     folders = package.submodule_search_locations if package is not None else None
     for folder in folders or ():
