@@ -14,7 +14,7 @@ from gui.app import FINE_PX, Cameo
 from gui.widgets.mesh_view import opengl_facts
 
 ROOT = Path(__file__).parents[2]
-YAW = 0.3
+YAW = -0.3
 """How far the head is turned, in radians: enough to see that there are three dimensions."""
 PATIENCE_S = 180
 
