@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import queue
 import signal
 import threading
@@ -27,9 +28,12 @@ LOOK_S = 0.01
 PATIENCE_S = 5.0
 """Seconds that a process that was told to stop has for tidying up."""
 
+RANK = 19
+"""How much lower than the program the system ranks the process (Unix)."""
+
 Answer = TypeVar("Answer")
 
-_TOOK, _DONE, _FAILED = "took", "done", "failed"
+_READY, _TOOK, _DONE, _FAILED = "ready", "took", "done", "failed"
 
 
 class Aside(Generic[Answer]):
@@ -43,10 +47,11 @@ class Aside(Generic[Answer]):
     def __init__(self, work: Callable[[Iterator[Any]], Answer]) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(work, theirs), daemon=True, name="cameo-aside")
+        self._process = context.Process(target=_run, args=(theirs,), daemon=True, name="cameo-aside")
         self._process.start()
         theirs.close()
-        self._behind = 0
+        self._tell(("work", work))
+        self._ready, self._behind = False, 0
 
     def __enter__(self) -> Self:
         return self
@@ -56,13 +61,15 @@ class Aside(Generic[Answer]):
 
         Args:
             value: Anything that can be pickled.
-            rest: Called again and again while the work is too far behind; may raise, which ends the wait.
+            rest: Called again and again while the process loads or the work is too far behind; may raise, which ends
+                the wait.
 
         Raises:
             ExportFailed: The process died.
             CameoError: What the work raised.
         """
-        while self._behind >= AHEAD:
+        # Nobody reads the pipe before the process is ready: a large value would be a wait without a rest.
+        while not self._ready or self._behind >= AHEAD:
             self._hear(rest)
         self._tell(("value", value))
         self._behind += 1
@@ -78,22 +85,31 @@ class Aside(Generic[Answer]):
             ExportFailed: The process died.
             CameoError: What the work raised.
         """
-        while self._behind:
+        while not self._ready or self._behind:
             self._hear(rest)
         self._tell(("end", None))
-        while True:
-            while not self._pipe.poll(LOOK_S):
-                with contextlib.suppress(Cancelled):
-                    rest()
-            kind, answer = self._hear(rest)
-            if kind == _DONE:
-                result: Answer = answer
-                return result
+
+        def rest_anyway() -> None:
+            with contextlib.suppress(Cancelled):
+                rest()
+
+        kind, answer = self._hear(rest_anyway)
+        while kind != _DONE:
+            kind, answer = self._hear(rest_anyway)
+        # An interpreter takes some time to end, too.
+        self._process.join(LOOK_S)
+        while self._process.is_alive():
+            rest_anyway()
+            self._process.join(LOOK_S)
+        result: Answer = answer
+        return result
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None and self._process.is_alive():
+        if kind is not None and not self._ready:
+            self._process.kill()  # it has begun nothing yet
+        elif kind is not None and self._process.is_alive():
             with contextlib.suppress(OSError):  # it is gone already
                 self._pipe.send(("stop", None))
         self._process.join(PATIENCE_S)
@@ -122,17 +138,27 @@ class Aside(Generic[Answer]):
             ) from None
         if kind == _FAILED:
             raise answer
-        if kind == _TOOK:
+        if kind == _READY:
+            self._ready = True
+        elif kind == _TOOK:
             self._behind -= 1
         return kind, answer
 
 
-def _run(work: Callable[[Iterator[Any]], object], pipe: Connection) -> None:
+def _run(pipe: Connection) -> None:
     """What the process does: read ahead in a thread, work, answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which tells us
+    # Before anything is loaded: on two cores loading, at the same rank, held back live frames by a quarter of a second.
+    if hasattr(os, "nice"):
+        os.nice(RANK)
+    try:
+        _, work = pipe.recv()  # loads what the work needs
+    except EOFError:
+        return
     waiting: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pipe, waiting), daemon=True).start()
     try:
+        pipe.send((_READY, None))
         pipe.send((_DONE, work(_values(pipe, waiting))))
     except CameoError as error:
         pipe.send((_FAILED, error))

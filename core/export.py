@@ -6,6 +6,7 @@ failed export leaves what was there before. Knows no network: values in, files o
 
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 import os
@@ -148,8 +149,7 @@ def write_mesh(mesh: SurfaceMesh, path: Path) -> None:
 
 def write_meshes(meshes: Iterable[SurfaceMesh], path: Path) -> None:
     """Write the one mesh that comes, with everything loaded before it does: for a process that is started ahead."""
-    import trimesh  # noqa: F401
-
+    importlib.import_module("trimesh")
     for mesh in meshes:
         write_mesh(mesh, path)
 

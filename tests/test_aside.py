@@ -24,6 +24,10 @@ def total(numbers: Iterator[int]) -> tuple[int, int, bool]:
     return sum(numbers), os.getpid(), "torch" in sys.modules
 
 
+def weight(values: Iterator[bytes]) -> int:
+    return sum(len(value) for value in values)
+
+
 def refuse(numbers: Iterator[int]) -> None:
     raise ExportFailed(f"No {next(numbers)}.", hint="Another.")
 
@@ -95,6 +99,19 @@ def test_who_feeds_slow_work_may_rest_meanwhile() -> None:
     assert rests
 
 
+def test_a_large_value_does_not_wait_without_a_rest_for_the_process_to_load() -> None:
+    """A pipe holds 64 KB; whoever writes more waits until somebody reads."""
+    started, rests = time.monotonic(), []
+    with Aside(weight) as aside:
+        aside.send(b"." * 4_000_000, lambda: rests.append(time.monotonic()))
+        sent = time.monotonic()
+        assert aside.finish(lambda: rests.append(time.monotonic())) == 4_000_000
+        ended = time.monotonic()
+    assert len([at for at in rests if at < sent]) > 3, f"loading took {sent - started:.2f} s"
+    # Also while the process goes: leaving the context has nothing left to wait for.
+    assert time.monotonic() - ended < 0.05
+
+
 def cancelled() -> None:
     raise Cancelled
 
@@ -110,7 +127,17 @@ def test_cancelling_midway_leaves_the_old_file_and_nothing_beside_it(tmp_path: P
 
 def test_a_cancellation_that_comes_too_late_leaves_a_whole_answer() -> None:
     with Aside(takes_its_time) as aside:
+        aside.send(1, nothing)
+        time.sleep(0.3)  # the work has taken it: only the end is left to tell
         assert aside.finish(cancelled) == "whole"
+
+
+def test_a_cancellation_while_the_process_loads_ends_it_at_once() -> None:
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        fed(takes_its_time, [], cancelled)
+    assert time.monotonic() - started < 0.5
+    assert not multiprocessing.active_children()
 
 
 def test_a_video_written_aside_opens_with_all_frames(tmp_path: Path) -> None:
