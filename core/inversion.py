@@ -147,7 +147,7 @@ class Reading(NamedTuple):
 
 
 @torch.inference_mode()
-def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) -> Reading | _Fit:
+def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) -> Fit:
     """Latents, framing and camera of a face in its FFHQ crop: E0 on ever better crops, then landmarks and outline.
 
     Args:
@@ -156,7 +156,7 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
         pause: Called between steps.
 
     Returns:
-        The reading; with what its deformation is fitted from, where landmarks and a matte tell one.
+        The better of two heads, fitted; E0's as it is where the detector found no landmarks.
     """
     device, channels = networks.device, networks.config.encoder.in_channels
     picture = torch.cat((picture_tensor(aligned.crop256, device), alpha_tensor(aligned.matte256, device)), dim=1)
@@ -176,15 +176,15 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
         read = networks.encode(seen())
     styles, decoder_styles = read[0].float(), read[1].float()
     if read[2] is None:
-        return Reading(styles[0], decoder_styles[0], last, aligned.camera)
+        return Fit(Reading(styles[0], decoder_styles[0], last, aligned.camera))
     found = read[2][0].float()
     framing = compose(last, _sane(found[2:]))
     landmarks = _landmarks_in(networks, aligned, last)
     if networks.landmarks is None or landmarks is None:
-        return Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1])))
+        return Fit(Reading(styles[0], decoder_styles[0], framing, Camera(float(found[0]), float(found[1]))))
     first = _placed(networks, aligned, picture, styles, decoder_styles, found, last, pause)
 
-    def by_the_reader() -> _Fit | None:
+    def by_the_reader() -> Fit | None:
         read = networks.read(encoder_input(first.canonical[:, :3], first.canonical[:, 3:]), first.pose[None, :2])
         if read is None:
             return None
@@ -200,17 +200,20 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
     logger.debug("outline: %.4f by E0, %.4f by the reader", own.outline, other.outline)
     sound = other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS
     chosen, spare = (other, own) if sound else (own, other)
-    if spare.swelling < SWOLLEN and _in_one_piece(networks, chosen) < WHOLE <= _in_one_piece(networks, spare):
+    if spare.swelling < SWOLLEN and _in_one_piece(networks, chosen, pause) < WHOLE <= _in_one_piece(
+        networks, spare, pause
+    ):
         logger.debug("the head that was chosen is in pieces, the other one is whole")
         return spare
     return chosen
 
 
-def _in_one_piece(networks: Networks, fit: _Fit) -> float:
+def _in_one_piece(networks: Networks, fit: Fit, pause: Pause) -> float:
     """How much of a head's surface hangs together, 0..1: ponytails float behind some."""
     field = FoldedField(networks.generator.field, fit.reading.styles[None]).light
 
     def distances(points: Tensor) -> Tensor:
+        pause()
         return field.sdf(points[None])[0, :, 0]
 
     return largest_share(measured(distances, DRAFT_RESOLUTION, networks.device, Job.quiet(), DRAFT_SAFETY))
@@ -230,15 +233,15 @@ class _Placed(NamedTuple):
     framing: Framing
 
 
-class _Fit(NamedTuple):
-    """A head fitted to landmarks and outline."""
+class Fit(NamedTuple):
+    """A head as it was read, and what its deformation is fitted from, where landmarks and a matte tell."""
 
     reading: Reading
-    placed: _Placed
-    """Where it was before the outline was fitted."""
-    outline: float
+    placed: _Placed | None = None
+    """Where it was before the outline was fitted; None where nothing could be fitted."""
+    outline: float = 0.0
     """Share of the matte's sure pixels that the head misses or covers wrongly."""
-    swelling: float
+    swelling: float = 0.0
     """Mean distance between the surface and where its landmarks should lie on it (world units)."""
 
 
@@ -275,7 +278,7 @@ def _placed(
     return _Placed(styles, decoder_styles, reframed(picture, framing.matrix()), polished.pose, framing)
 
 
-def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: Pause = resting) -> _Fit:
+def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: Pause = resting) -> Fit:
     """Polish the outline by the matte, and judge the head."""
     landmarks = _landmarks_in(networks, aligned, placed.framing)
     assert networks.landmarks is not None
@@ -288,17 +291,15 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
             wrong = outline_error(networks, styles, angles, matte, landmarks)
             swelling = float(networks.generator.field.sdf(networks.landmarks(styles[:, 0]), styles).abs().mean())
     camera = Camera(float(placed.pose[0]), float(placed.pose[1]))
-    return _Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, wrong, swelling)
+    return Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, wrong, swelling)
 
 
 @torch.inference_mode()
-def _deformed(networks: Networks, aligned: AlignedFace, fit: Reading | _Fit, pause: Pause) -> Reading:
+def _deformed(networks: Networks, aligned: AlignedFace, fit: Fit, pause: Pause) -> Reading:
     """The reading with the deformation that brings the head's outline onto the matte's."""
-    if isinstance(fit, Reading):
-        return fit
-    landmarks = _landmarks_in(networks, aligned, fit.reading.framing)
-    assert landmarks is not None
-    reading = fit.reading
+    reading, landmarks = fit.reading, _landmarks_in(networks, aligned, fit.reading.framing)
+    if fit.placed is None or landmarks is None:
+        return reading
     angles, matte = fit.placed.pose[None, :2], fit.placed.canonical[:, 3:]
     found = fit_contour(networks, reading.styles[None], angles, matte, landmarks, pause)
     return reading._replace(deformation=found)
@@ -338,10 +339,9 @@ def invert(
         job.report(0.7, "cutting out the head")
 
     pause()
-    framing = fit.framing if isinstance(fit, Reading) else fit.reading.framing
     # Cut again beside the fit of the deformation, which looks at the first cut. Only this thread may pause.
     reading, recut = both(
-        lambda: _deformed(networks, aligned, fit, pause), lambda: aligned.reframed(photo, framing), pause
+        lambda: _deformed(networks, aligned, fit, pause), lambda: aligned.reframed(photo, fit.reading.framing), pause
     )
     job.report(1.0, "face read")
     return Inversion(

@@ -21,6 +21,8 @@ ATTRIBUTE = "Beard"
 GRAIN, STRANDS = 512, (7, 19)
 # How much strands differ in brightness, how far an edge is torn into hairs, and how opaque a beard is at most.
 CONTRAST, TORN, OPAQUE = 0.24, 0.55, 0.92
+# Share, less what its edge loses, from which on a beard grows in full.
+FULL = 0.7
 # Beards are a little darker than the hair above them.
 DARKER = 0.85
 # Share of a head's pixels that must be hair to take its tone; else the darkest of these pixels are brows.
@@ -61,7 +63,7 @@ def bearded(photo: Tensor, share: Tensor, tone: Tensor) -> Tensor:
     share = functional.interpolate(share, size=(size, size), mode="bilinear", align_corners=False)
     grain = functional.interpolate(_strands().to(photo), size=(size, size), mode="bilinear", antialias=True)
     # An edge is where some hairs grow and others do not.
-    covered = ((share * (1.0 + TORN) - TORN * (0.5 + 0.5 * grain.clamp(-1.0, 1.0))) / (1.0 - 0.3)).clamp(0.0, 1.0)
+    covered = ((share * (1.0 + TORN) - TORN * (0.5 + 0.5 * grain.clamp(-1.0, 1.0))) / FULL).clamp(0.0, 1.0)
     covered = OPAQUE * covered * covered * (3.0 - 2.0 * covered)
     luma = ((photo + 1.0) * 0.5).mean(dim=1, keepdim=True)
     smooth = functional.interpolate(
