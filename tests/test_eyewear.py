@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core.rendering.eyewear import Eyewear, eyewear_on
-from core.visibility import project, rays
+from core.tensor_camera import project, rays
 
 RADIUS = 0.062
 CORNERS = {33: (-0.0345, 0.0), 133: (-0.0135, 0.0), 263: (0.0345, 0.0), 362: (0.0135, 0.0), 168: (0, 0.002), 6: (0, 0)}

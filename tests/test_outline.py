@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.camera import HALF_FOV
 from core.rendering.outline import SOFT_EDGE, coverage, outline
-from core.visibility import rays
+from core.tensor_camera import rays
 
 RADIUS = 0.06
 

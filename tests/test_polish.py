@@ -9,7 +9,7 @@ from torch import Tensor
 from core.alignment import Framing
 from core.models.landmarks import LandmarkRegressor
 from core.refinement.landmarks import framed, polish
-from core.visibility import project
+from core.tensor_camera import project
 
 COUNT, DIM, ROWS = 120, 16, 5
 TRUTH = torch.tensor([0.35, -0.12, 0.06, 0.04, 0.02, -0.03])

@@ -20,7 +20,7 @@ from core.rendering import edited, frames, integrals, regions, search, shape, su
 from core.rendering.folded import CHUNK, FoldedField
 from core.rendering.repaint import _repainted
 from core.rendering.source import SourceHead, source_head
-from core.visibility import rays
+from core.tensor_camera import rays
 from tests.toy_head import toy_networks
 
 ANGLES = torch.tensor([[0.3, -0.1]])

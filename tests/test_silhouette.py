@@ -12,7 +12,7 @@ from core.models.networks import Networks
 from core.refinement import silhouette
 from core.rendering.precision import distance
 from core.rendering.surfaces import crossings
-from core.visibility import project
+from core.tensor_camera import project
 from tests.toy_head import toy_networks
 
 ANGLES = torch.tensor([[0.1, 0.0]])

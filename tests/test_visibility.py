@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from core import visibility
+from core import tensor_camera, visibility
 from core.camera import Camera
 
 RADIUS = 0.08
@@ -19,7 +19,7 @@ SIZE = 64
 
 def sphere_surface(angles: torch.Tensor, size: int = SIZE) -> tuple[torch.Tensor, torch.Tensor]:
     """Exact depth and alpha of a sphere about the origin."""
-    origin, directions = visibility.rays(angles, size)
+    origin, directions = tensor_camera.rays(angles, size)
     a = directions.square().sum(-1)
     b = (directions * origin[:, None]).sum(-1)
     c = origin.square().sum(-1, keepdim=True) - RADIUS**2
@@ -36,7 +36,7 @@ def colour_of(points: torch.Tensor) -> torch.Tensor:
 
 def sphere_view(angles: torch.Tensor, photo_size: int = 128, size: int = SIZE) -> visibility.SourceView:
     depth, alpha = sphere_surface(angles, photo_size)
-    points = visibility.unproject(depth, angles)
+    points = tensor_camera.unproject(depth, angles)
     photo = colour_of(points.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) * alpha
     depth, alpha = sphere_surface(angles, size)
     return visibility.source_view(photo, depth, alpha, torch.ones(len(angles), 1, 32, 32), angles)
@@ -53,11 +53,11 @@ def test_projection_and_rays_agree_with_the_camera_law(
 ) -> None:
     camera, angles = Camera(yaw, pitch), torch.tensor([[yaw, pitch]])
     expected_uv, expected_depth = camera.project(torch.tensor([point]).double().numpy())
-    uv, depth = visibility.project(torch.tensor([[point]]), angles)
+    uv, depth = tensor_camera.project(torch.tensor([[point]]), angles)
     assert (uv[0].double() - torch.as_tensor(expected_uv)).abs().max() < 1e-5
     assert (depth[0].double() - torch.as_tensor(expected_depth).reshape(-1)).abs().max() < 1e-5
     origin, directions = camera.rays(8)
-    position, mine = visibility.rays(angles, 8)
+    position, mine = tensor_camera.rays(angles, 8)
     assert (position[0].double() - torch.as_tensor(origin)).abs().max() < 1e-5
     assert (mine[0].reshape(8, 8, 3).double() - torch.as_tensor(directions)).abs().max() < 1e-5
 
@@ -65,8 +65,8 @@ def test_projection_and_rays_agree_with_the_camera_law(
 def test_unprojected_depth_projects_back_onto_its_own_pixel() -> None:
     angles = torch.tensor([[0.3, -0.2], [-1.0, 0.4]])
     depth = 0.9 + 0.1 * torch.rand(2, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    points = visibility.unproject(depth, angles).flatten(2).transpose(1, 2)
-    uv, again = visibility.project(points, angles)
+    points = tensor_camera.unproject(depth, angles).flatten(2).transpose(1, 2)
+    uv, again = tensor_camera.project(points, angles)
     steps = (torch.arange(SIZE) + 0.5) * (2 / SIZE) - 1
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     assert (uv - torch.stack((u, v), -1).reshape(1, -1, 2)).abs().max() < 1e-4
@@ -77,7 +77,7 @@ def test_a_surface_seen_from_its_own_camera_gets_its_own_colours() -> None:
     angles = torch.tensor([[0.2, 0.1]])
     view = sphere_view(angles, SIZE)
     depth, alpha = sphere_surface(angles)
-    points = visibility.unproject(depth, angles).flatten(2).transpose(1, 2)
+    points = tensor_camera.unproject(depth, angles).flatten(2).transpose(1, 2)
     colour, confidence = visibility.look_up(view, points)
     middle = (confidence > 0.99) & (alpha.flatten(1) > 0)
     assert middle.float().mean() > 0.15
@@ -88,7 +88,7 @@ def test_another_camera_sees_the_same_colours_where_both_look_and_none_where_onl
     view = sphere_view(torch.tensor([[0.0, 0.0]]))
     turned = torch.tensor([[0.6, 0.0]])
     depth, alpha = sphere_surface(turned)
-    points = visibility.unproject(depth, turned).flatten(2).transpose(1, 2)
+    points = tensor_camera.unproject(depth, turned).flatten(2).transpose(1, 2)
     colour, confidence = visibility.look_up(view, points, functional.normalize(points, dim=-1))
     on_sphere = alpha.flatten(1) > 0
     trusted = (confidence > 0.9) & on_sphere
@@ -146,7 +146,7 @@ def test_confidences_are_shares_and_gradients_reach_the_photo_and_the_points() -
     photo = view.photo.clone().requires_grad_()
     turned = torch.tensor([[-0.3, 0.1]])
     depth, alpha = sphere_surface(turned)
-    points = visibility.unproject(depth, turned).requires_grad_()
+    points = tensor_camera.unproject(depth, turned).requires_grad_()
     channels = visibility.guide(view.with_photo(photo), points, alpha, size=32)
     assert channels.shape == (1, visibility.GUIDE_CHANNELS, 32, 32)
     assert channels[:, 3:].min() >= 0
@@ -161,7 +161,7 @@ def test_confidences_are_shares_and_gradients_reach_the_photo_and_the_points() -
 def test_the_guide_knows_nothing_outside_the_head() -> None:
     angles = torch.tensor([[0.0, 0.0]])
     depth, alpha = sphere_surface(angles)
-    channels = visibility.guide(sphere_view(angles), visibility.unproject(depth, angles), alpha, size=SIZE)
+    channels = visibility.guide(sphere_view(angles), tensor_camera.unproject(depth, angles), alpha, size=SIZE)
     assert channels[..., 0, 0].abs().max() == 0
     assert torch.equal(channels[:, 4:5], alpha)
 
@@ -198,10 +198,10 @@ def test_a_batch_is_its_members() -> None:
     view = sphere_view(angles)
     target = torch.tensor([[0.2, 0.0], [0.1, 0.1]])
     depth, alpha = sphere_surface(target)
-    together = visibility.guide(view, visibility.unproject(depth, target), alpha, size=32)
+    together = visibility.guide(view, tensor_camera.unproject(depth, target), alpha, size=32)
     for i in range(2):
         alone = sphere_view(angles[i : i + 1])
-        points = visibility.unproject(depth[i : i + 1], target[i : i + 1])
+        points = tensor_camera.unproject(depth[i : i + 1], target[i : i + 1])
         assert (visibility.guide(alone, points, alpha[i : i + 1], size=32) - together[i]).abs().max() < 1e-5
 
 
@@ -232,7 +232,7 @@ def test_at_the_photos_own_camera_each_pixel_is_the_photos_whatever_lies_there()
     """Loose geometry before a face hides it from the side, never from where the photo was taken."""
     angles = torch.tensor([[0.2, 0.0]])
     view = sphere_view(angles, size=128)
-    position, _ = visibility.camera_frame(angles)
+    position, _ = tensor_camera.camera_frame(angles)
     loose = functional.normalize(torch.tensor([[[0.2, 0.3, 1.0]]]), dim=-1) * RADIUS
     loose = loose + 0.02 * functional.normalize(position[:, None] - loose, dim=-1)
     asked = [visibility.look_up(view, loose, target=angles + torch.tensor([[turn, 0.0]]))[1] for turn in (0, 0.07, 0.2)]

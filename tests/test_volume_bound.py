@@ -13,7 +13,7 @@ from core.rendering.deformation import Deformation
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
 from core.rendering.surfaces import crossings
-from core.visibility import rays
+from core.tensor_camera import rays
 from tests.toy_head import toy_networks
 
 NETWORKS = toy_networks()

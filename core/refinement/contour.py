@@ -33,7 +33,8 @@ from core.rendering.precision import Sdf
 from core.rendering.shape import RESOLUTION, SAFETY, interpolated
 from core.rendering.solids import EXTENT, measured, without_strays
 from core.rendering.surfaces import SOFT_RIM
-from core.visibility import camera_frame, extended, project, rays
+from core.tensor_camera import camera_frame, project, rays
+from core.visibility import extended
 
 __all__ = ["GRID", "fit_contour"]
 

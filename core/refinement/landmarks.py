@@ -153,7 +153,7 @@ class LandmarkMisfit:
         out = torch.addmv(self._layers[2][2], self._layers[2][0], functional.silu(two)).numpy()
         points = self._mean + self._scale * out.reshape(-1, 3)
 
-        # The camera's axes, as in ``core.visibility.camera_frame``, and their slopes.
+        # The camera's axes, as in ``core.tensor_camera.camera_frame``, and their slopes.
         (sy, cy), (sp, cp) = (np.sin(yaw), np.cos(yaw)), (np.sin(pitch), np.cos(pitch))
         axes = np.array([[cy, 0, -sy], [-sp * sy, cp, -sp * cy], [cp * sy, sp, cp * cy]], np.float32)
         turning = np.array([[-sy, 0, -cy], [-sp * cy, 0, sp * sy], [cp * cy, 0, -cp * sy]], np.float32)

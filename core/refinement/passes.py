@@ -26,7 +26,7 @@ from core.rendering.solids import without_strays
 from core.rendering.source import SourceHead
 from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap
 from core.rendering.tones import CELLS
-from core.visibility import rays
+from core.tensor_camera import rays
 
 SURFACE = 128
 """Side of the surface map that bounds the silhouette."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from core.camera import HALF_FOV
-from core.visibility import camera_frame, project, unproject
+from core.tensor_camera import camera_frame, project, unproject
 
 TOLERANCE = 1.6
 """Depth by which a point may lie behind what was seen, in footprints of a pixel (HFGI3D's 1/512, made scale-free)."""

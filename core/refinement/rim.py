@@ -21,7 +21,7 @@ from core.models.networks import Networks
 from core.refinement.passes import Body, Prepared, prepare
 from core.refinement.silhouette import ABOVE_CHIN, CLEAR, SOFTNESS, SOLID, nearest_wrong
 from core.rendering.precision import Sdf
-from core.visibility import camera_frame, project, rays_through
+from core.tensor_camera import camera_frame, project, rays_through
 
 BAND = 5
 """Pixels of the surface map on either side of an outline, the matte's or the head's, that are asked."""

@@ -27,7 +27,7 @@ from core.rendering.precision import Sdf
 from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY, interpolated
 from core.rendering.solids import measured
 from core.rendering.surfaces import trace
-from core.visibility import camera_frame, rays_through
+from core.tensor_camera import camera_frame, rays_through
 
 # Distances (N,) of points (N, 3).
 Distances = Callable[[Tensor], Tensor]

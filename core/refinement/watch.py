@@ -23,8 +23,9 @@ from core.refinement.losses import masked, ssim_map
 from core.refinement.passes import Body, Drawn, Prepared, draw, prepare
 from core.refinement.relief import seen_from
 from core.rendering.frames import to_pixels
+from core.tensor_camera import project, unproject
 from core.tensors import picture_pixels, picture_tensor
-from core.visibility import normals_of, project, unproject
+from core.visibility import normals_of
 
 SIDE_YAW = 0.35
 DRIFT_YAWS = (-0.6, -0.35, 0.35, 0.6)

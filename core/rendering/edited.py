@@ -35,7 +35,8 @@ from core.rendering.repaint import EditedColours, grown
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
 from core.rendering.tones import CELLS, tone_volume
-from core.visibility import GUIDE_SIZE, SourceView, look_up, project, source_geometry, source_view
+from core.tensor_camera import project
+from core.visibility import GUIDE_SIZE, SourceView, look_up, source_geometry, source_view
 
 # Side of a draft's source view, and of the grid at which its flow is worked out.
 DRAFT_VIEW, DRAFT_GRID = 128, 48

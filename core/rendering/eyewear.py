@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import HALF_FOV
-from core.visibility import project
+from core.tensor_camera import project
 
 __all__ = ["ATTRIBUTE", "Eyewear", "eyewear_on"]
 

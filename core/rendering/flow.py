@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.models.landmarks import LandmarkRegressor
-from core.visibility import project
+from core.tensor_camera import project
 
 # Reach of a landmark in unit picture coordinates: about the distance of neighbouring landmarks around the mouth.
 REACH = 0.012

@@ -33,7 +33,8 @@ from core.rendering.search import located
 from core.rendering.solids import without_strays
 from core.rendering.source import Seen
 from core.rendering.tones import tones_at
-from core.visibility import blend, camera_frame, extended, guide
+from core.tensor_camera import camera_frame
+from core.visibility import blend, extended, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160

@@ -16,7 +16,7 @@ from core.models.local import lookup
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering.precision import packed
-from core.visibility import project
+from core.tensor_camera import project
 
 __all__ = ["LOCAL_SIZE", "aligned_residual", "enlarged", "hybrid_modulation", "local_depth", "reference_features"]
 

@@ -23,7 +23,7 @@ from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import hands, together
 from core.rendering.surfaces import SOFT_RIM, Crossings
-from core.visibility import rays
+from core.tensor_camera import rays
 
 # Samples around the crossing and their optical-axis distance: what training uses (core.models.guided).
 FINE, SPACING = 6, 0.003

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from core.camera import FAR, HALF_FOV, NEAR
 from core.rendering.precision import Sdf
-from core.visibility import rays
+from core.tensor_camera import rays
 
 __all__ = ["coverage", "outline"]
 

@@ -16,7 +16,7 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.rendering.hands import hands, together
 from core.rendering.shape import HeadShape
 from core.rendering.surfaces import SOFT_RIM, Crossings, polished
-from core.visibility import rays
+from core.tensor_camera import rays
 
 __all__ = ["located"]
 

@@ -26,7 +26,8 @@ from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
 from core.rendering.solids import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
-from core.visibility import SourceView, project, source_view
+from core.tensor_camera import project
+from core.visibility import SourceView, source_view
 
 # Side of the source surface that colours are tested against: that of training's surface maps.
 SOURCE_SURFACE = 128

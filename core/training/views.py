@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.visibility import camera_frame
+from core.tensor_camera import camera_frame
 
 HALF_FOV = 0.10471975511965977
 """Six degrees: the canonical camera's half field of view."""

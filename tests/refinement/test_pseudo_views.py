@@ -20,7 +20,7 @@ from core.refinement.pseudo_views import (
     warp,
 )
 from core.refinement.relief import depth_tolerance, rasterise, relief_of, seen_from
-from core.visibility import camera_frame, project, rays
+from core.tensor_camera import camera_frame, project, rays
 
 SIZE = 128
 FRONT = torch.tensor([[0.0, 0.0]])

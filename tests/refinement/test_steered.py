@@ -10,7 +10,7 @@ from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.refinement.landmarks import INDEPENDENT, TOLERANCE, LandmarkMisfit, as_array, framed
 from core.refinement.steered import SteeredField
-from core.visibility import project
+from core.tensor_camera import project
 from tests.toy_head import toy_networks
 
 

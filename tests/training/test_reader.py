@@ -13,13 +13,13 @@ from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.reader import SIZE, Reader
+from core.tensor_camera import project
 from core.training.data import WorldHeads
 from core.training.latents import latent_statistics
 from core.training.lesson_task import LessonTask, LessonTaskConfig
 from core.training.mapping import RAMP, step_of, teach_step, without_offset
 from core.training.reader_task import ReaderTask, ReaderTaskConfig, weighed
 from core.training.snapshots import SettledPortraits, Snapshots, settle
-from core.visibility import project
 from core.world.identity import EYEGLASSES, GLASSES_FROM
 
 
