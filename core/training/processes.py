@@ -1,4 +1,4 @@
-"""One process, or several that ``accelerate launch`` started: gradients are averaged, one of them writes.
+"""One process, or several that ``torchrun`` started: gradients are averaged, one of them writes.
 
 Every process draws its own heads, so a step of n processes is a step over n batches. Tasks call their networks as they
 like, so nothing is wrapped: what a wrapper would do in the backward pass is done after it. With one process there is

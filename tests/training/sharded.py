@@ -1,6 +1,6 @@
 """A run on eight rows of numbers, by however many processes were started; what is learned is written to a file.
 
-Called by a test: ``accelerate launch ... -m tests.training.sharded FOLDER STEPS``.
+Called by a test: ``torchrun --nproc-per-node 2 -m tests.training.sharded FOLDER STEPS``.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Shares:
 def main(folder: Path, steps: int) -> None:
     config = TrainerConfig(folder, minutes=1e6, learning_rate=0.02, warm_up=1, log_every=1, max_steps=steps)
     train(Shares(), config, Job.quiet())
+    (folder / f"process_{processes().rank}_of_{processes().count}").touch()
 
 
 if __name__ == "__main__":

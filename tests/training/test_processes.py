@@ -25,15 +25,22 @@ def learned(folder: Path) -> dict[str, torch.Tensor]:
 def test_sharded_equals_single(tmp_path: Path) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     sharded.main(alone, 12)
-    command = [
-        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
-        "-m", "tests.training.sharded", str(together), "12",
-    ]  # fmt: skip
+    launcher = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "--log-dir",
+        str(tmp_path / "log"),
+    ]
+    command = [sys.executable, *launcher, "-m", "tests.training.sharded", str(together), "12"]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    # A launcher that starts one process only would make all that follows true.
+    assert {path.name for path in together.glob("process_*")} == {"process_0_of_2", "process_1_of_2"}
     one, two = learned(alone), learned(together)
     assert one.keys() == two.keys()
     for name, value in one.items():
