@@ -9,7 +9,7 @@ the networks are in ``core.models``, the pictures in ``core.rendering``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -197,12 +197,21 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
     other, own = both(by_the_reader, lambda: _outlined(networks, aligned, first), pause)
     if other is None:
         return own
+    return better_fit(own, other, lambda fit: _in_one_piece(networks, fit, pause))
+
+
+def better_fit(own: Fit, other: Fit, wholeness: Callable[[Fit], float]) -> Fit:
+    """Which of two fitted heads is shown: the reader's, unless it is swollen, misses the outline or is in pieces.
+
+    Args:
+        own: E0's.
+        other: The reader's.
+        wholeness: Share of a head's surface that hangs together, 0..1; slow, so asked only where it decides.
+    """
     logger.debug("outline: %.4f by E0, %.4f by the reader", own.outline, other.outline)
     sound = other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS
     chosen, spare = (other, own) if sound else (own, other)
-    if spare.swelling < SWOLLEN and _in_one_piece(networks, chosen, pause) < WHOLE <= _in_one_piece(
-        networks, spare, pause
-    ):
+    if spare.swelling < SWOLLEN and wholeness(chosen) < WHOLE <= wholeness(spare):
         logger.debug("the head that was chosen is in pieces, the other one is whole")
         return spare
     return chosen
@@ -392,4 +401,14 @@ def stranger_warnings(metrics: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-__all__ = ["SAME_PERSON", "SAME_PICTURE", "Inversion", "invert", "photo_tier", "read_face", "stranger_warnings"]
+__all__ = [
+    "SAME_PERSON",
+    "SAME_PICTURE",
+    "Fit",
+    "Inversion",
+    "better_fit",
+    "invert",
+    "photo_tier",
+    "read_face",
+    "stranger_warnings",
+]

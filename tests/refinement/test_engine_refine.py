@@ -27,7 +27,7 @@ from core.refinement.delta import Delta, read_delta
 from core.refinement.glimpse import SURE_AFTER, Clock, Glimpse
 from core.refinement.methods import METHODS
 from core.refinement.waypoint import Waypoint, thinned
-from core.refining import WORSE_IDENTITY, WORSE_MAE
+from core.refining import NOTHING_GAINED, WORSE_IDENTITY, WORSE_MAE
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
@@ -85,6 +85,22 @@ def test_the_report_says_what_was_done(inversion: Inversion, refined: Inversion)
 def test_the_photos_own_colours_are_never_worse(inversion: Inversion, refined: Inversion) -> None:
     assert refined.metrics["mae"] <= inversion.metrics["mae"] + WORSE_MAE
     assert refined.metrics["identity_distance"] <= inversion.metrics["identity_distance"] + WORSE_IDENTITY
+
+
+def test_what_gains_nothing_is_taken_back_and_says_so(
+    engine: Engine, inversion: Inversion, refined: Inversion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refined.refinement is not None
+    assert (NOTHING_GAINED in refined.warnings) == (refined.refinement.report["share"] == 0.0)
+    # Everything counts as worse than it was, whatever is found.
+    monkeypatch.setattr("core.refining.WORSE_MAE", -9.0)
+    back = engine.refine(inversion, "sg2plus", Job.quiet(), passes=2)
+    assert back.refinement is not None
+    assert back.refinement.report["share"] == 0.0
+    assert back.refinement.report["rolled_back"]
+    assert back.warnings == (*inversion.warnings, NOTHING_GAINED)
+    np.testing.assert_array_equal(back.styles, inversion.styles)
+    np.testing.assert_array_equal(drawn(engine, back), drawn(engine, inversion))
 
 
 def test_edits_views_and_meshes_work_on_it_and_the_head_before_is_as_it_was(
