@@ -178,7 +178,7 @@ class Engine:
             self.tiers.networks, head, found.camera, RECONSTRUCTION_SIZE, "picture", look
         )
         look()
-        metrics = self.judge.likeness(found.aligned, reconstruction)
+        metrics = self.judge.likeness(found.aligned, reconstruction, look)
         look()
         warnings = [*photo.warnings]
         if aligned.faces_found > 1:

@@ -297,7 +297,8 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
     if networks.config.shared_geometry:
         styles[:, :-1] += fit_silhouette(networks, styles, angles, matte, landmarks, pause)
         if networks.reader is not None:
-            wrong = outline_error(networks, styles, angles, matte, landmarks)
+            pause()
+            wrong = outline_error(networks, styles, angles, matte, landmarks, pause)
             swelling = float(networks.generator.field.sdf(networks.landmarks(styles[:, 0]), styles).abs().mean())
     camera = Camera(float(placed.pose[0]), float(placed.pose[1]))
     return Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, wrong, swelling)

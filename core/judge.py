@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from core.alignment import AlignedFace
 from core.errors import WeightsMissing
 from core.models.identity import IdentityEmbedding
+from core.rendering.hands import Pause, resting
 from core.tensors import picture_tensor
 
 __all__ = ["Judge"]
@@ -26,10 +27,10 @@ class Judge:
     def __init__(self, embedding: IdentityEmbedding | None) -> None:
         self.embedding = embedding
 
-    def likeness(self, aligned: AlignedFace, pixels: Pixels) -> dict[str, float]:
+    def likeness(self, aligned: AlignedFace, pixels: Pixels, pause: Pause = resting) -> dict[str, float]:
         """How close a picture from the photo's camera comes to the photo: ``mae`` and ``identity_distance``.
 
-        Both go over the head matte only; outside it both pictures are the same grey.
+        Both go over the head matte only; outside it both pictures are the same grey. Pauses between steps.
         """
         inside = aligned.matte256 > 0.5
         if not inside.any():
@@ -37,8 +38,10 @@ class Judge:
         difference = np.abs(aligned.crop256.astype(np.float64) - pixels)[inside]
         metrics = {"mae": float(difference.mean() / 127.5)}
         if self.embedding is not None:
-            first, second = self.embed(aligned.crop256, inside), self.embed(pixels, inside)
-            metrics["identity_distance"] = float(np.linalg.norm(first - second))
+            pause()
+            first = self.embed(aligned.crop256, inside)
+            pause()
+            metrics["identity_distance"] = float(np.linalg.norm(first - self.embed(pixels, inside)))
         return metrics
 
     def embed(self, pixels: Pixels, inside: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -74,7 +74,7 @@ def head_mattes(
     for crop in crops:
         pause()
         size = crop.shape[0]
-        matte = _refined(crop, mask)
+        matte = _refined(crop, mask, pause)
         matte *= cv2.resize(inside, (size, size), interpolation=cv2.INTER_LINEAR)
         mattes.append(np.asarray(matte, dtype=np.float32))
     return tuple(mattes)
@@ -221,13 +221,14 @@ def _connected(mask: NDArray[np.uint8], face: NDArray[np.uint8]) -> NDArray[np.u
     return np.asarray(~background if outside > 1 else grown > 0).astype(np.uint8)
 
 
-def _refined(crop: Pixels, mask: Mask) -> Mask:
+def _refined(crop: Pixels, mask: Mask, pause: Callable[[], None]) -> Mask:
     """The mask at the crop's size, its edge following the crop's colours (guided filter with a colour guide)."""
     size = crop.shape[0]
     work = min(size, 2 * WORK)  # the filter's coefficients are smooth: half size is enough for a large crop
     guide = np.asarray(cv2.resize(crop, (work, work), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255.0)
     start = np.asarray(cv2.resize(mask, (work, work), interpolation=cv2.INTER_LINEAR), np.float32)
-    slope, offset = _guided_coefficients(guide, start, FILTER_RADIUS * work // WORK, FILTER_EPSILON)
+    slope, offset = _guided_coefficients(guide, start, FILTER_RADIUS * work // WORK, FILTER_EPSILON, pause)
+    pause()
     if work != size:
         slope = np.asarray(cv2.resize(slope, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
         offset = np.asarray(cv2.resize(offset, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
@@ -236,7 +237,9 @@ def _refined(crop: Pixels, mask: Mask) -> Mask:
     return np.asarray(np.clip((matte - EDGE_LOW) / (EDGE_HIGH - EDGE_LOW), 0.0, 1.0), dtype=np.float32)
 
 
-def _guided_coefficients(guide: Mask, mask: Mask, radius: int, epsilon: float) -> tuple[Mask, Mask]:
+def _guided_coefficients(
+    guide: Mask, mask: Mask, radius: int, epsilon: float, pause: Callable[[], None]
+) -> tuple[Mask, Mask]:
     """He et al. 2013, equations 14 and 15: slope (S, S, 3) and offset (S, S) of the local linear model."""
 
     def mean(values: Mask) -> Mask:
@@ -250,12 +253,14 @@ def _guided_coefficients(guide: Mask, mask: Mask, radius: int, epsilon: float) -
         moment - average[..., i] * average[..., j] + (epsilon if i == j else 0.0)
         for moment, (i, j) in zip(moments, pairs, strict=True)
     )
+    pause()
     # the symmetric 3 x 3 inverse, written out: a batched solver is ten times slower
     i_rr, i_rg, i_rb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
     i_gg, i_gb, i_bb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
     determinant = rr * i_rr + rg * i_rg + rb * i_rb
     r, g, b = covariance[..., 0], covariance[..., 1], covariance[..., 2]
     rows = [i_rr * r + i_rg * g + i_rb * b, i_rg * r + i_gg * g + i_gb * b, i_rb * r + i_gb * g + i_bb * b]
+    pause()
     slope = np.asarray(np.stack(rows, axis=2) / determinant[..., None], np.float32)
     offset = mask_average - (slope * average).sum(axis=2)
     return mean(slope), mean(np.asarray(offset, np.float32))

@@ -116,7 +116,14 @@ def _softplus_slope(sign: Tensor, share: float, distances: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def outline_error(networks: Networks, styles: Tensor, angles: Tensor, matte: Tensor, landmarks: Tensor) -> float:
+def outline_error(
+    networks: Networks,
+    styles: Tensor,
+    angles: Tensor,
+    matte: Tensor,
+    landmarks: Tensor,
+    pause: Pause = resting,
+) -> float:
     """Share of rays above the chin that meet the head where the matte is clear, or miss it where it is solid.
 
     Shape:
@@ -129,7 +136,13 @@ def outline_error(networks: Networks, styles: Tensor, angles: Tensor, matte: Ten
     sure = (shown > SOLID) | (shown < CLEAR)
     directions = rays_through(angles, places[sure][None] * 2.0 - 1.0, HALF_FOV)[0]
     position, _ = camera_frame(angles)
-    points, _ = nearest_wrong(_light(networks.generator.field, styles), position[0], directions, shown[sure] > 0.5)
+    light = _light(networks.generator.field, styles)
+
+    def sdf(points: Tensor) -> Tensor:
+        pause()
+        return light(points)
+
+    points, _ = nearest_wrong(sdf, position[0], directions, shown[sure] > 0.5)
     return len(points) / max(1, int(sure.sum()))
 
 

@@ -35,6 +35,7 @@ MARGIN, LAST_MARGIN, FLATTEST, STEEPEST = 1.25, 1.05, 1.0, 2.5
 BENT, BEND_MARGIN, BEND_SHARE = 4, 3.0, 0.05
 # The same before anything was measured.
 FIRST = 2.0
+MEASURING = "measuring the surface"
 # Cells along an edge of a brick, and bricks between two reports (a few milliseconds).
 BRICK, REPORTED = 32, 4
 # Digits after the point by which vertices that two bricks share are told: all that a float32 has within a brick.
@@ -104,7 +105,7 @@ def _crossed(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> tuple
 
     def measured(keys: Tensor, part: Job) -> Tensor:
         index = torch.stack((keys // stride**2, keys // stride % stride, keys % stride), dim=-1)
-        return evaluated(sdf, index * step - EXTENT, part, "measuring the surface")
+        return evaluated(sdf, index * step - EXTENT, part, MEASURING)
 
     corners = _cube(2, device)
     line = torch.arange(count, device=device) * side
@@ -129,13 +130,16 @@ def _crossed(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> tuple
             return blocks, values[:0]
         side //= 2
         fine = keys_of(blocks[:, None] + side * _cube(3, device))
+        job.report(done, MEASURING)
         keys, inverse = torch.unique(fine, return_inverse=True)
+        job.report(done, MEASURING)
         place = torch.searchsorted(lattice.keys, keys).clamp(max=len(lattice.keys) - 1)
         known = lattice.keys[place] == keys
         found = lattice.values[place]
         share = done + 0.5 * (1.0 - done)
         found[~known] = measured(keys[~known], job.part(done, share))
         done = share
+        job.report(done, MEASURING)
         lattice = _Lattice(keys, found)
         margin = MARGIN if side > 2 else LAST_MARGIN
         around = found[inverse].reshape(-1, 3, 3, 3)
@@ -145,6 +149,7 @@ def _crossed(sdf: Sdf, resolution: int, device: torch.device, job: Job) -> tuple
         within = (blocks < resolution - 1).all(dim=1)
         blocks, steepness, bend = blocks[within], steepness[within], bend[within]
         values = around.reshape(-1, 27)[:, eighths].reshape(-1, 8)[within]
+    job.report(done, MEASURING)
     index = blocks[:, None] + corners
     at_end = ((index == 0) | (index == resolution - 1)).any(dim=2)
     values = torch.where(at_end, values.clamp(min=step), values)

@@ -155,7 +155,7 @@ def edited_head(
     else:
         shape = head_shape(field, styles, source.strays, pause, source.deformation)
     pause()
-    seen = seen_from(networks, shape, source.angles, draft=draft)
+    seen = seen_from(networks, shape, source.angles, draft=draft, pause=pause)
     maps = seen.maps
     pause()
     # A draft's surface is what was traced: it is made beside the rest below.

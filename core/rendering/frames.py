@@ -80,7 +80,7 @@ def render_layer(
     """
     angles = angles_of(camera, networks.device)
     draft = size <= PREVIEW
-    view = _View(networks, head, angles, camera.half_fov, plainly=plainly, draft=draft)
+    view = _View(networks, head, angles, camera.half_fov, plainly=plainly, draft=draft, pause=pause)
     pause()
     if layer in ("normals", "depth"):
         return _geometry_layer(view, size, layer)
@@ -147,11 +147,12 @@ def render_layer(
         surface = traced.result()
     pause()
     textured = maps if modulate is None else geometry.appearance(generator, field, modulate)
+    pause()
     if plainly:
         styles = head.decoder_styles
         decoded = generator.decoder(textured.feature, styles, guide=hints[resolution], resolution=resolution)
     else:
-        decoded = head.painter.paint(textured.feature, hints[resolution], resolution)
+        decoded = head.painter.paint(textured.feature, hints[resolution], resolution, pause)
     pause()
     with alone():
         tuned = in_tune(decoded[:, :3], maps, head.tones)
@@ -182,7 +183,15 @@ class _View:
     """The surface of a head from one camera, by the fast or the slow twin."""
 
     def __init__(
-        self, networks: Networks, head: EditedHead, angles: Tensor, half_fov: float, *, plainly: bool, draft: bool
+        self,
+        networks: Networks,
+        head: EditedHead,
+        angles: Tensor,
+        half_fov: float,
+        *,
+        plainly: bool,
+        draft: bool,
+        pause: Pause,
     ) -> None:
         self.angles, self.half_fov = angles, half_fov
         self.field, self.styles = networks.generator.field, head.styles
@@ -199,7 +208,9 @@ class _View:
             self._estimate = head.shape.distance
             known = draft and head.seen is not None and half_fov == HALF_FOV
             self.seen = head.seen if known and torch.equal(angles, head.source.angles) else None
-            self.found = self.seen.found if self.seen else located(head.shape, angles, half_fov, draft=draft)
+            self.found = (
+                self.seen.found if self.seen else located(head.shape, angles, half_fov, draft=draft, pause=pause)
+            )
 
     def surface(self, size: int, *, guessing: bool = False) -> surfaces.SurfaceMap:
         """The surface at a side; the fast twin may guess where it bends evenly."""

@@ -15,6 +15,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from core.rendering.hands import Pause, resting
 from core.visibility import extended
 
 __all__ = ["SIDE", "Face", "Palette", "Parting", "face_of", "hair_share", "kept_apart", "palette", "parted", "tones_of"]
@@ -103,8 +104,16 @@ def face_of(landmarks: Tensor, places: Tensor) -> Face:
     return Face(cheeks, bare, above, upper)
 
 
-def parted(photo: Tensor, matte: Tensor, own: Tensor, alpha: Tensor, landmarks: Tensor, places: Tensor) -> Parting:
-    """Photo and generator's picture of one view, parted into hair and the rest.
+def parted(
+    photo: Tensor,
+    matte: Tensor,
+    own: Tensor,
+    alpha: Tensor,
+    landmarks: Tensor,
+    places: Tensor,
+    pause: Pause = resting,
+) -> Parting:
+    """Photo and generator's picture of one view, parted into hair and the rest; pauses between steps.
 
     Shape:
         photo (1, 3, any, any) and own (1, 3, any, any) in [-1, 1]; matte, alpha (1, 1, any, any): where they show the
@@ -112,14 +121,12 @@ def parted(photo: Tensor, matte: Tensor, own: Tensor, alpha: Tensor, landmarks: 
     """
     face = face_of(landmarks, places)
     brows = _hull(places[(landmarks[:, 1] > BAND[0]) & (landmarks[:, 1] < BAND[1])])
-    return Parting(
-        hair_share(photo, matte, face),
-        hair_share(own, alpha, face, PAINTED),
-        face.upper,
-        face.above,
-        brows,
-        palette(own, alpha, face, PAINTED),
-    )
+    pause()
+    of_photo = hair_share(photo, matte, face)
+    pause()
+    of_own = hair_share(own, alpha, face, PAINTED)
+    pause()
+    return Parting(of_photo, of_own, face.upper, face.above, brows, palette(own, alpha, face, PAINTED))
 
 
 def _hull(places: Tensor) -> Tensor:

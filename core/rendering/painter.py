@@ -18,6 +18,7 @@ from torch.nn import functional
 from core.models.decoder import Decoder, StyledConv, ToRGB
 from core.models.layers import EqualConv, ModulatedConv
 from core.models.ops import LEAK
+from core.rendering.hands import Pause, resting
 from core.rendering.precision import has_fast_bfloat16, packed
 
 __all__ = ["Painter"]
@@ -106,8 +107,14 @@ class Painter:
         assert isinstance(layer, ToRGB)
         return packed(_modulated(layer.conv, style).to(self._type)), layer.bias.detach()
 
-    def paint(self, features: Tensor, guide: Tensor | None = None, resolution: int | None = None) -> Tensor:
-        """Decode; see ``core.models.decoder.Decoder.forward``.
+    def paint(
+        self,
+        features: Tensor,
+        guide: Tensor | None = None,
+        resolution: int | None = None,
+        pause: Pause = resting,
+    ) -> Tensor:
+        """Decode; see ``core.models.decoder.Decoder.forward``. Pauses between resolutions.
 
         Shape:
             features (1, W, s, s), guide (1, Gc, S, S); returns (1, out, S, S) float32, unclamped.
@@ -117,6 +124,8 @@ class Painter:
         for level in self._levels:
             if resolution is not None and level.size > resolution:
                 break
+            if picture is not None:
+                pause()
             x = self._convolved(x, level.enters)
             if guide is not None and level.guide is not None:
                 seen = (

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core.camera import FAR, HALF_FOV, NEAR
-from core.rendering.hands import hands, together
+from core.rendering.hands import Pause, hands, resting, together
 from core.rendering.shape import HeadShape
 from core.rendering.surfaces import SOFT_RIM, Crossings, polished
 from core.tensor_camera import rays
@@ -33,7 +33,13 @@ POLISH = 3
 
 
 def located(
-    shape: HeadShape, angles: Tensor, half_fov: float = HALF_FOV, size: int = 64, *, draft: bool = False
+    shape: HeadShape,
+    angles: Tensor,
+    half_fov: float = HALF_FOV,
+    size: int = 64,
+    *,
+    draft: bool = False,
+    pause: Pause = resting,
 ) -> Crossings:
     """First crossings of a picture's rays.
 
@@ -43,6 +49,7 @@ def located(
         half_fov: Of the camera.
         size: Side of the picture.
         draft: Look half as closely, as while a hand moves: strands of hair may be missed.
+        pause: Called between steps.
 
     Shape:
         angles (1, 2); the result is for size * size rays.
@@ -52,7 +59,15 @@ def located(
     shares = hands(directions.device)
     parts = together(
         *(
-            partial(_located, shape, origin[0], directions[0, share::shares].contiguous(), 2 if draft else 1)
+            # Only this thread may pause.
+            partial(
+                _located,
+                shape,
+                origin[0],
+                directions[0, share::shares].contiguous(),
+                2 if draft else 1,
+                resting if share else pause,
+            )
             for share in range(shares)
         )
     )
@@ -63,7 +78,7 @@ def located(
     return Crossings(depth, gap, torch.full_like(depth, NEAR))
 
 
-def _located(shape: HeadShape, origin: Tensor, directions: Tensor, coarse: int) -> tuple[Tensor, Tensor]:
+def _located(shape: HeadShape, origin: Tensor, directions: Tensor, coarse: int, pause: Pause) -> tuple[Tensor, Tensor]:
     """Depth and gap of rays; see :class:`Crossings`.
 
     Shape:
@@ -76,11 +91,13 @@ def _located(shape: HeadShape, origin: Tensor, directions: Tensor, coarse: int) 
     # Rays with long windows graze; apart from the others they do not make everybody's tables long.
     for some in (count <= SHORT, count > SHORT):
         if some.any():
+            pause()
             part = active[some]
             depth[part], gap[part], slope[part] = _searched(
                 shape, origin, directions[part], first[some], count[some].div(coarse).ceil().long(), coarse * INTERVAL
             )
     hit = (gap <= 0.0).nonzero()[:, 0]
+    pause()
     if len(hit):
         depth[hit], _ = polished(shape.light, origin, directions[hit], depth[hit], POLISH // coarse, slope[hit])
     return depth, gap

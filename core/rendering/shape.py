@@ -19,7 +19,7 @@ from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, resting
 from core.rendering.precision import Sdf
-from core.rendering.solids import CLEAR, EXTENT, SCENE, measured, without_strays
+from core.rendering.solids import CLEAR, EXTENT, SCENE, SLAB, measured, without_strays
 
 __all__ = ["HeadShape", "draft_shape", "head_shape"]
 
@@ -145,5 +145,6 @@ def _errors(sdf: Sdf, volume: Tensor) -> Tensor:
     wrong = torch.zeros_like(mean)
     if len(index):
         x, y, z = index.unbind(dim=-1)
-        wrong[x, y, z] = (sdf((index + 0.5) * cell - EXTENT) - mean[x, y, z]).abs()
+        centres = (index + 0.5) * cell - EXTENT
+        wrong[x, y, z] = (torch.cat([sdf(part) for part in centres.split(SLAB)]) - mean[x, y, z]).abs()
     return LEAST_ERROR + CAUTION * functional.max_pool3d(functional.pad(wrong[None, None], (1,) * 6), 2, 1)[0, 0]

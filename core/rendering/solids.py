@@ -33,7 +33,7 @@ SAFETY = 1.6
 # sign of every point of a dense grid.
 FINEST = 1.1
 # Points a call of the field: a slab between two reports, small enough for the cache.
-SLAB = 16384
+SLAB = 8192
 MIN_RESOLUTION, MAX_RESOLUTION = 16, 512
 
 # Grid points a side of the volume that strays are looked for in: 4 mm apart, the narrowest gap that matters.

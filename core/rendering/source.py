@@ -104,14 +104,18 @@ def source_head(
     stray = strays(distances, networks.device)
     pause()
     shape = head_shape(field, styles, stray, pause, deformation)
-    seen = seen_from(networks, shape, angles)
+    seen = seen_from(networks, shape, angles, pause=pause)
     pause()
     maps, surface = seen.maps, source_surface(shape, angles, seen)
     pause()
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
-    parting = None if networks.landmarks is None else _parting(networks.landmarks, photo, matte, maps, styles, angles)
+    pause()
+    parting = None
+    if networks.landmarks is not None:
+        parting = _parting(networks.landmarks, photo, matte, maps, styles, angles, pause)
+    pause()
     tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
     pause()
     return SourceHead(
@@ -150,9 +154,10 @@ def _behind(
         return None
     away = angles * angles.new_tensor((1.0, 0.0)) + angles.new_tensor((math.pi, 0.0))
     field = shape.field.light
-    found = located(shape, away, draft=True)
+    found = located(shape, away, draft=True, pause=pause)
     pause()
     maps = integrate_geometry(networks.generator, field, away, found, fallback=False)
+    pause()
     seen = maps.appearance(networks.generator, field)
     solid = seen.alpha.clamp(min=1e-3)
     own, points = ((one / solid).flatten(2)[0].T for one in (seen.rgb, seen.xyz))
@@ -165,18 +170,28 @@ def _behind(
 
 
 def _parting(
-    regressor: LandmarkRegressor, photo: Tensor, matte: Tensor, maps: VolumeMaps, styles: Tensor, angles: Tensor
+    regressor: LandmarkRegressor,
+    photo: Tensor,
+    matte: Tensor,
+    maps: VolumeMaps,
+    styles: Tensor,
+    angles: Tensor,
+    pause: Pause,
 ) -> Parting:
     landmarks = regressor(styles[:, :-1].mean(dim=1))
     own = maps.rgb / maps.alpha.clamp(min=1e-3)
-    return parted(photo, matte, own, maps.alpha, landmarks[0], project(landmarks, angles)[0][0])
+    return parted(photo, matte, own, maps.alpha, landmarks[0], project(landmarks, angles)[0][0], pause)
 
 
-def seen_from(networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False) -> Seen:
-    """The thumbnail from the source camera."""
-    found = located(shape, angles, draft=draft)
+def seen_from(
+    networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False, pause: Pause = resting
+) -> Seen:
+    """The thumbnail from the source camera; pauses between stages."""
+    found = located(shape, angles, draft=draft, pause=pause)
+    pause()
     field = shape.field.light
     geometry = integrate_geometry(networks.generator, field, angles, found, fallback=not draft)
+    pause()
     return Seen(found, geometry, geometry.appearance(networks.generator, field))
 
 
