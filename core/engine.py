@@ -32,7 +32,7 @@ from core.models.identity import IDENTITY_WEIGHTS, IdentityEmbedding
 from core.models.networks import Networks
 from core.photo import Photo
 from core.refining import RECONSTRUCTION_SIZE, Refining
-from core.rendering.edited import edited_head
+from core.rendering.edited import DRAWN_ON, edited_head
 from core.rendering.frames import PREVIEW
 from core.rendering.hands import Pause, resting
 from core.surface import SurfaceMesh
@@ -113,7 +113,8 @@ class Engine:
         helpers = registry if any(one.name == IDENTITY_WEIGHTS for one in registry.list()) else Registry()
         identity = helpers.locate(IDENTITY_WEIGHTS)["network"]
         embedding = IdentityEmbedding.from_tensors(load_file(identity)).to(place)
-        offered = {known_as(name) for name in entry.contract.attributes} & set(networks.directions)
+        moved = set(networks.directions) | set(DRAWN_ON if networks.landmark_indices is not None else ())
+        offered = {known_as(name) for name in entry.contract.attributes} & moved
         attributes = tuple(attribute for attribute in ATTRIBUTES if attribute.name in offered)
         logger.info("opened %s on %s", weights, place)
         return cls(networks, weights, entry.contract.limits, attributes, embedding)

@@ -5,33 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.models.landmarks import LandmarkRegressor
 from core.rendering.flow import landmark_flow
 
 
-class ShiftingFace(LandmarkRegressor):
-    """A grid of landmarks that the first latent number moves along x, world units."""
-
-    def __init__(self) -> None:
-        super().__init__(style_dim=2, count=25, width=4)
-        line = torch.linspace(-0.02, 0.02, 5)
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        self.grid = torch.stack((x, y, torch.zeros_like(x)), dim=-1).reshape(-1, 3)
-
-    def forward(self, w: Tensor) -> Tensor:
-        shift = torch.zeros(len(w), 25, 3)
-        shift[..., 0] = w[:, :1]
-        return self.grid + shift
+def face(shift: float) -> Tensor:
+    """A grid of landmarks (1, 25, 3), moved along x, world units."""
+    line = torch.linspace(-0.02, 0.02, 5)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return torch.stack((x + shift, y, torch.zeros_like(x)), dim=-1).reshape(1, -1, 3)
 
 
 def test_an_unchanged_head_has_no_flow() -> None:
-    still = torch.zeros(1, 2)
-    assert landmark_flow(ShiftingFace(), still, still, torch.zeros(1, 2), 64).abs().max() == 0
+    assert landmark_flow(face(0.0), face(0.0), torch.zeros(1, 2), 64).abs().max() == 0
 
 
 def test_a_shifted_face_is_read_where_it_was_and_the_corners_stay() -> None:
     amount = 0.004
-    flow = landmark_flow(ShiftingFace(), torch.zeros(1, 2), torch.tensor([[amount, 0.0]]), torch.zeros(1, 2), 128)
+    flow = landmark_flow(face(0.0), face(amount), torch.zeros(1, 2), 128)
     # Half the picture is tan(6 degrees) of world units at depth 1.
     expected = -amount / (2 * 0.10510423526567647)
     assert abs(float(flow[0, 0, 64, 64]) - expected) < 0.1 * abs(expected)

@@ -23,21 +23,27 @@ from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering.beard import ATTRIBUTE as BEARD
+from core.rendering.brows import ATTRIBUTE as BROWS
+from core.rendering.brows import brows_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, landmark_flow
 from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
+from core.rendering.lids import ATTRIBUTE as LIDS
+from core.rendering.lids import with_lids
 from core.rendering.mouth import ATTRIBUTE as MOUTH
-from core.rendering.mouth import Opening, lips, opening
+from core.rendering.mouth import lips, opening
 from core.rendering.painter import Painter
-from core.rendering.repaint import EditedColours, grown
+from core.rendering.repaint import Drawn, EditedColours, grown
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
 from core.rendering.tones import CELLS, tone_volume
 from core.tensor_camera import project
 from core.visibility import GUIDE_SIZE, SourceView, look_up, source_geometry, source_view
 
+# Attributes that need no direction: landmarks say what to do with the photo.
+DRAWN_ON = (LIDS, BROWS)
 # Side of a draft's source view, and of the grid at which its flow is worked out.
 DRAFT_VIEW, DRAFT_GRID = 128, 48
 # What is said about hair at the back counts as much as this share of a point that the photo sees.
@@ -149,8 +155,11 @@ def edited_head(
             networks.tuned,
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
+    states = _landmark_states(networks, source, edit, styles)
     field, size = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE
-    if draft:
+    if torch.equal(styles, source.styles):
+        shape = source.shape  # What is drawn on the photo leaves the head as it is.
+    elif draft:
         shape = draft_shape(field, styles, source.shape, source.strays)
     else:
         shape = head_shape(field, styles, source.strays, pause, source.deformation)
@@ -163,13 +172,11 @@ def edited_head(
     pause()
 
     def moves() -> Tensor | None:
-        if networks.landmarks is None:
+        if states is None:
             flow = aligned_residual(networks, source.residual, maps.rgb)[1]
             flow = None if flow is None else grown(flow, size)
         else:
-            geometry, moved_geometry = (latent[:, :-1].mean(dim=1) for latent in (source.styles, styles))
-            grid = DRAFT_GRID if draft else GRID
-            flow = landmark_flow(networks.landmarks, geometry, moved_geometry, source.angles, size, grid)
+            flow = landmark_flow(*states, source.angles, size, DRAFT_GRID if draft else GRID)
         if flow is not None and source.resting_flow is not None:
             # The smaller the edit, the smaller the movement: a slider that leaves 0 must not make the picture jump.
             flow = flow - grown(source.resting_flow, size)
@@ -179,8 +186,8 @@ def edited_head(
 
     def coloured() -> tuple[EditedColours, Tensor]:
         try:
-            mouth, lips_at = _mouth(networks, source, edit, styles, size)
-            colours = EditedColours(source, edit, maps, moves(), size, mouth, lips_at)
+            drawn = Drawn() if states is None else _drawn(networks, source, edit, states, size)
+            colours = EditedColours(source, edit, maps, moves(), size, drawn)
             matte_found.set_result(colours.matte)
         except BaseException as error:
             matte_found.set_exception(error)
@@ -229,15 +236,27 @@ def _glasses(networks: Networks, head: EditedHead, strength: float) -> Eyewear |
     return eyewear_on(dict(named), distance, strength)
 
 
-def _mouth(
-    networks: Networks, source: SourceHead, edit: LatentEdit, styles: Tensor, size: int
-) -> tuple[Opening | None, Tensor | None]:
-    """The mouth that an edit opens and, for a beard, where its lips are, in the photo's view."""
-    opens, grows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0
-    if networks.landmarks is None or networks.landmark_indices is None or not (opens or grows):
-        return None, None
-    states = [networks.landmarks(latent[:, :-1].mean(dim=1)) for latent in (source.styles, styles)]
+def _landmark_states(
+    networks: Networks, source: SourceHead, edit: LatentEdit, styles: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """Landmarks of the head before and after an edit, (1, L, 3) each; None where the model has none."""
+    if networks.landmarks is None:
+        return None
+    old, new = (networks.landmarks(latent[:, :-1].mean(dim=1)) for latent in (source.styles, styles))
+    if networks.landmark_indices is not None:
+        new = with_lids(new, networks.landmark_indices, edit.strength(LIDS))
+    return old, new
+
+
+def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:
+    """What an edit draws on the photo where landmarks say: an opened mouth, brows, and lips that no beard covers."""
+    opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
+    if networks.landmark_indices is None or not (opens or grows or brows):
+        return Drawn()
     old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
     numbers = networks.landmark_indices.cpu().numpy()
-    mouth = opening(old, new, numbers, size) if opens else None
-    return mouth, lips(new, numbers, size) if grows else None
+    return Drawn(
+        opening(old, new, numbers, size) if opens else None,
+        lips(new, numbers, size) if grows else None,
+        brows_at(new, numbers, size) if brows else None,
+    )

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.models.landmarks import LandmarkRegressor
 from core.tensor_camera import project
 
 # Reach of a landmark in unit picture coordinates: about the distance of neighbouring landmarks around the mouth.
@@ -24,24 +23,21 @@ NOTHING = 15.0
 GRID = 96
 
 
-def landmark_flow(
-    regressor: LandmarkRegressor, before: Tensor, after: Tensor, angles: Tensor, size: int, grid: int = GRID
-) -> Tensor:
+def landmark_flow(before: Tensor, after: Tensor, angles: Tensor, size: int, grid: int = GRID) -> Tensor:
     """The flow that carries a photo of one state to another.
 
     Args:
-        regressor: Latent to landmarks.
-        before: Latent of the geometry that the photo shows.
-        after: Latent of the geometry that is wanted.
+        before: Landmarks of the head that the photo shows.
+        after: The same landmarks of the head that is wanted.
         angles: Camera of the photo, yaw and pitch.
         size: Side of the flow map.
         grid: Side at which it is worked out; it is smooth.
 
     Shape:
-        before, after (1, style_dim), angles (1, 2); returns (1, 2, size, size) in unit picture coordinates: a pixel
+        before, after (1, L, 3), angles (1, 2); returns (1, 2, size, size) in unit picture coordinates: a pixel
         plus its flow is where to look in the photo.
     """
-    old, new = ((project(regressor(w), angles)[0][0] + 1.0) / 2.0 for w in (before, after))
+    old, new = ((project(state, angles)[0][0] + 1.0) / 2.0 for state in (before, after))
     steps = (torch.arange(grid, device=old.device, dtype=old.dtype) + 0.5) / grid
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     places = torch.stack((u, v), dim=-1).reshape(-1, 2)

@@ -7,6 +7,7 @@ drawn and not generated: a beard's strands, an opened mouth.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from core.edit import LatentEdit
 from core.models.volume import VolumeMaps
 from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.beard import bearded
+from core.rendering.brows import ATTRIBUTE as BROWS
+from core.rendering.brows import Brows, with_brows
 from core.rendering.hair import kept_apart
 from core.rendering.mouth import Opening, with_mouth
 from core.rendering.regions import region
@@ -30,6 +33,15 @@ CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
 SURPLUS, AROUND = 0.15, 64
 
 
+class Drawn(NamedTuple):
+    """What an edit draws at landmarks, in the photo's view; see the files that say how."""
+
+    mouth: Opening | None = None
+    lips: Tensor | None = None
+    """Where lips are and no beard grows (1, 1, size, size), 0..1."""
+    brows: Brows | None = None
+
+
 class EditedColours:
     """The photo as it would show the edited head, at any resolution.
 
@@ -39,8 +51,7 @@ class EditedColours:
         maps: The edited head from the photo's camera.
         flow: Where the edit moves the photo, or None.
         size: Side at which changes are compared.
-        mouth: What it opens.
-        mouth_edge: Where its lips are and no beard grows (1, 1, size, size), 0..1.
+        drawn: What is drawn and not generated.
     """
 
     matte: Tensor
@@ -53,10 +64,14 @@ class EditedColours:
         maps: VolumeMaps,
         flow: Tensor | None,
         size: int,
-        mouth: Opening | None = None,
-        mouth_edge: Tensor | None = None,
+        drawn: Drawn,
     ) -> None:
-        self._flow, self._mouth, self._tone = flow, mouth, source.tone
+        self._flow, self._drawn, self._tone = flow, drawn, source.tone
+        self._brows = edit.strength(BROWS)
+        # Hair of the photo over the brows: bangs, which no pen goes under.
+        self._free: Tensor | None = None
+        if drawn.brows is not None and source.parting is not None:
+            self._free = _forehead(moved(grown(source.parting.photo, size), flow), drawn.brows)
         before, after = moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
         if source.parting is not None:
             photos, own, upper = moved(grown(torch.cat(source.parting[:3], dim=1), size), flow).split(1, dim=1)
@@ -69,7 +84,7 @@ class EditedColours:
             # Of this it says where it grows, not how it looks.
             beard = share * grown(region(LatentEdit.none.with_strength(BEARD, 1.0), maps), size)
             share = share - beard
-            self._beard = beard if mouth_edge is None else beard * (1.0 - mouth_edge.to(beard))
+            self._beard = beard if drawn.lips is None else beard * (1.0 - drawn.lips.to(beard))
             painted = torch.maximum(share, self._beard)
         self._before, self._after, self._share = before, after, share
         matte = moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
@@ -89,16 +104,31 @@ class EditedColours:
         edited = _repainted(here, before, after, share)
         if self._beard is not None and self._tone is not None:
             edited = bearded(edited, self._beard, self._tone)
-        if self._mouth is not None:
-            edited = with_mouth(edited, photo, self._mouth)
+        if self._drawn.brows is not None:
+            edited = with_brows(edited, self._drawn.brows, self._brows, self._free)
+        if self._drawn.mouth is not None:
+            edited = with_mouth(edited, photo, self._drawn.mouth)
         return carried_out(edited, self.matte)
 
     def believed(self, view: SourceView) -> SourceView:
         """The view with what was drawn believed: teeth lie behind lips, where such a step is no reason for doubt."""
-        if self._mouth is None:
+        if self._drawn.mouth is None:
             return view
-        drawn = functional.interpolate(self._mouth.inside.to(view.weight), size=view.weight.shape[-2:], mode="area")
-        return replace(view, weight=torch.maximum(view.weight, (2.0 * drawn).clamp(max=1.0)))
+        inside = self._drawn.mouth.inside.to(view.weight)
+        inside = functional.interpolate(inside, size=view.weight.shape[-2:], mode="area")
+        return replace(view, weight=torch.maximum(view.weight, (2.0 * inside).clamp(max=1.0)))
+
+
+def _forehead(hair: Tensor, brows: Brows) -> Tensor:
+    """Where no hair hangs into the forehead just above the brows (1, 1, S, S), 0..1.
+
+    Brows themselves look like hair; what tells bangs is that there is hair a little above them, too.
+    """
+    size = hair.shape[-1]
+    rise = max(1, size // 20)
+    above = functional.pad(hair, (0, 0, rise, 0))[:, :, :size]
+    hung = functional.avg_pool2d(above * (1.0 - brows.around.to(hair)), 9, 1, 4)
+    return (1.0 - 2.5 * functional.max_pool2d(hung, 9, 1, 4)).clamp(0.0, 1.0)
 
 
 def grown(picture: Tensor, size: int) -> Tensor:

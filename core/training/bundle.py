@@ -17,6 +17,7 @@ from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.reader import Reader
+from core.rendering.edited import DRAWN_ON
 from core.training.directions import IDLE, SAMPLES, find_directions
 from core.training.latents import Latents, latent_statistics
 from core.training.local_branch import Parts
@@ -135,6 +136,7 @@ def publish_directions(networks: Networks, folder: Path, name: str = "cameo-256"
     Directions depend on mapping and field alone, and change more often: thirty megabytes of networks stay as they are.
     """
     path = folder / name / "directions.safetensors"
+    drawn = DRAWN_ON if networks.landmark_indices is not None else ()
     shown = {known: direction for known, direction in networks.directions.items() if known not in IDLE}
     write_directions(shown, networks.config.name, path)
     Registry(folder).add(
@@ -143,7 +145,7 @@ def publish_directions(networks: Networks, folder: Path, name: str = "cameo-256"
         purpose="head",
         licence=LICENCE,
         origin=ORIGIN,
-        contract=InputContract(networks.config.encoder.size, LIMITS, tuple(shown)),
+        contract=InputContract(networks.config.encoder.size, LIMITS, (*shown, *drawn)),
     )
     return path
 
