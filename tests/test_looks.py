@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from core.camera import Camera
 from core.edit import LatentEdit
@@ -14,6 +15,7 @@ from core.frame import RenderRequest
 from core.inversion import Inversion
 from core.job import Job
 from core.photo import Photo
+from core.refinement.passes import Body, field_maps, prepare
 
 SIZE = 192
 
@@ -76,3 +78,20 @@ def test_an_open_mouth_is_dark_below_its_teeth(reconstructed: tuple[Engine, Inve
     shut, wide = (picture(engine, inversion, Mouth_open=strength)[mouth].mean(axis=2) for strength in (0.0, 1.0))
     assert (wide < 70).sum() > (shut < 70).sum() + 60
     assert (wide > 180).sum() > 30
+
+
+def test_a_refinement_tunes_the_decoder_on_the_features_that_pictures_are_drawn_from(
+    reconstructed: tuple[Engine, Inversion],
+) -> None:
+    engine, inversion = reconstructed
+    source, generator = engine.tiers.source(inversion), engine.tiers.networks.generator
+    with torch.no_grad():
+        styles, angles = source.styles.clone(), source.angles.clone()
+        kept, traced = (
+            field_maps(generator, styles, prepare(generator, styles, angles, Body.of(source), frozen=frozen)).feature
+            for frozen in (True, False)
+        )
+    shown = source.maps.feature
+    off, far_off = (float((one - shown).abs().mean()) for one in (kept, traced))
+    assert off < 0.005
+    assert far_off > 3.0 * off

@@ -35,7 +35,7 @@ class Stage:
     """Loss → weight: squared, pixels, structure, thumb, matte, offset, locality, shape, outline."""
     schedule: str = "constant"
     views: str = "photo"
-    """"photo"; "alternating" photo and pseudo-view; "favoured", two steps for the photo and one for a pseudo-view;
+    """"photo"; "alternating" photo and pseudo-view; "favoured", three steps for the photo and one for a pseudo-view;
     "both" in every step."""
     jitter: float = 0.0
     """Standard deviation of the latents' noise at the first step; it falls linearly to 0."""
@@ -105,7 +105,7 @@ _SPLIT = {"decoder": 1e-4, "colour": 2e-5, "geometry": 2e-5}
 _SG2 = Stage("projecting", 450, {"w": 5e-3}, _PAPER, schedule="step", jitter=0.03)
 _SG2PLUS = Stage("projecting", 500, {"w+": 5e-3}, {**_PAPER, "offset": 2e-4}, schedule="step", jitter=0.03)
 _STAGE_A = Stage("projecting", 500, {"w+": 1e-2}, {**_PAPER, "offset": 2e-4}, schedule="cosine", jitter=0.03)
-_QUICK = {"appearance": 1e-2, "colour": 3e-3, "decoder": 1.6e-2}
+_QUICK = {"appearance": 1e-2, "colour": 1.5e-3, "decoder": 1.6e-2}
 _APPEARANCE = {"appearance": 1e-2, "colour": 2e-3, "decoder": 1.2e-2}
 _OUTLINE = Stage("fitting the outline", 24, {"geometry": 2e-4}, {"outline": 1.0, "shape": 1.0}, "fading")
 
@@ -115,7 +115,7 @@ METHODS: Mapping[str, Method] = {
         Method(
             "fast",
             "Fast",
-            (replace(_OUTLINE, steps=16), Stage("tuning", 104, _QUICK, _OURS, "fading", "favoured", palette=True)),
+            (replace(_OUTLINE, steps=16), Stage("tuning", 160, _QUICK, _OURS, "fading", "favoured", palette=True)),
             views=3,
             fill="picture",
             border=11,
@@ -128,7 +128,7 @@ METHODS: Mapping[str, Method] = {
             "Best",
             (
                 _OUTLINE,
-                Stage("tuning on all sides", 720, _APPEARANCE, _OURS, "fading", "favoured", palette=True),
+                Stage("tuning on all sides", 800, _APPEARANCE, _OURS, "fading", "favoured", palette=True),
             ),
             views=12,
             fill="picture",

@@ -2,7 +2,9 @@
 
 Rays find the surface without gradients (``core.rendering.surfaces``); the few samples around it are integrated with
 them. While geometry is frozen a view's rays and activations are found once and serve all passes: only colour layer and
-decoder run again. The decoder's noise is always the stored one, and its guide holds the rendered alpha only: no photo
+decoder run again. They are then those that the product draws with (two nodes a ray, ``core.rendering.integrals``): a
+decoder that is tuned to the last detail on other samples shows a fifteenth less of it in the product. The decoder's
+noise is always the stored one, and its guide holds the rendered alpha only: no photo
 colour enters. Field and decoder share the picture as in the product: the field says the tones, the decoder the detail.
 """
 
@@ -21,7 +23,11 @@ from core.models.volume import RaySamples, VolumeMaps
 from core.rendering import surfaces
 from core.rendering.deformation import Deformation
 from core.rendering.frames import bounded_alpha, in_tune
-from core.rendering.precision import Sdf, distance
+from core.rendering.hands import Pause, resting
+from core.rendering.integrals import HeadPass, integrate_geometry
+from core.rendering.precision import Sdf, distance, has_fast_bfloat16
+from core.rendering.search import located
+from core.rendering.shape import HeadShape, head_shape
 from core.rendering.solids import without_strays
 from core.rendering.source import SourceHead
 from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap
@@ -57,6 +63,11 @@ class Body(NamedTuple):
         whole = undeformed if self.deformation is None else self.deformation.sdf(undeformed)
         return without_strays(whole, self.strays)
 
+    @torch.no_grad()
+    def shape(self, field: Field, styles: Tensor, pause: Pause = resting) -> HeadShape:
+        """The whole head as the product asks it. Shape: styles (1, rows, style_dim)."""
+        return head_shape(field, styles, self.strays, pause, self.deformation)
+
     def source(self, points: Tensor) -> Tensor:
         """Where to ask the field for places of the head. Shape: points (..., 3); returns the same."""
         return points if self.deformation is None else self.deformation.source(points)
@@ -74,7 +85,7 @@ class Prepared:
     found: Crossings
     surface: SurfaceMap
     hit: Tensor
-    geometry: GeometryPass | None
+    geometry: HeadPass | None
     """The field's activations, while geometry is frozen."""
     deformation: Deformation | None = None
 
@@ -102,6 +113,7 @@ def prepare(
     body: Body | None = None,
     *,
     frozen: bool,
+    shape: HeadShape | None = None,
 ) -> Prepared:
     """Find the surface of a view.
 
@@ -110,19 +122,26 @@ def prepare(
         styles: As they are now.
         angles: The camera.
         body: What the head has beside its latents.
-        frozen: Geometry will not change: keep its activations.
+        frozen: Geometry will not change: find it as the product does, and keep its activations.
+        shape: The head's, if it is at hand and geometry is frozen.
 
     Shape:
         styles (1, rows, style_dim), angles (1, 2).
     """
     body = body or Body()
-    deformation, sdf = body.deformation, body.sdf(generator.field, styles)
-    found = surfaces.crossings(sdf, angles)
-    surface = surfaces.refined_surface(sdf, angles, found, SURFACE)
+    geometry = None
+    if frozen:
+        shape = shape or body.shape(generator.field, styles)
+        found = located(shape, angles)
+        surface = surfaces.refined_surface(shape.light, angles, found, SURFACE, estimate=shape.distance)
+        geometry = integrate_geometry(generator, shape.field.light, angles, found)
+    else:
+        sdf = body.sdf(generator.field, styles)
+        found = surfaces.crossings(sdf, angles)
+        surface = surfaces.refined_surface(sdf, angles, found, SURFACE)
     size = generator.config.decoder.image_size
     hit = functional.interpolate(surface.hit, size=size, mode="bilinear", align_corners=False)
-    geometry = _geometry(generator, styles, angles, found, deformation) if frozen else None
-    return Prepared(angles, found, surface, hit, geometry, deformation)
+    return Prepared(angles, found, surface, hit, geometry, body.deformation)
 
 
 def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Prepared) -> Drawn:
@@ -131,21 +150,31 @@ def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Pre
     Shape:
         styles (1, rows, style_dim), decoder_styles (1, rows_d, D).
     """
-    geometry = view.geometry or _geometry(generator, styles, view.angles, view.found, view.deformation)
-    maps = _maps(generator, styles, geometry, view.found)
+    maps = field_maps(generator, styles, view)
     size = generator.config.decoder.image_size
-    alpha = functional.interpolate(maps.alpha, size=size, mode="bilinear", align_corners=False).clamp(0.0, 1.0)
-    nothing = torch.zeros_like(alpha)
-    blind = torch.cat((nothing.expand(-1, 4, -1, -1), alpha, nothing), dim=1)
-    decoded = generator.decoder(maps.feature, decoder_styles, guide=blind)
-    no_tones = alpha.new_zeros(1, 3, CELLS, CELLS, CELLS)
+    # As in the product, bfloat16 where it is fast: gradients are right to a three-hundredth.
+    kind = maps.feature.device
+    with torch.autocast(kind.type, torch.bfloat16, has_fast_bfloat16(kind)):
+        decoded = generator.decoder(maps.feature, decoder_styles, guide=blind_guide(maps.alpha, size)).float()
+    no_tones = decoded.new_zeros(1, 3, CELLS, CELLS, CELLS)
     logit = decoded[:, 3:4]
     return Drawn(in_tune(decoded[:, :3], maps, no_tones), bounded_alpha(logit.sigmoid(), view.surface.hit), logit, maps)
 
 
+def blind_guide(alpha: Tensor, size: int) -> Tensor:
+    """The decoder's guide without any photo: the rendered alpha only. Shape: (1, 1, s, s) to (1, 6, size, size)."""
+    alpha = functional.interpolate(alpha, size=size, mode="bilinear", align_corners=False).clamp(0.0, 1.0)
+    nothing = torch.zeros_like(alpha)
+    return torch.cat((nothing.expand(-1, 4, -1, -1), alpha, nothing), dim=1)
+
+
 def field_maps(generator: Generator, styles: Tensor, view: Prepared) -> VolumeMaps:
     """The field's own integrals of a view. Shape: styles (1, rows, style_dim)."""
-    geometry = view.geometry or _geometry(generator, styles, view.angles, view.found, view.deformation)
+    if view.geometry is not None:
+        maps = view.geometry.appearance(generator, styles)
+        # Nothing that moves is behind these; a gradient would be carried through the decoder's guides for nothing.
+        return maps._replace(depth=maps.depth.detach(), xyz=maps.xyz.detach(), alpha=maps.alpha.detach())
+    geometry = _geometry(generator, styles, view.angles, view.found, view.deformation)
     return _maps(generator, styles, geometry, view.found)
 
 

@@ -33,6 +33,7 @@ from core.refinement.variables import Latents, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
 from core.refinement.waypoint import Waypoint, thinned
 from core.rendering.edited import EditedHead, edited_head
+from core.rendering.shape import HeadShape
 from core.rendering.source import source_head
 from core.tensors import generator as random_generator
 
@@ -235,8 +236,12 @@ class Refiner:
     def _steps(self, stage: Stage, state: _State, views: list[View], body: Body, job: Job, log: _Log) -> Iterator[int]:
         """One stage, step by step."""
         prepared: dict[int, tuple[int, Prepared]] = {}
+        shape = None
+        if stage.draws and not stage.moves_shape:
+            job.report(log.fraction, stage.name)
+            shape = body.shape(state.generator.field, state.latents.rows()[0].detach(), partial(_breathe, job))
         if stage.palette:
-            self._fit_colours(stage, state, views, body, job, prepared)
+            self._fit_colours(state, views, body, shape, job, prepared)
         held = None
         if {"outline", "shape"} & set(stage.losses):
             job.report(log.fraction, stage.name)
@@ -257,7 +262,8 @@ class Refiner:
                     age, ready = prepared.get(number, (-RETRACE, None))
                     if ready is None or (stage.moves_shape and step - age >= RETRACE):
                         rows = state.latents.rows()
-                        ready = prepare(state.generator, rows[0], view.angles, body, frozen=not stage.moves_shape)
+                        still = not stage.moves_shape
+                        ready = prepare(state.generator, rows[0], view.angles, body, frozen=still, shape=shape)
                         prepared[number] = (step, ready)
                         job.report(log.fraction, said)
                     loss = self._loss(stage, state, view, ready, step, camera, held)
@@ -295,10 +301,10 @@ class Refiner:
 
     def _fit_colours(
         self,
-        stage: Stage,
         state: _State,
         views: list[View],
         body: Body,
+        shape: HeadShape | None,
         job: Job,
         prepared: dict[int, tuple[int, Prepared]],
     ) -> None:
@@ -307,7 +313,7 @@ class Refiner:
         seen = []
         for number, view in enumerate(views):
             job.report(0.0, job.stage)
-            ready = prepare(state.generator, styles, view.angles, body, frozen=True)
+            ready = prepare(state.generator, styles, view.angles, body, frozen=True, shape=shape)
             prepared[number] = (0, ready)
             seen.append((field_maps(state.generator, styles, ready), *view.target.thumb))
         fit_colours(state.generator, seen)
@@ -320,7 +326,7 @@ class Refiner:
         other = 1 + int(torch.randint(count - 1, (1,), generator=self._random))
         if stage.views == "both":
             return [0, other]
-        turns = 3 if stage.views == "favoured" else 2
+        turns = 4 if stage.views == "favoured" else 2
         return [other] if step % turns == turns - 1 else [0]
 
     def _loss(

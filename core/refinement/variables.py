@@ -63,16 +63,22 @@ class Latents:
         return torch.stack(parts).sum() if parts else self._start[0].new_zeros(())
 
 
+GROUPS = ("geometry", "colour", "decoder", "mapping", "beta", "guides")
+
+
 def parameter_groups(generator: Generator) -> dict[str, dict[str, Tensor]]:
     """Names and tensors of every parameter, once, by what it does.
 
-    geometry: layers and head of the distance; colour: view layer and colour head; decoder: without its mapping;
-    mapping: both mapping networks; beta: the density's width.
+    geometry: layers and head of the distance; colour: view layer and colour head; decoder: without its mapping and its
+    guides; mapping: both mapping networks; beta: the density's width; guides: what the decoder makes of the photo's
+    colours, which no refinement shows it.
     """
-    groups: dict[str, dict[str, Tensor]] = {name: {} for name in ("geometry", "colour", "decoder", "mapping", "beta")}
+    groups: dict[str, dict[str, Tensor]] = {name: {} for name in GROUPS}
     for name, parameter in generator.named_parameters():
         if name.startswith(("style.", "decoder.style.")):
             group = "mapping"
+        elif name.startswith("decoder.guide_convs."):
+            group = "guides"
         elif name.startswith("decoder."):
             group = "decoder"
         elif name == "renderer.sigmoid_beta":

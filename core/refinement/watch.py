@@ -23,6 +23,7 @@ from core.refinement.losses import masked, ssim_map
 from core.refinement.passes import Body, Drawn, Prepared, draw, prepare
 from core.refinement.relief import seen_from
 from core.rendering.frames import to_pixels
+from core.rendering.shape import HeadShape
 from core.tensor_camera import project, unproject
 from core.tensors import picture_pixels, picture_tensor
 from core.visibility import normals_of
@@ -160,6 +161,7 @@ class Watch:
         self._photo_and_matte = torch.cat((photo, matte), dim=1)
         self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
         self._views: dict[float, Prepared] = {}
+        self._shape: HeadShape | None = None
         self._start: dict[float, Prepared] = {}
         self._drifted = (0.0, 0.0)
         self.pictures: tuple[NDArray[np.uint8], ...] = ()
@@ -192,12 +194,16 @@ class Watch:
         """
         if shape_moved:
             self._views.clear()
+            self._shape = None
             self._drifted = self._drift(generator, styles)
         drawn: dict[float, Drawn] = {}
         for yaw in (0.0, -SIDE_YAW, SIDE_YAW) if self._embed is not None else (0.0,):
             self._breathe()
             if yaw not in self._views:
-                self._views[yaw] = prepare(generator, styles, self._turned(yaw), self._body, frozen=True)
+                if self._shape is None:
+                    self._shape = self._body.shape(generator.field, styles, self._breathe)
+                angles = self._turned(yaw)
+                self._views[yaw] = prepare(generator, styles, angles, self._body, frozen=True, shape=self._shape)
             drawn[yaw] = draw(generator, styles, decoder, self._views[yaw])
         self._breathe()
         shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
