@@ -38,6 +38,8 @@ from core.visibility import blend, extended, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160
+# Trust in the photo (a logit) that a wholly tuned decoder is given beyond its own.
+SURE = 12.0
 # Half the reach over which a deformation's slope is taken (world units): about a cell of its grid.
 DIFFERENCE = 0.004
 # Channels of the guide that a layer's decoder may look at: all, or the rendered alpha only (the generator by itself).
@@ -156,7 +158,8 @@ def render_layer(
     pause()
     with alone():
         tuned = in_tune(decoded[:, :3], maps, head.tones)
-        decoded = torch.cat((tuned, decoded[:, 3:]), dim=1)
+        # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
+        decoded = torch.cat((tuned, decoded[:, 3:4], decoded[:, 4:] + SURE * head.tuned), dim=1)
         picture, _ = blend(hints[drawn], _resized(decoded, drawn))
         # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
         alpha = coverage(rim, drawn, camera.half_fov)

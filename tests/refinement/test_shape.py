@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
 import torch
 from torch.nn import functional
 
+from core.camera import Camera
 from core.edit import LatentEdit
 from core.job import Job
 from core.models.networks import Networks
@@ -19,6 +21,7 @@ from core.refinement.refiner import Refiner
 from core.refinement.rim import band, lowest_of, outline_loss
 from core.refinement.steps import Held, Target
 from core.rendering.edited import EditedHead, edited_head
+from core.rendering.frames import render_layer
 from core.rendering.precision import distance
 from core.rendering.source import source_head
 from tests.toy_head import toy_networks
@@ -141,6 +144,22 @@ def test_a_tuned_head_says_its_tones_itself(networks: Networks, head: EditedHead
     nothing = Delta(weights_hash(networks.generator), {}, 0.0)
     assert tuned_networks(networks, nothing) is networks
     assert scaled(Delta("x", {}, 0.6), 0.5).share == pytest.approx(0.3)
+
+
+def test_a_tuned_decoder_is_not_asked_whether_it_trusts_the_photo(networks: Networks, head: EditedHead) -> None:
+    doubting = copy.deepcopy(networks.generator)
+    # Whatever tuning did to the activations: no photo would be shown.
+    doubting.decoder.to_rgb1.bias.data[0, 4] -= 6.0
+    camera = Camera(float(ANGLES[0, 0]), float(ANGLES[0, 1]))
+    shown = {}
+    for tuned in (0.0, 1.0):
+        own = dataclasses.replace(networks, generator=doubting, tuned=tuned)
+        with torch.inference_mode():
+            colours, _ = render_layer(own, edited_head(own, head.source, LatentEdit.none), camera, 256, "picture")
+        middle = slice(112, 144)
+        shown[tuned] = float((colours[:, middle, middle] - head.source.photo[0, :, middle, middle]).abs().mean())
+    assert shown[1.0] < 0.02
+    assert shown[0.0] > 5.0 * shown[1.0]
 
 
 @pytest.mark.parametrize("name", ["fast", "best"])
