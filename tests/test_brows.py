@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.rendering.brows import LOWER, UPPER, Brows, brows_at, with_brows
+from core.rendering.brows import LOWER, UPPER, brows_at, with_brows
 
 NUMBERS = np.array(sorted({number for line in (*UPPER, *LOWER) for number in line}))
 SIZE, SKIN, HAIR = 256, 0.4, -0.6
@@ -24,7 +24,7 @@ def places() -> np.ndarray:
     return found
 
 
-def brows() -> Brows:
+def brows() -> torch.Tensor:
     found = brows_at(places(), NUMBERS, SIZE)
     assert found is not None
     return found

@@ -15,9 +15,10 @@ from core.engine import Engine
 from core.errors import CameoError, Cancelled, FaceNotUsable, NoFaceFound, WeightsMissing
 from core.evaluation.likeness import measure
 from core.frame import Frame, RenderRequest
-from core.inversion import Inversion, compose, stranger_warnings
+from core.inversion import Inversion, stranger_warnings
 from core.job import Job
 from core.photo import Photo
+from core.reading import compose
 from core.tiers import CACHED
 from tests.toy_head import LIMITS, NAME, toy_registry
 

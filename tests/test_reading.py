@@ -7,7 +7,7 @@ import torch
 
 from core.alignment import Framing
 from core.camera import Camera
-from core.inversion import READER_MAY_MISS, SWOLLEN, WHOLE, Fit, Reading, better_fit
+from core.reading import READER_MAY_MISS, SWOLLEN, WHOLE, Fit, Reading, better_fit
 
 NOTHING = Reading(torch.zeros(1), torch.zeros(1), Framing(), Camera())
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from core.models.generator import Generator
+from core.refinement.methods import WEIGHTS
 
 
 class Latents:
@@ -63,7 +64,7 @@ class Latents:
         return torch.stack(parts).sum() if parts else self._start[0].new_zeros(())
 
 
-GROUPS = ("geometry", "colour", "decoder", "mapping", "beta", "guides")
+GROUPS = (*WEIGHTS, "guides")
 
 
 def parameter_groups(generator: Generator) -> dict[str, dict[str, Tensor]]:

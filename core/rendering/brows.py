@@ -8,15 +8,13 @@ nothing, which is why the region may be generous. Bangs that hang over them are 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["ATTRIBUTE", "Brows", "brows_at", "with_brows"]
+__all__ = ["ATTRIBUTE", "brows_at", "with_brows"]
 
 ATTRIBUTE = "Brows"
 
@@ -34,14 +32,8 @@ PORE, HAIR = 0.06, 0.22
 DARKER = 0.3
 
 
-class Brows(NamedTuple):
-    """Where a picture shows the brows (1, 1, S, S), 0..1, with some skin around them."""
-
-    around: Tensor
-
-
-def brows_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> Brows | None:
-    """The brows from landmarks, or None where those do not name them.
+def brows_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> Tensor | None:
+    """Where brows are (1, 1, size, size), 0..1, with some skin around them; None where landmarks do not name them.
 
     Args:
         places: Landmarks in the picture (L, 2), unit picture coordinates, v down.
@@ -61,7 +53,7 @@ def brows_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int)
         )
         inside = inside * _risen(steps - ends.min() + BESIDE) * _risen(ends.max() + BESIDE - steps)
         around = np.maximum(around, inside)
-    return Brows(torch.from_numpy(around.astype(np.float32))[None, None])
+    return torch.from_numpy(around.astype(np.float32))[None, None]
 
 
 def _edge(line: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,7 +68,7 @@ def _risen(beyond: NDArray[np.float64]) -> NDArray[np.float64]:
     return share * share * (3.0 - 2.0 * share)
 
 
-def with_brows(photo: Tensor, brows: Brows, strength: float, free: Tensor | None = None) -> Tensor:
+def with_brows(photo: Tensor, brows: Tensor, strength: float, free: Tensor | None = None) -> Tensor:
     """The photo with thicker or thinner brows.
 
     Args:
@@ -86,10 +78,10 @@ def with_brows(photo: Tensor, brows: Brows, strength: float, free: Tensor | None
         free: Where no hair hangs over them, 0..1.
 
     Shape:
-        photo (1, 3, S, S); free (1, 1, any, any); returns (1, 3, S, S).
+        photo (1, 3, S, S); brows, free (1, 1, any, any); returns (1, 3, S, S).
     """
     size = photo.shape[-1]
-    region = _at(brows.around, photo)
+    region = _at(brows, photo)
     if free is not None:
         region = region * _at(free, photo)
     if strength > 0.0:

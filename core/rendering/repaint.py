@@ -18,7 +18,7 @@ from core.models.volume import VolumeMaps
 from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.beard import bearded
 from core.rendering.brows import ATTRIBUTE as BROWS
-from core.rendering.brows import Brows, with_brows
+from core.rendering.brows import with_brows
 from core.rendering.hair import kept_apart
 from core.rendering.mouth import Opening, with_mouth
 from core.rendering.regions import region
@@ -39,7 +39,8 @@ class Drawn(NamedTuple):
     mouth: Opening | None = None
     lips: Tensor | None = None
     """Where lips are and no beard grows (1, 1, size, size), 0..1."""
-    brows: Brows | None = None
+    brows: Tensor | None = None
+    """Where brows are (1, 1, size, size), 0..1."""
 
 
 class EditedColours:
@@ -119,7 +120,7 @@ class EditedColours:
         return replace(view, weight=torch.maximum(view.weight, (2.0 * inside).clamp(max=1.0)))
 
 
-def _forehead(hair: Tensor, brows: Brows) -> Tensor:
+def _forehead(hair: Tensor, brows: Tensor) -> Tensor:
     """Where no hair hangs into the forehead just above the brows (1, 1, S, S), 0..1.
 
     Brows themselves look like hair; what tells bangs is that there is hair a little above them, too.
@@ -127,7 +128,7 @@ def _forehead(hair: Tensor, brows: Brows) -> Tensor:
     size = hair.shape[-1]
     rise = max(1, size // 20)
     above = functional.pad(hair, (0, 0, rise, 0))[:, :, :size]
-    hung = functional.avg_pool2d(above * (1.0 - brows.around.to(hair)), 9, 1, 4)
+    hung = functional.avg_pool2d(above * (1.0 - brows.to(hair)), 9, 1, 4)
     return (1.0 - 2.5 * functional.max_pool2d(hung, 9, 1, 4)).clamp(0.0, 1.0)
 
 
