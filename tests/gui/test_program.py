@@ -16,7 +16,7 @@ from gui.view_state import Layout
 from gui.widgets.export_dialog import ExportSpec
 from tests.gui.fake_engine import FakeEngine, Gate
 
-WAIT = 30_000
+WAIT = 10_000
 LEFT = Qt.MouseButton.LeftButton
 
 
