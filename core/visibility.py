@@ -24,6 +24,7 @@ __all__ = [
     "GUIDE_CHANNELS",
     "GUIDE_SIZE",
     "SourceView",
+    "believed",
     "blend",
     "carried_out",
     "extended",
@@ -342,9 +343,12 @@ def blend(guide: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
         guide: (B, 6, S, S); decoded: (B, 5, S, S) rgb, alpha logit, trust logit; returns picture (B, 3, S, S) in
         [-1, 1] (unclamped) and alpha (B, 1, S, S).
     """
-    trust = decoded[:, 4:5].sigmoid()
-    direct, mirror = guide[:, 3:4], guide[:, 5:6]
-    confidence = direct + (1.0 - direct) * mirror
     # The guide's colour is already multiplied by its confidence, so no division can blow up where it is 0.
-    picture = trust * guide[:, :3] + (1.0 - trust * confidence) * decoded[:, :3]
+    picture = decoded[:, 4:5].sigmoid() * guide[:, :3] + (1.0 - believed(guide, decoded)) * decoded[:, :3]
     return picture, decoded[:, 3:4].sigmoid()
+
+
+def believed(guide: Tensor, decoded: Tensor) -> Tensor:
+    """The share t of the photo in a blended picture; arguments as in ``blend``, returns (B, 1, S, S) in [0, 1]."""
+    direct, mirror = guide[:, 3:4], guide[:, 5:6]
+    return decoded[:, 4:5].sigmoid() * (direct + (1.0 - direct) * mirror)

@@ -23,7 +23,9 @@ from core.models.generator import Modulate
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
+from core.rendering.contours import Contours, contours, mixed_guide
 from core.rendering.edited import EditedHead
+from core.rendering.gaps import bridged
 from core.rendering.hands import Pause, alone, both, resting, stepping
 from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
@@ -34,7 +36,7 @@ from core.rendering.solids import without_strays
 from core.rendering.source import Seen
 from core.rendering.tones import tones_at
 from core.tensor_camera import camera_frame
-from core.visibility import blend, extended, guide
+from core.visibility import believed, blend, extended, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160
@@ -119,10 +121,14 @@ def render_layer(
 
     def looked_up(surface: surfaces.SurfaceMap) -> dict[int, Tensor]:
         """The guide at both sizes. Coordinates need all their digits: float32 whatever the decoder takes."""
-        return {
-            side: guide(head.view_for(side), surface.points, maps.alpha, size=side, target=angles) * trusted
-            for side in {resolution, drawn}
-        }
+        layers = None if draft else view.contours(surface)
+        found = {}
+        for side in {resolution, drawn}:
+            seen = guide(head.view_for(side), surface.points, maps.alpha, size=side, target=angles)
+            if layers is not None:
+                seen = mixed_guide(seen, layers, head.view_for(side), angles, camera.half_fov)
+            found[side] = seen * trusted
+        return found
 
     fine = max(min(size, resolution) // 2, geometry.size)
     modulate: Modulate | None = None
@@ -160,9 +166,13 @@ def render_layer(
         tuned = in_tune(decoded[:, :3], maps, head.tones)
         # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
         decoded = torch.cat((tuned, decoded[:, 3:4], decoded[:, 4:] + SURE * head.tuned), dim=1)
-        picture, _ = blend(hints[drawn], _resized(decoded, drawn))
+        painted = _resized(decoded, drawn)
+        picture, _ = blend(hints[drawn], painted)
         # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
         alpha = coverage(rim, drawn, camera.half_fov)
+        if layer == "picture" and not draft:
+            belief = believed(hints[drawn], painted)
+            picture = bridged(picture, painted[:, :3], belief, surface.depth, alpha)
         if head.eyewear is not None:
             picture, alpha = head.eyewear.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
         if size < drawn:
@@ -221,6 +231,10 @@ class _View:
         return surfaces.refined_surface(
             sdf, angles, self.found, size, half_fov=fov, estimate=self._estimate, guessing=guessing
         )
+
+    def contours(self, surface: surfaces.SurfaceMap) -> Contours | None:
+        """Where one part of a surface stands before another."""
+        return contours(surface, self._estimate or partial(_read, self._sdf), self._sdf, self.angles, self.half_fov)
 
     def rim(self, hit: Tensor) -> Tensor:
         """The outline of what was hit."""

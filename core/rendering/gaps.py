@@ -1,0 +1,94 @@
+"""Narrow strips that the photo did not see, between parts that it did: filled from what lies beside them as deep.
+
+A turned head uncovers strips: hair behind a temple, a forehead below a fringe, the line between two teeth. They are a
+few millimetres wide and sit between pixels of the photo, so whatever a generator invents there shows as a crack. What
+was hidden belongs to the part behind; so a strip takes the colours of its neighbours, the more the nearer their depth
+is to its own. Wide unseen parts stay the generator's. Refuses to know networks and cameras.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["bridged", "unbroken"]
+
+# Sides at which strips are found and filled: what is invented there has no detail.
+FOUND, FILLED = 128, 256
+# Half the width of what is narrow, in pixels of ``FOUND``: 4 % of the picture's width, two centimetres of a head.
+NARROW = 3
+# Where neighbours are asked: distances as shares of the picture's width, and directions.
+REACHES, DIRECTIONS = (0.006, 0.012, 0.02, 0.03, 0.042), 12
+# Difference of depth at which a neighbour counts e times less (world units).
+AS_DEEP = 0.004
+# Mean belief of the neighbours from which on the strip is filled wholly.
+ENOUGH = 0.08
+# Difference of belief that is worth filling.
+WORTH = 0.03
+
+
+def unbroken(belief: Tensor, alpha: Tensor) -> Tensor:
+    """Belief in the photo with its narrow gaps closed, those between photo and silhouette too.
+
+    Shape:
+        belief (1, 1, S, S) in [0, 1]; alpha of the head likewise; returns the same.
+    """
+    # What is no head is no gap.
+    small = functional.interpolate(torch.lerp(torch.ones_like(belief), belief, alpha), size=(FOUND, FOUND), mode="area")
+    window = 2 * NARROW + 1
+    grown = functional.max_pool2d(small, window, 1, NARROW)
+    closed = -functional.max_pool2d(-grown, window, 1, NARROW)
+    # To both sides of a strip the small picture holds half of it: what was closed reaches over its neighbours.
+    more = functional.max_pool2d(closed - small, 3, 1, 1)
+    more = functional.interpolate(more, size=belief.shape[-2:], mode="bilinear", align_corners=False)
+    return (belief + more).clamp(max=1.0)
+
+
+def bridged(picture: Tensor, own: Tensor, belief: Tensor, depth: Tensor, alpha: Tensor) -> Tensor:
+    """A picture without cracks.
+
+    Args:
+        picture: What photo and generator make together.
+        own: What the generator would paint.
+        belief: How far each pixel is the photo's, in [0, 1].
+        depth: Optical-axis depth of what is shown.
+        alpha: Of the head.
+
+    Shape:
+        picture and own (1, 3, S, S); belief (1, 1, S, S); depth (1, 1, s, s); alpha (1, 1, S, S); returns (1, 3, S, S).
+    """
+    size = picture.shape[-1]
+    more = (unbroken(belief, alpha) - belief) * (alpha > 0.0)
+    side = min(size, FILLED)
+
+    def sized(values: Tensor, mode: str = "area") -> Tensor:
+        return values if values.shape[-1] == side else functional.interpolate(values, size=(side, side), mode=mode)
+
+    strip = (functional.max_pool2d(sized(more), 3, 1, 1) > WORTH).flatten().nonzero()[:, 0]
+    if not len(strip):
+        return picture
+    colours, seen, deep = sized(picture), sized(belief) * sized(alpha), sized(depth, "nearest-exact")
+    known = torch.cat((colours, seen, deep), dim=1).flatten(2)[0]
+    total, sums = known.new_zeros(len(strip)), known.new_zeros(3, len(strip))
+    asked = known.new_zeros(len(strip))
+    row, column = strip // side, strip % side
+    for reach in REACHES:
+        for number in range(DIRECTIONS):
+            angle = 2.0 * math.pi * (number + 0.5 * (REACHES.index(reach) % 2)) / DIRECTIONS
+            down, right = round(reach * side * math.sin(angle)), round(reach * side * math.cos(angle))
+            there = (row + down).clamp(0, side - 1) * side + (column + right).clamp(0, side - 1)
+            other = known[:, there]
+            near = torch.exp(-(other[4] - known[4, strip]).abs() / AS_DEEP) / reach
+            asked += near
+            total += near * other[3]
+            sums += near * other[3] * other[:3]
+    fill = sized(own).flatten(2)[0].clone()
+    firm = (total / asked.clamp(min=1e-6) / ENOUGH).clamp(max=1.0)
+    fill[:, strip] = torch.lerp(fill[:, strip], sums / total.clamp(min=1e-6), firm)
+    change = (fill.reshape(1, 3, side, side) - sized(own)).contiguous()
+    if side < size:
+        change = functional.interpolate(change, size=(size, size), mode="bilinear", align_corners=False)
+    return picture + more * change
