@@ -9,6 +9,7 @@ photo and generator have nearby, so that no seam shows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,14 +26,17 @@ from core.models.networks import Networks
 from core.rendering.blocks import Surface, surface_of
 from core.rendering.edited import EditedHead
 from core.rendering.eyewear import DARK, Eyewear
+from core.rendering.seams import seamless
 from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated
 from core.rendering.tones import tones_at
 from core.surface import SurfaceMesh
-from core.visibility import merged
+from core.visibility import SourceView, merged
 
 # Reach of the differences that normals are taken over (world units; a head has a radius of about 0.1). Of finer grids
 # the cells' own differences are as good, and cost nothing.
 NORMAL_STEP = 5e-4
+# Pixels of the photo a vertex spacing that vertices are coloured from: fewer blur eyes, more make dots of wrinkles.
+FINER = 1.6
 
 
 class RawSurface(NamedTuple):
@@ -68,7 +72,7 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
         normals = vertex_normals(sdf, vertices, job.part(0.7, 0.8))
     else:
         normals = torch.from_numpy(surface.normals).to(networks.device)
-    colours = vertex_colours(head, vertices, normals, job.part(0.8, 1.0))
+    colours = vertex_colours(head, vertices, normals, surface.faces, job.part(0.8, 1.0))
     job.report(1.0, "surface ready")
     bare = SurfaceMesh(
         surface.vertices,
@@ -131,17 +135,40 @@ def vertex_normals(sdf: Sdf, vertices: Tensor, job: Job) -> Tensor:
     return functional.normalize(gradient, dim=-1)
 
 
-def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, job: Job) -> Tensor:
-    """Colours (V, 3) in [-1, 1]: the photo's where it saw vertex or mirror image, else the generator's in its tones."""
+def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, faces: NDArray[np.int32], job: Job) -> Tensor:
+    """Colours (V, 3) in [-1, 1]: the photo's where it saw vertex or mirror image, else the generator's in its tones.
+
+    Where one takes over from the other no seam shows (:mod:`core.rendering.seams`).
+    """
     field = head.shape.field
-    colours = []
+    view = _as_fine_as(head.view_large, _spacing(vertices, faces))
+    photo, generator, believed = [], [], []
     for start in range(0, len(vertices), SLAB):
-        job.report(start / len(vertices), "colouring the surface")
+        job.part(0.0, 0.6).report(start / len(vertices), "colouring the surface")
         with torch.inference_mode():
             part = slice(start, start + SLAB)
             _, raw = field.appearance(field.hidden(vertices[part]))
-            own = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
-            seen, direct, mirror = merged(head.view_large, vertices[None, part], normals[None, part])
-            trust = (direct + (1.0 - direct) * mirror)[0, :, None]
-            colours.append(seen[0] + own.clamp(-1.0, 1.0) * (1.0 - trust))
-    return torch.cat(colours)
+            toned = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
+            colour, direct, mirror = merged(view, vertices[None, part], normals[None, part])
+            photo.append(colour[0])
+            believed.append((direct + (1.0 - direct) * mirror)[0, :, None])
+            generator.append(toned.clamp(-1.0, 1.0))
+    seen, belief, own = (torch.cat(part).cpu().numpy() for part in (photo, believed, generator))
+    found = seamless(seen, belief, own, vertices.cpu().numpy(), faces, job.part(0.6, 1.0))
+    return torch.from_numpy(found)
+
+
+def _spacing(vertices: Tensor, faces: NDArray[np.int32]) -> float:
+    """Mean length of the first edges of a surface's faces (world units)."""
+    ends = torch.from_numpy(faces[:, :2].astype(np.int64)).to(vertices.device)
+    return float((vertices[ends[:, 0]] - vertices[ends[:, 1]]).norm(dim=-1).mean()) if len(faces) else 0.0
+
+
+def _as_fine_as(view: SourceView, spacing: float) -> SourceView:
+    """A view whose photo shows nothing finer than vertices so far apart can hold: a wrinkle is soft and not dotted."""
+    wide = 2.0 * math.tan(view.half_fov)
+    size = max(64, round(FINER * wide / max(spacing, 1e-6)))
+    if size >= view.photo.shape[-1]:
+        return view
+    small = functional.interpolate(view.photo, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+    return view.with_photo(small)

@@ -51,7 +51,7 @@ def test_a_strip_between_photo_and_silhouette_is_closed_too() -> None:
 
 
 def test_a_lock_that_nobody_saw_takes_nothing_from_far_away() -> None:
-    picture, own, belief, depth = parts(120, 126)
+    _, own, belief, depth = parts(120, 126)
     belief[:] = 0.0
     alpha = torch.zeros_like(belief)
     alpha[..., 120:126] = 1.0
