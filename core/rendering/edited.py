@@ -36,6 +36,7 @@ from core.rendering.mouth import ATTRIBUTE as MOUTH
 from core.rendering.mouth import lips, opening
 from core.rendering.painter import Painter
 from core.rendering.repaint import Drawn, EditedColours, grown
+from core.rendering.restraint import SMILE, allowed, with_lids_kept, with_lips_kept
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
 from core.rendering.tones import CELLS, tone_volume
@@ -242,16 +243,21 @@ def _landmark_states(
     """Landmarks of the head before and after an edit, (1, L, 3) each; None where the model has none."""
     if networks.landmarks is None:
         return None
-    old, new = (networks.landmarks(latent[:, :-1].mean(dim=1)) for latent in (source.styles, styles))
+    permitted, _ = edited_latents(networks, source, allowed(edit))
+    latents = torch.cat([latent[:, :-1].mean(dim=1) for latent in (source.styles, styles, permitted)])
+    old, new, meant = networks.landmarks(latents).split(1)
     if networks.landmark_indices is not None:
-        new = with_lids(new, networks.landmark_indices, edit.strength(LIDS))
+        numbers = networks.landmark_indices
+        new = with_lips_kept(old, with_lids_kept(old, new, numbers), meant, numbers)
+        new = with_lids(new, numbers, edit.strength(LIDS))
     return old, new
 
 
 def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:
     """What an edit draws on the photo where landmarks say: an opened mouth, brows, and lips that no beard covers."""
     opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
-    if networks.landmark_indices is None or not (opens or grows or brows):
+    kept = not opens and edit.strength(SMILE) >= 0.0
+    if networks.landmark_indices is None or not (opens or grows or brows or kept):
         return Drawn()
     old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
     numbers = networks.landmark_indices.cpu().numpy()
@@ -259,4 +265,5 @@ def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tup
         opening(old, new, numbers, size) if opens else None,
         lips(new, numbers, size) if grows else None,
         brows_at(new, numbers, size) if brows else None,
+        lips(new, numbers, size) if kept else None,
     )

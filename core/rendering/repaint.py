@@ -41,6 +41,8 @@ class Drawn(NamedTuple):
     """Where lips are and no beard grows (1, 1, size, size), 0..1."""
     brows: Tensor | None = None
     """Where brows are (1, 1, size, size), 0..1."""
+    kept: Tensor | None = None
+    """Where lips are that nothing parts (1, 1, size, size), 0..1."""
 
 
 class EditedColours:
@@ -79,6 +81,9 @@ class EditedColours:
             apart = kept_apart(torch.cat((before, after), dim=1), photos, own)
             before, after = (torch.cat((before, after), dim=1) * (1.0 - upper) + apart * upper).split(3, dim=1)
         share = _significance(after - before) * grown(region(edit, maps), size)
+        if drawn.kept is not None:
+            # Lips that no edit parts are moved, not painted: what the generator has there are teeth over the lip.
+            share = share * (1.0 - drawn.kept.to(share))
         self._beard = None
         painted = share
         if source.tone is not None and edit.strength(BEARD) > 0.0:
