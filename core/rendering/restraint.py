@@ -2,7 +2,8 @@
 
 Directions are never pure: who smiles in the world also opens the mouth and squints, and a fuller face presses its lips
 together. Where landmarks say how a face moves, that much can be taken back exactly: lids keep the opening that the
-photo's eyes have (*Eyes open* moves them afterwards), inner lips the gap that *Mouth open* asks for. A smile that is taken away
+photo's eyes have (*Eyes open* moves them afterwards), inner lips the gap that *Mouth open* asks for. A smile that is
+taken away
 may still close the lips: a straight mouth that bares its teeth is a grimace.
 """
 
