@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from core.rendering.hair import SIDE, Face, face_of, hair_share, kept_apart
+from core.rendering.hair import SIDE, Face, face_of, hair_share, kept_apart, strands
 
 SKIN, HAIR, GREY = (0.5, 0.1, -0.1), (-0.6, -0.7, -0.8), (0.2, 0.2, 0.2)
 
@@ -75,3 +75,49 @@ def test_where_both_agree_nothing_changes() -> None:
     hair = torch.zeros(1, 1, SIDE, SIDE)
     hair[:, :, :32] = 1.0
     assert (kept_apart(picture, hair, hair) - picture).abs()[:, :, 40:].mean() < 0.03
+
+
+def test_on_a_bald_head_all_is_skin() -> None:
+    """The generator darkens skin below row 40 and leaves its hair; the photo has none."""
+    before = painted(40)
+    after = before.clone()
+    after[:, :, 40:] -= 0.3
+    photo, own = torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, 1, SIDE, SIDE)
+    own[:, :, :40] = 1.0
+    apart = kept_apart(torch.cat((before, after), dim=1), photo, own)
+    assert ((apart[:, :3] - apart[:, 3:])[0] > 0.2).all()
+
+
+def taken_for_hair(line: int) -> torch.Tensor:
+    """A parting that calls everything above a row hair, right or wrong."""
+    share = torch.zeros(1, 1, SIDE, SIDE)
+    share[:, :, :line] = 1.0
+    return share
+
+
+def test_hair_of_another_hue_or_much_darker_may_be_dyed() -> None:
+    for hair in (HAIR, GREY, (-0.75, -0.85, -0.9)):
+        found = strands(painted(40, hair), taken_for_hair(40), a_face())
+        assert found[0, 0, :34].min() > 0.6, hair
+        assert found[0, 0, 44:].max() == 0.0
+
+
+def test_the_shaded_rim_of_a_bald_head_may_not() -> None:
+    skin = torch.tensor(SKIN)[:, None, None] * 0.5 + 0.5
+    for light in (0.65, 0.8, 1.0):
+        picture = painted(0)
+        picture[:, :, :40] = 2.0 * light * skin - 1.0
+        assert strands(picture, taken_for_hair(40), a_face()).max() < 0.1, light
+    picture[:, :, :40] = 0.95  # and where it shines
+    assert strands(picture, taken_for_hair(40), a_face())[0, 0, :34].max() < 0.1
+
+
+def test_what_is_dark_under_the_chin_is_shade_and_beside_the_face_hair() -> None:
+    picture = painted(0, HAIR)
+    picture[:, :, 90:] = torch.tensor(HAIR)[:, None, None]
+    share = torch.zeros(1, 1, SIDE, SIDE)
+    share[:, :, 90:] = 1.0
+    found = strands(picture, share, a_face())
+    face = (a_face().bare[0, 0] > 0.5).any(dim=0)
+    assert found[0, 0, 112:, face].max() < 0.1
+    assert found[0, 0, 112:, ~face].min() > 0.6

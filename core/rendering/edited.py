@@ -40,6 +40,8 @@ from core.rendering.restraint import SMILE, allowed, with_lids_kept, with_lips_k
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
 from core.rendering.tones import CELLS, tone_volume
+from core.rendering.wrinkles import ATTRIBUTE as AGE
+from core.rendering.wrinkles import skin_at
 from core.tensor_camera import project
 from core.visibility import GUIDE_SIZE, SourceView, look_up, source_geometry, source_view
 
@@ -256,8 +258,8 @@ def _landmark_states(
 def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:
     """What an edit draws on the photo where landmarks say: an opened mouth, brows, and lips that no beard covers."""
     opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
-    kept = not opens and edit.strength(SMILE) >= 0.0
-    if networks.landmark_indices is None or not (opens or grows or brows or kept):
+    kept, ages = not opens and edit.strength(SMILE) >= 0.0, edit.strength(AGE) != 0.0
+    if networks.landmark_indices is None or not (opens or grows or brows or kept or ages):
         return Drawn()
     old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
     numbers = networks.landmark_indices.cpu().numpy()
@@ -266,4 +268,5 @@ def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tup
         lips(new, numbers, size) if grows else None,
         brows_at(new, numbers, size) if brows else None,
         lips(new, numbers, size) if kept else None,
+        skin_at(new, numbers, size) if ages else None,
     )

@@ -18,7 +18,19 @@ from torch.nn import functional
 from core.rendering.hands import Pause, resting
 from core.visibility import extended
 
-__all__ = ["SIDE", "Face", "Palette", "Parting", "face_of", "hair_share", "kept_apart", "palette", "parted", "tones_of"]
+__all__ = [
+    "SIDE",
+    "Face",
+    "Palette",
+    "Parting",
+    "face_of",
+    "hair_share",
+    "kept_apart",
+    "palette",
+    "parted",
+    "strands",
+    "tones_of",
+]
 
 # Side of the maps: the field's picture has 64 pixels a side, hairlines want some more.
 SIDE = 128
@@ -45,6 +57,9 @@ RARE = 0.15
 FEW, GAP = 40, 0.12
 # Rows of hair that are thought around a picture.
 EDGE = 4
+# Skin in shade keeps its hue: hair is off by so much of red's or green's share of a colour at least, and surely from
+# the second on; or darker than skin by such factors. What is lighter by these is shine.
+HUE, DARK, PALE = (0.02, 0.05), (0.62, 0.42), (1.05, 1.25)
 
 
 class Face(NamedTuple):
@@ -85,6 +100,8 @@ class Parting(NamedTuple):
     """Where the face's brows lie, with skin around them."""
     palette: Palette | None = None
     """What the generator's skin and hair look like."""
+    strands: Tensor | None = None
+    """What of the photo's hair cannot be a bald head's shading: where hair may be dyed. Like the others."""
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:
@@ -126,7 +143,36 @@ def parted(
     pause()
     of_own = hair_share(own, alpha, face, PAINTED)
     pause()
-    return Parting(of_photo, of_own, face.upper, face.above, brows, palette(own, alpha, face, PAINTED))
+    sure = strands(photo, of_photo, face) * (1.0 - brows)
+    return Parting(of_photo, of_own, face.upper, face.above, brows, palette(own, alpha, face, PAINTED), sure)
+
+
+def strands(picture: Tensor, hair: Tensor, face: Face) -> Tensor:
+    """What of a picture's hair is no shaded skin (1, 1, SIDE, SIDE), 0..1; arguments as in :func:`hair_share`.
+
+    A bald head's rim lies in shade and is parted as hair; dyeing it shows. Shade dims all channels alike, hair has
+    another hue or is much darker. Skin that shines is no hair, however pale.
+    """
+    colour = (functional.interpolate(picture, size=(SIDE, SIDE), mode="bilinear", antialias=True) + 1.0) * 0.5
+    colour = functional.avg_pool2d(colour, 3, 1, 1, count_include_pad=False)[0].flatten(1)
+    skin = colour[:, (face.skin > 0.5).flatten()]
+    if skin.shape[1] < FEW:
+        return torch.zeros_like(hair)
+    luma = colour.new_tensor((0.299, 0.587, 0.114)) @ colour
+    usual = skin.median(dim=1, keepdim=True).values
+    bright = float(colour.new_tensor((0.299, 0.587, 0.114)) @ usual[:, 0])
+
+    def share(of: Tensor) -> Tensor:
+        return of[:2] / of.sum(dim=0).clamp(min=0.03)
+
+    hue = ((share(colour) - share(usual)).norm(dim=0) - HUE[0]) / (HUE[1] - HUE[0])
+    dark = (DARK[0] - luma / bright) / (DARK[0] - DARK[1])
+    pale = ((PALE[1] - luma / bright) / (PALE[1] - PALE[0])).clamp(0.0, 1.0)
+    found = torch.maximum(hue.clamp(max=1.0) * pale, dark.clamp(max=1.0)).clamp(min=0.0).reshape(hair.shape)
+    # Under a chin dark is shade; beside the face it is hair that hangs down.
+    columns = (face.bare.amax(dim=2, keepdim=True) < 0.5).to(found)
+    # Single pixels say little: locks are wider.
+    return hair * functional.avg_pool2d(found, 5, 1, 2, count_include_pad=False) * torch.maximum(face.upper, columns)
 
 
 def _hull(places: Tensor) -> Tensor:
@@ -248,6 +294,10 @@ def kept_apart(pictures: Tensor, hair: Tensor, own: Tensor) -> Tensor:
         surely = -functional.max_pool2d(-generator, 3, 1, 1)
         both = ((photo > 0.6) & (surely > 0.6)).to(coarse.dtype)
         if both.sum() < 1.0:
+            if photo is theirs and photo.max() < 0.6:
+                hair = torch.zeros_like(hair)  # A bald head: all of it is skin, whatever the generator grows there.
+                found.append(functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False))
+                continue
             return functional.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
         carried = extended(coarse, both)
         found.append(functional.interpolate(carried, size=(size, size), mode="bilinear", align_corners=False))

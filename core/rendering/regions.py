@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core.edit import LatentEdit
 from core.models.volume import VolumeMaps
@@ -20,24 +21,30 @@ HEIGHTS: dict[str, tuple[float, float]] = {
     "Beard": (-1.0, 0.0),
     "Eyeglasses": (-0.02, 0.03),
 }
+# Attributes that paint hair and nothing else, where it is known what is hair.
+DYES = ("Age", "Hair colour")
 # Over which the paint fades.
 FADE = 0.012
 
 
-def region(edit: LatentEdit, maps: VolumeMaps) -> Tensor:
+def region(edit: LatentEdit, maps: VolumeMaps, hair: Tensor | None = None) -> Tensor:
     """Where an edit may paint (1, 1, s, s), 0..1; the union of its attributes' places.
 
     Args:
         edit: The edit.
         maps: Of the edited head from the photo's camera.
+        hair: What of the photo is hair, in the same view (1, 1, any, any), 0..1; None where that is not known.
     """
     height = maps.xyz[:, 1:2] / maps.alpha.clamp(min=1e-3)
     found = torch.zeros_like(height)
     for name, _ in edit.items():
+        if hair is not None and name in DYES:
+            found = torch.maximum(found, functional.interpolate(hair, size=found.shape[-2:], mode="area"))
+            continue
         low, high = HEIGHTS.get(name, (-1.0, 1.0))
         inside = torch.minimum((height - low) / FADE + 1.0, (high - height) / FADE + 1.0)
         found = torch.maximum(found, inside.clamp(0.0, 1.0))
     return found
 
 
-__all__ = ["HEIGHTS", "region"]
+__all__ = ["DYES", "HEIGHTS", "region"]

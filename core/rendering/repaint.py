@@ -23,6 +23,8 @@ from core.rendering.hair import kept_apart
 from core.rendering.mouth import Opening, with_mouth
 from core.rendering.regions import region
 from core.rendering.source import SourceHead
+from core.rendering.wrinkles import ATTRIBUTE as AGE
+from core.rendering.wrinkles import with_wrinkles
 from core.visibility import SourceView, carried_out, extended
 
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
@@ -43,6 +45,8 @@ class Drawn(NamedTuple):
     """Where brows are (1, 1, size, size), 0..1."""
     kept: Tensor | None = None
     """Where lips are that nothing parts (1, 1, size, size), 0..1."""
+    skin: Tensor | None = None
+    """Where the skin of the face is (1, 1, size, size), 0..1."""
 
 
 class EditedColours:
@@ -70,17 +74,27 @@ class EditedColours:
         drawn: Drawn,
     ) -> None:
         self._flow, self._drawn, self._tone = flow, drawn, source.tone
-        self._brows = edit.strength(BROWS)
+        self._brows, self._age = edit.strength(BROWS), edit.strength(AGE)
+        self._skin = drawn.skin
+        if drawn.skin is not None and source.parting is not None:
+            self._skin = drawn.skin * (1.0 - moved(grown(source.parting.photo * source.parting.above, size), flow))
         # Hair of the photo over the brows: bangs, which no pen goes under.
         self._free: Tensor | None = None
         if drawn.brows is not None and source.parting is not None:
             self._free = _forehead(moved(grown(source.parting.photo, size), flow), drawn.brows)
         before, after = moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
         if source.parting is not None:
-            photos, own, upper = moved(grown(torch.cat(source.parting[:3], dim=1), size), flow).split(1, dim=1)
-            apart = kept_apart(torch.cat((before, after), dim=1), photos, own)
-            before, after = (torch.cat((before, after), dim=1) * (1.0 - upper) + apart * upper).split(3, dim=1)
-        share = _significance(after - before) * grown(region(edit, maps), size)
+            apart = source.parting
+            # A bald head's rim is skin here, whatever its shade.
+            sure = apart.photo if apart.strands is None else torch.maximum(apart.strands, apart.photo * apart.brows)
+            parts = torch.cat((sure, apart.own, apart.upper), dim=1)
+            photos, own, upper = moved(grown(parts, size), flow).split(1, dim=1)
+            both = torch.cat((before, after), dim=1)
+            before, after = torch.lerp(both, kept_apart(both, photos, own), upper).split(3, dim=1)
+        hair = None
+        if source.parting is not None and source.parting.strands is not None:
+            hair = moved(grown(source.parting.strands, size), flow)
+        share = _significance(after - before) * grown(region(edit, maps, hair), size)
         if drawn.kept is not None:
             # Lips that no edit parts are moved, not painted: what the generator has there are teeth over the lip.
             share = share * (1.0 - drawn.kept.to(share))
@@ -107,6 +121,9 @@ class EditedColours:
         inner = functional.interpolate(self._known, size=side, mode="bilinear", align_corners=False)
         here = moved(extended(photo, inner), None if self._flow is None else grown(self._flow, side))
         before, after, share = (grown(one, side) for one in (self._before, self._after, self._share))
+        # Wrinkles first: what the edit paints lies on skin as it then is.
+        if self._skin is not None:
+            here = with_wrinkles(here, self._skin, self._age)
         edited = _repainted(here, before, after, share)
         if self._beard is not None and self._tone is not None:
             edited = bearded(edited, self._beard, self._tone)

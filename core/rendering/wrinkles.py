@@ -1,0 +1,124 @@
+"""Skin that ages or gets younger on the photo: its own wrinkles deepen, or are filled.
+
+The field's picture has 64 pixels a side and can hold no wrinkle; what *Age* changes there is tone, hair and shape. The
+photo shows the creases that somebody has, or begins to have. They are what is darker than its surroundings over a few
+millimetres of skin; older is more of them, younger is less. Edges too strong for skin (lashes, rims of glasses,
+nostrils) are left alone, and so is everything that is not the face's skin.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.spatial import ConvexHull
+from torch import Tensor
+from torch.nn import functional
+
+from core.rendering.brows import brows_at
+from core.rendering.lids import LOWER as LOWER_LIDS
+from core.rendering.lids import UPPER as UPPER_LIDS
+from core.rendering.mouth import lips
+
+__all__ = ["ATTRIBUTE", "skin_at", "with_wrinkles"]
+
+ATTRIBUTE = "Age"
+
+# MediaPipe's numbers of the corners of each eye, and around the nostrils.
+CORNERS = ((33, 133), (263, 362))
+NOSTRILS = (98, 97, 2, 326, 327, 278, 48)
+# Landmarks end before the face does: their hull is enlarged by so much. The region keeps this far from eyes, brows,
+# lips and nostrils, and fades over so much (pictures' widths).
+LARGER, AWAY, FADE = 1.1, 0.006, 0.016
+# Widths of creases: fine lines are narrower than the first and wider than a pore, folds narrower than the second
+# (pictures' widths).
+PORE, LINE, FOLD = 0.004, 0.014, 0.045
+# How much a crease is deepened at +1, and a bright ridge beside it raised; how much of either is taken away at -1.
+DEEPER, RIDGE, FILLED, LEVELLED = 1.5, 0.5, 0.8, 0.45
+# Folds count less than lines: they are shading too.
+OF_FOLDS = 0.55
+# Darkness of a crease [-1, 1] up to which it is skin's, and from which on it is none.
+SKIN, EDGE = 0.18, 0.32
+
+
+def skin_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> Tensor | None:
+    """Where the face's skin is (1, 1, size, size), 0..1; None where landmarks do not name it.
+
+    Args:
+        places: Landmarks in the picture (L, 2), unit picture coordinates, v down.
+        numbers: MediaPipe's numbers (L,).
+        size: Side of the map.
+    """
+    place = {int(number): i for i, number in enumerate(numbers)}
+    eyes = [
+        (corners[0], *upper, corners[1], *lower[::-1])
+        for corners, upper, lower in zip(CORNERS, UPPER_LIDS, LOWER_LIDS, strict=True)
+    ]
+    wanted = (*NOSTRILS, *(number for eye in eyes for number in eye))
+    if any(number not in place for number in wanted):
+        return None
+
+    def polygon(outline: NDArray[np.float64]) -> Tensor:
+        points = [tuple(point) for point in outline * size]
+        drawn = Image.new("L", (size, size))
+        ImageDraw.Draw(drawn).polygon(points, fill=255)
+        return torch.from_numpy(np.asarray(drawn, np.float32) / 255.0)[None, None]
+
+    outline = places[ConvexHull(places).vertices]
+    face = polygon(outline.mean(axis=0) + LARGER * (outline - outline.mean(axis=0)))
+    middle = places[[place[number] for number in NOSTRILS]]
+    box = (middle.min(axis=0), middle.max(axis=0))
+    steps = (np.arange(size) + 0.5) / size
+    inside = [(steps > box[0][axis]) & (steps < box[1][axis]) for axis in (0, 1)]
+    nose = torch.from_numpy((inside[1][:, None] & inside[0][None]).astype(np.float32))[None, None]
+    other = torch.maximum(nose, torch.maximum(*(polygon(places[[place[n] for n in eye]]) for eye in eyes)))
+    mouth, brows = lips(places, numbers, size), brows_at(places, numbers, size)
+    for region in (mouth, brows):
+        if region is not None:
+            other = torch.maximum(other, region)
+    return _blurred(face * (1.0 - _grown(other, AWAY * size)), FADE * size)
+
+
+def with_wrinkles(photo: Tensor, skin: Tensor, strength: float) -> Tensor:
+    """The photo with deeper or shallower wrinkles.
+
+    Args:
+        photo: In [-1, 1].
+        skin: Where the face's skin is, and no hair.
+        strength: Of the edit; +1 deepens, -1 fills.
+
+    Shape:
+        photo (1, 3, S, S), skin (1, 1, any, any); returns (1, 3, S, S).
+    """
+    if strength == 0.0:
+        return photo
+    size = photo.shape[-1]
+    region = functional.interpolate(skin.to(photo), size=(size, size), mode="bilinear", align_corners=False)
+    bright = (photo * photo.new_tensor((0.299, 0.587, 0.114))[:, None, None]).sum(dim=1, keepdim=True)
+    levels = [_blurred(bright, width * size) for width in (PORE, LINE, FOLD)]
+    change = torch.zeros_like(bright)
+    # What stands out from its surroundings by more than skin does is an edge, over the whole of its width.
+    whole = (levels[0] - levels[2]).abs()
+    for detail, share, width in (
+        (levels[0] - levels[1], 1.0, LINE),
+        (levels[1] - levels[2], OF_FOLDS, 0.6 * FOLD),
+    ):
+        own = share * detail * ((EDGE - _grown(whole, width * size)) / (EDGE - SKIN)).clamp(0.0, 1.0)
+        crease, ridge = own.clamp(max=0.0), own.clamp(min=0.0)
+        change = change + (DEEPER * crease + RIDGE * ridge if strength > 0.0 else FILLED * crease + LEVELLED * ridge)
+    return (photo + strength * region * change).clamp(-1.0, 1.0)
+
+
+def _grown(values: Tensor, radius: float) -> Tensor:
+    """Maximum over a square window."""
+    reach = max(1, round(radius))
+    return functional.max_pool2d(values, 2 * reach + 1, 1, reach)
+
+
+def _blurred(values: Tensor, width: float) -> Tensor:
+    """Mean over a window that fades to its sides: two boxes, together as wide as ``width`` to each side [pixels]."""
+    reach = max(1, round(0.5 * width))
+    for _ in range(2):
+        values = functional.avg_pool2d(functional.pad(values, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
+    return values
