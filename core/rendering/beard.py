@@ -51,12 +51,17 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor) -> Tens
     return colours[chosen].quantile(0.35, dim=0)
 
 
-def bearded(photo: Tensor, share: Tensor, tone: Tensor) -> Tensor:
-    """The photo with a beard.
+def bearded(photo: Tensor, share: Tensor, tone: Tensor, darker: float = DARKER) -> Tensor:
+    """The photo with a beard, or with other hair that hangs down.
+
+    Args:
+        photo: In [-1, 1].
+        share: How surely it grows there, 0..1.
+        tone: Of the hair, in [0, 1].
+        darker: Brightness as a share of the tone's.
 
     Shape:
-        photo (1, 3, S, S) in [-1, 1]; share (1, 1, s, s), how surely a beard grows there, 0..1; tone (3,) in [0, 1];
-        returns (1, 3, S, S).
+        photo (1, 3, S, S); share (1, 1, s, s); tone (3,); returns (1, 3, S, S).
     """
     size = photo.shape[-1]
     share = functional.avg_pool2d(share, 5, 1, 2, count_include_pad=False)
@@ -71,7 +76,7 @@ def bearded(photo: Tensor, share: Tensor, tone: Tensor) -> Tensor:
     )
     level = (smooth * share).sum() / share.sum().clamp(min=1e-6)
     light = (smooth / level.clamp(min=0.05)).clamp(0.5, 1.6) ** SHADED
-    colour = DARKER * tone[:, None, None] * light * (1.0 + CONTRAST * grain)
+    colour = darker * tone[:, None, None] * light * (1.0 + CONTRAST * grain)
     return photo + ((2.0 * colour - 1.0).clamp(-1.0, 1.0) - photo) * covered
 
 

@@ -102,6 +102,8 @@ class Parting(NamedTuple):
     """What the generator's skin and hair look like."""
     strands: Tensor | None = None
     """What of the photo's hair cannot be a bald head's shading: where hair may be dyed. Like the others."""
+    bare: Tensor | None = None
+    """The face below the brows. Like the others."""
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:
@@ -144,7 +146,7 @@ def parted(
     of_own = hair_share(own, alpha, face, PAINTED)
     pause()
     sure = strands(photo, of_photo, face) * (1.0 - brows)
-    return Parting(of_photo, of_own, face.upper, face.above, brows, palette(own, alpha, face, PAINTED), sure)
+    return Parting(of_photo, of_own, face.upper, face.above, brows, palette(own, alpha, face, PAINTED), sure, face.bare)
 
 
 def strands(picture: Tensor, hair: Tensor, face: Face) -> Tensor:

@@ -20,6 +20,7 @@ from core.rendering.beard import bearded
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import with_brows
 from core.rendering.hair import kept_apart
+from core.rendering.locks import grows, new_hair
 from core.rendering.mouth import Opening, with_mouth
 from core.rendering.regions import region
 from core.rendering.source import SourceHead
@@ -83,6 +84,7 @@ class EditedColours:
         if drawn.brows is not None and source.parting is not None:
             self._free = _forehead(moved(grown(source.parting.photo, size), flow), drawn.brows)
         before, after = moved(_solid_colours(source.maps, size), flow), _solid_colours(maps, size)
+        meant = _significance(after - before)
         if source.parting is not None:
             apart = source.parting
             # A bald head's rim is skin here, whatever its shade.
@@ -106,11 +108,18 @@ class EditedColours:
             share = share - beard
             self._beard = beard if drawn.lips is None else beard * (1.0 - drawn.lips.to(beard))
             painted = torch.maximum(share, self._beard)
-        self._before, self._after, self._share = before, after, share
         matte = moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
         # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
         alpha = grown(maps.alpha, size)
         fresh = (alpha - moved(grown(source.maps.alpha, size), flow)).clamp(min=0.0)
+        self._locks: Tensor | None = None
+        if source.tone is not None and source.parting is not None and hair is not None and grows(edit):
+            assert source.parting.bare is not None
+            parts = moved(grown(torch.cat((source.parting.above, source.parting.bare), dim=1), size), flow)
+            found = new_hair(edit, meant, share, fresh, hair, parts[:, :1], parts[:, 1:], matte)
+            self._locks, share = found.locks * alpha, found.rest
+            painted = torch.maximum(painted, self._locks)
+        self._before, self._after, self._share = before, after, share
         self.matte = torch.maximum(matte, torch.maximum(painted, fresh) * alpha)
         # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
         self._known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
@@ -125,6 +134,8 @@ class EditedColours:
         if self._skin is not None:
             here = with_wrinkles(here, self._skin, self._age)
         edited = _repainted(here, before, after, share)
+        if self._locks is not None and self._tone is not None:
+            edited = bearded(edited, self._locks, self._tone, 1.0)
         if self._beard is not None and self._tone is not None:
             edited = bearded(edited, self._beard, self._tone)
         if self._drawn.brows is not None:
