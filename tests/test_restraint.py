@@ -11,7 +11,10 @@ from core.rendering import lids, mouth, restraint
 
 RINGS = (lids.UPPER, lids.LOWER, lids.ABOVE, lids.BELOW, restraint.BROW_SIDE, restraint.CHEEK_SIDE)
 LIPS = (mouth.UPPER, mouth.LOWER, mouth.OVER, mouth.UNDER)
-NUMBERS = torch.tensor(sorted({n for line in (*(line for ring in RINGS for line in ring), *LIPS) for n in line}))
+AROUND = (restraint.OVER_LIP, restraint.UNDER_LIP)
+NUMBERS = torch.tensor(
+    sorted({n for line in (*(line for ring in RINGS for line in ring), *LIPS, *AROUND) for n in line})
+)
 EYES, MOUTH = 60.0, 0.0
 
 
@@ -75,6 +78,15 @@ def test_lips_part_as_far_as_is_meant_and_corners_stay_the_edits(meant: float, w
     torch.testing.assert_close(kept[0, corners], after[0, corners])
     middle = at(mouth.UPPER)[5], at(mouth.LOWER)[5]
     torch.testing.assert_close(kept[0, middle[0]] + kept[0, middle[1]], after[0, middle[0]] + after[0, middle[1]])
+
+
+def test_the_skin_around_lips_goes_with_them() -> None:
+    before, after = face(gap=2.0), face(gap=6.0)
+    kept = restraint.with_lips_kept(before, after, before, NUMBERS)
+    for line, way in ((restraint.OVER_LIP, -1.0), (restraint.UNDER_LIP, 1.0)):
+        torch.testing.assert_close(
+            (kept - after)[0, at(line), 1], torch.full((len(line),), way * 2.0 * restraint.BEYOND), atol=1e-4, rtol=0
+        )
 
 
 def test_what_may_move_lips() -> None:

@@ -29,8 +29,12 @@ BROW_SIDE = ((113, 225, 224, 223, 222, 221, 189), (342, 445, 444, 443, 442, 441,
 CHEEK_SIDE = ((31, 228, 229, 230, 231, 232, 233), (261, 448, 449, 450, 451, 452, 453))
 # How far the skin around a lid goes with it, next to it and one row on: cheeks that rise would push lids up.
 NEXT, FARTHER = 1.0, 0.6
-# Share of what an inner lip is put back by for its outer edge.
-OUTER = 0.8
+# MediaPipe's numbers of the skin over the upper lip and under the lower one, from the right to the left.
+OVER_LIP = (186, 92, 165, 167, 164, 393, 391, 322, 410)
+UNDER_LIP = (43, 18, 273)
+# Share of what an inner lip is put back by for its outer edge, and for the skin next to that: what lies between
+# landmarks follows all of them.
+OUTER, BEYOND = 1.0, 0.8
 
 
 def allowed(edit: LatentEdit) -> LatentEdit:
@@ -78,9 +82,10 @@ def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor
         landmarks (1, L, 3), numbers (L,) int64; returns (1, L, 3).
     """
     place = _places(numbers)
-    if any(number not in place for line in (UPPER_LIP, LOWER_LIP, OVER, UNDER) for number in line):
+    lines = (UPPER_LIP, LOWER_LIP, OVER, UNDER, OVER_LIP, UNDER_LIP)
+    if any(number not in place for line in lines for number in line):
         return after
-    upper, lower, over, under = ([place[number] for number in line] for line in (UPPER_LIP, LOWER_LIP, OVER, UNDER))
+    upper, lower, over, under, above, below = ([place[number] for number in line] for line in lines)
     down = _down(before, place)
 
     def gap(state: Tensor) -> Tensor:
@@ -94,6 +99,8 @@ def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor
         # Corners belong to both lips; there the gap is none.
         inner = line[1:-1]
         moved[0, inner] += share * back[1:-1]
+    moved[0, above] -= 0.5 * BEYOND * back[1:-1]
+    moved[0, below] += 0.5 * BEYOND * back[2:-2:3]
     return moved
 
 
