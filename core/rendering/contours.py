@@ -25,11 +25,11 @@ from core.visibility import DEPTH_STEP, SourceView, merged
 __all__ = ["Contours", "contours", "mixed_guide"]
 
 # Pixels to each side of a contour that are looked at: the cut lies within one, cubics reach over two.
-BESIDE = 3
+BESIDE = 2
 # How many times the slope beside it a step is at least.
 SLOPE = 2.0
 # How far before the front part the search for a ray's nearest approach begins, and readings of it (world units).
-BEFORE, READINGS, HALVINGS = 0.006, 8, 3
+BEFORE, READINGS, HALVINGS = 0.006, 6, 2
 # What rays beyond hold, in pixels: enough that no interpolation reaches 0 between them.
 FARTHER = 3.0
 
