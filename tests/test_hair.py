@@ -9,6 +9,9 @@ from core.rendering.hair import SIDE, Face, face_of, hair_share, kept_apart, str
 SKIN, HAIR, GREY = (0.5, 0.1, -0.1), (-0.6, -0.7, -0.8), (0.2, 0.2, 0.2)
 
 
+WHOLE = torch.ones(1, 1, SIDE, SIDE)
+
+
 def painted(line: int, hair: tuple[float, float, float] = HAIR) -> torch.Tensor:
     """A picture that is hair down to a row and skin below, with a little grain."""
     rows = torch.arange(SIDE)[:, None].expand(SIDE, SIDE) < line
@@ -97,7 +100,7 @@ def taken_for_hair(line: int) -> torch.Tensor:
 
 def test_hair_of_another_hue_or_much_darker_may_be_dyed() -> None:
     for hair in (HAIR, GREY, (-0.75, -0.85, -0.9)):
-        found = strands(painted(40, hair), taken_for_hair(40), a_face())
+        found = strands(painted(40, hair), WHOLE, taken_for_hair(40), a_face())
         assert found[0, 0, :34].min() > 0.6, hair
         assert found[0, 0, 44:].max() == 0.0
 
@@ -107,9 +110,18 @@ def test_the_shaded_rim_of_a_bald_head_may_not() -> None:
     for light in (0.65, 0.8, 1.0):
         picture = painted(0)
         picture[:, :, :40] = 2.0 * light * skin - 1.0
-        assert strands(picture, taken_for_hair(40), a_face()).max() < 0.1, light
+        assert strands(picture, WHOLE, taken_for_hair(40), a_face()).max() < 0.1, light
     picture[:, :, :40] = 0.95  # and where it shines
-    assert strands(picture, taken_for_hair(40), a_face())[0, 0, :34].max() < 0.1
+    assert strands(picture, WHOLE, taken_for_hair(40), a_face())[0, 0, :34].max() < 0.1
+
+
+def test_a_lock_that_shines_like_skin_within_hair_is_hair() -> None:
+    picture = painted(45)
+    picture[:, :, 4:16, 45:80] = torch.tensor(SKIN)[:, None, None]
+    found = strands(picture, WHOLE, taken_for_hair(45), a_face())
+    assert found[0, 0, 4:16, 45:80].mean() > 0.5
+    picture[:, :, 20:45, 45:80] = torch.tensor(SKIN)[:, None, None]  # beside bare skin it is skin
+    assert strands(picture, WHOLE, taken_for_hair(45), a_face())[0, 0, 38:45, 55:70].max() < 0.2
 
 
 def test_what_is_dark_under_the_chin_is_shade_and_beside_the_face_hair() -> None:
@@ -117,7 +129,7 @@ def test_what_is_dark_under_the_chin_is_shade_and_beside_the_face_hair() -> None
     picture[:, :, 90:] = torch.tensor(HAIR)[:, None, None]
     share = torch.zeros(1, 1, SIDE, SIDE)
     share[:, :, 90:] = 1.0
-    found = strands(picture, share, a_face())
+    found = strands(picture, WHOLE, share, a_face())
     face = (a_face().bare[0, 0] > 0.5).any(dim=0)
     assert found[0, 0, 112:, face].max() < 0.1
     assert found[0, 0, 112:, ~face].min() > 0.6

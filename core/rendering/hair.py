@@ -57,9 +57,13 @@ RARE = 0.15
 FEW, GAP = 40, 0.12
 # Rows of hair that are thought around a picture.
 EDGE = 4
-# Skin in shade keeps its hue: hair is off by so much of red's or green's share of a colour at least, and surely from
-# the second on; or darker than skin by such factors. What is lighter by these is shine.
-HUE, DARK, PALE = (0.02, 0.05), (0.62, 0.42), (1.05, 1.25)
+# Skin in shade keeps its hue: hair is off by more of red's and green's share of a colour than three of four pixels of
+# these cheeks are, times the first, and than the second at least; surely by the third more. Or it is darker than skin by
+# these factors. What is lighter by those is shine.
+CHEEKS_OWN, HUE, SURELY = 1.3, 0.008, 0.016
+DARK, PALE = (0.64, 0.46), (1.05, 1.25)
+# Width of the surroundings of hair within hair, and the share of them that must be hair for certain.
+LOCK, MANY = 19, 0.3
 
 
 class Face(NamedTuple):
@@ -145,15 +149,22 @@ def parted(
     pause()
     of_own = hair_share(own, alpha, face, PAINTED)
     pause()
-    sure = strands(photo, of_photo, face) * (1.0 - brows)
+    sure = strands(photo, matte, of_photo, face) * (1.0 - brows)
     return Parting(of_photo, of_own, face.upper, face.above, brows, palette(own, alpha, face, PAINTED), sure, face.bare)
 
 
-def strands(picture: Tensor, hair: Tensor, face: Face) -> Tensor:
-    """What of a picture's hair is no shaded skin (1, 1, SIDE, SIDE), 0..1; arguments as in :func:`hair_share`.
+def strands(picture: Tensor, solid: Tensor, hair: Tensor, face: Face) -> Tensor:
+    """What of a picture's hair is no shaded skin (1, 1, SIDE, SIDE), 0..1.
 
     A bald head's rim lies in shade and is parted as hair; dyeing it shows. Shade dims all channels alike, hair has
-    another hue or is much darker. Skin that shines is no hair, however pale.
+    another hue or is much darker. Skin that shines is no hair, however pale. Only in the middle of hair, with no skin
+    nearby, a lock that shines like skin is believed.
+
+    Args:
+        picture: Of a head (1, 3, any, any) in [-1, 1].
+        solid: Where it shows the head (1, 1, any, any), 0..1.
+        hair: What was parted as hair (1, 1, SIDE, SIDE).
+        face: Where the face is.
     """
     colour = (functional.interpolate(picture, size=(SIDE, SIDE), mode="bilinear", antialias=True) + 1.0) * 0.5
     colour = functional.avg_pool2d(colour, 3, 1, 1, count_include_pad=False)[0].flatten(1)
@@ -167,14 +178,21 @@ def strands(picture: Tensor, hair: Tensor, face: Face) -> Tensor:
     def share(of: Tensor) -> Tensor:
         return of[:2] / of.sum(dim=0).clamp(min=0.03)
 
-    hue = ((share(colour) - share(usual)).norm(dim=0) - HUE[0]) / (HUE[1] - HUE[0])
+    off = (share(colour) - share(usual)).norm(dim=0)
+    least = max(HUE, CHEEKS_OWN * float(off[(face.skin > 0.5).flatten()].quantile(0.75)))
+    hue = (off - least) / SURELY
     dark = (DARK[0] - luma / bright) / (DARK[0] - DARK[1])
     pale = ((PALE[1] - luma / bright) / (PALE[1] - PALE[0])).clamp(0.0, 1.0)
     found = torch.maximum(hue.clamp(max=1.0) * pale, dark.clamp(max=1.0)).clamp(min=0.0).reshape(hair.shape)
     # Under a chin dark is shade; beside the face it is hair that hangs down.
     columns = (face.bare.amax(dim=2, keepdim=True) < 0.5).to(found)
-    # Single pixels say little: locks are wider.
-    return hair * functional.avg_pool2d(found, 5, 1, 2, count_include_pad=False) * torch.maximum(face.upper, columns)
+    found = hair * functional.avg_pool2d(found, 5, 1, 2, count_include_pad=False)
+    near = [functional.avg_pool2d(one, LOCK, 1, LOCK // 2, count_include_pad=False) for one in (found, hair)]
+    head = functional.interpolate(solid, size=(SIDE, SIDE), mode="bilinear", antialias=True)
+    beside = functional.max_pool2d(((1.0 - hair) * head > 0.5).to(hair), LOCK, 1, LOCK // 2)
+    filled = hair * (near[0] / near[1].clamp(min=1e-3) / MANY).clamp(max=1.0)
+    filled = functional.avg_pool2d(filled * (1.0 - beside), 5, 1, 2, count_include_pad=False)
+    return torch.maximum(found, filled) * torch.maximum(face.upper, columns)
 
 
 def _hull(places: Tensor) -> Tensor:
