@@ -57,9 +57,9 @@ RARE = 0.15
 FEW, GAP = 40, 0.12
 # Rows of hair that are thought around a picture.
 EDGE = 4
-# Skin in shade keeps its hue: hair is off by more of red's and green's share of a colour than three of four pixels of
-# these cheeks are, times the first, and than the second at least; surely by the third more. Or it is darker than skin by
-# these factors. What is lighter by those is shine.
+# Skin in shade keeps its hue: hair is off by more of red's and green's share of a colour than three of four pixels
+# of these cheeks are, times the first, and than the second at least; surely by the third more. Or it is darker than
+# skin by these factors. What is lighter by those is shine.
 CHEEKS_OWN, HUE, SURELY = 1.3, 0.008, 0.016
 DARK, PALE = (0.64, 0.46), (1.05, 1.25)
 # Width of the surroundings of hair within hair, and the share of them that must be hair for certain.
