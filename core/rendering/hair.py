@@ -189,10 +189,19 @@ def strands(picture: Tensor, solid: Tensor, hair: Tensor, face: Face) -> Tensor:
     found = hair * functional.avg_pool2d(found, 5, 1, 2, count_include_pad=False)
     near = [functional.avg_pool2d(one, LOCK, 1, LOCK // 2, count_include_pad=False) for one in (found, hair)]
     head = functional.interpolate(solid, size=(SIDE, SIDE), mode="bilinear", antialias=True)
-    beside = functional.max_pool2d(((1.0 - hair) * head > 0.5).to(hair), LOCK, 1, LOCK // 2)
+    beside = functional.max_pool2d(_with_face((1.0 - hair) * head > 0.5, face.bare), LOCK, 1, LOCK // 2)
     filled = hair * (near[0] / near[1].clamp(min=1e-3) / MANY).clamp(max=1.0)
     filled = functional.avg_pool2d(filled * (1.0 - beside), 5, 1, 2, count_include_pad=False)
     return torch.maximum(found, filled) * torch.maximum(face.upper, columns)
+
+
+def _with_face(skin: Tensor, face: Tensor) -> Tensor:
+    """What of skin (1, 1, S, S) hangs together with the face: the rest is shine on hair."""
+    patches, count = ndimage.label(skin[0, 0].cpu().numpy())
+    ours = np.zeros(count + 1, bool)
+    ours[np.unique(patches[face[0, 0].cpu().numpy() > 0.5])] = True
+    ours[0] = False
+    return torch.from_numpy(ours[patches].astype(np.float32)).to(face)[None, None]
 
 
 def _hull(places: Tensor) -> Tensor:
