@@ -66,6 +66,7 @@ def _stage_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--batch", type=int, help="pictures a step")
     stage.add_argument("--learning-rate", type=float)
     stage.add_argument("--max-steps", type=int)
+    stage.add_argument("--accumulate", type=int, help="batches whose gradients are averaged before each step (1)")
     stage.add_argument("--seed", type=int, default=0)
     stage.add_argument("--settled", action="store_true", help="losses that join late are there from the start")
     stage.add_argument("--eager", dest="compiled", action="store_false", help="do not compile")

@@ -80,6 +80,7 @@ class StageOptions:
     """Small pictures of many heads, for the reader."""
     seed: int = 0
     max_steps: int | None = None
+    accumulate: int | None = None
     settled: bool = False
     """Losses that join late are there from the start: for networks that were trained before."""
     model: ModelConfig = CAMEO_256
@@ -309,6 +310,7 @@ def run_stage(stage: str, options: StageOptions, job: Job) -> None:
             learning_rate=options.learning_rate or RATES[stage],
             seed=options.seed,
             max_steps=options.max_steps,
+            accumulate=options.accumulate or 1,
             log_every=100 if device.type == "cuda" else 10,
         ),
         job,

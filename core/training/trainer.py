@@ -76,6 +76,8 @@ class TrainerConfig:
     resume: bool = True
     max_steps: int | None = None
     """Steps over all resumed parts of the run, at most."""
+    accumulate: int = 1
+    """Batches whose gradients are averaged before each step: large batches on small machines."""
 
 
 def ema_update(averaged: nn.Module, live: nn.Module, decay: float) -> None:
@@ -116,9 +118,10 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
             rate = min(1.0, (step + 1) / config.warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * rate * float(group.get("scale", 1.0))
-            loss, parts = task.losses(progress)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            for _ in range(config.accumulate):
+                loss, parts = task.losses(progress)
+                (loss / config.accumulate).backward()
             trained = [p for group in optimiser.param_groups for p in group["params"]]
             team.average_gradients(trained)
             nn.utils.clip_grad_norm_(trained, config.clip)

@@ -80,6 +80,26 @@ def test_two_halves_are_as_good_as_a_whole(tmp_path: Path) -> None:
     torch.testing.assert_close(again.weight, dict(averaged["network"].named_parameters())["weight"])
 
 
+class Two(Regression):
+    """Batches that pull in different directions: weights towards 1 and 5 in turns."""
+
+    def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        self.calls += 1
+        loss = (self.network.weight - (1.0, 5.0)[self.calls % 2]).square().mean()
+        return loss, {"distance": loss}
+
+
+def test_accumulated_batches_are_one_batch(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    whole, parts = Regression(), Two()
+    parts.network.load_state_dict(whole.network.state_dict())
+    train(whole, config(tmp_path / "whole", 4), Job.quiet())
+    train(parts, config(tmp_path / "parts", 4, accumulate=2), Job.quiet())
+    assert parts.calls == 8
+    # The mean of both pulls is the pull towards 3.
+    torch.testing.assert_close(parts.network.weight, whole.network.weight)
+
+
 def test_a_run_that_is_past_its_steps_takes_none(tmp_path: Path) -> None:
     run(Regression(), tmp_path, 4)
     task = Regression()
