@@ -29,6 +29,7 @@ from core.rendering.gaps import bridged
 from core.rendering.hands import Pause, alone, both, resting, stepping
 from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
+from core.rendering.margins import continued
 from core.rendering.outline import coverage, outline
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import located
@@ -172,7 +173,9 @@ def render_layer(
         alpha = coverage(rim, drawn, camera.half_fov)
         if layer == "picture" and not draft:
             belief = believed(hints[drawn], painted)
-            picture = bridged(picture, painted[:, :3], belief, surface.depth, alpha)
+            own = continued(picture, painted[:, :3], belief, surface.depth, alpha)
+            picture = picture + (1.0 - belief) * (own - painted[:, :3])
+            picture = bridged(picture, own, belief, surface.depth, alpha)
         if head.eyewear is not None:
             picture, alpha = head.eyewear.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
         if size < drawn:
