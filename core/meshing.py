@@ -36,7 +36,7 @@ from core.visibility import SourceView, merged
 # the cells' own differences are as good, and cost nothing.
 NORMAL_STEP = 5e-4
 # Pixels of the photo a vertex spacing that vertices are coloured from: fewer blur eyes, more make dots of wrinkles.
-FINER = 1.6
+FINER = 2.0
 
 
 class RawSurface(NamedTuple):

@@ -30,6 +30,8 @@ BESIDE = 2
 SLOPE = 2.0
 # How far before the front part the search for a ray's nearest approach begins, and readings of it (world units).
 BEFORE, READINGS, HALVINGS = 0.006, 6, 2
+# Neighbours of eight that must show a layer for a ray that missed to be given to it.
+FEW = 2.5
 # What rays beyond hold, in pixels: enough that no interpolation reaches 0 between them.
 FARTHER = 3.0
 
@@ -40,7 +42,7 @@ class Contours(NamedTuple):
     Shape:
         front, back (1, 1, s, s) optical-axis depths, equal away from contours; gap (1, 1, s, s) least signed distance
         to the front part [world units], negative where the ray meets it; zone (1, 1, s, s) where any of this is known;
-        missed (1, 1, s, s) where the map itself has no depth.
+        missed (1, 1, s, s) where the map itself has no depth and its neighbours say which layer is there.
     """
 
     front: Tensor
@@ -104,7 +106,11 @@ def contours(
         closest = torch.where(better, beside.gather(1, side[:, None])[:, 0], closest)
     exact = sdf((origin + directions * closest[:, None])[None])[0, :, 0].to(gap.dtype)
     gap[asked] = exact.clamp(-FARTHER * pixel, FARTHER * pixel)
-    return Contours(front, back, gap.reshape(depth.shape), zone.to(depth.dtype), missed.to(depth.dtype))
+    gap = gap.reshape(depth.shape)
+    # A ray that missed belongs to a layer that its neighbours show.
+    beside = functional.avg_pool2d(torch.cat((before, behind), dim=1).to(depth.dtype), 3, 1, 1)
+    shown = torch.where(gap < 0.0, beside[:, :1], beside[:, 1:]) > FEW / 9.0
+    return Contours(front, back, gap, zone.to(depth.dtype), (missed & shown).to(depth.dtype))
 
 
 def _jumps(depth: Tensor, solid: Tensor) -> Tensor:
