@@ -63,6 +63,8 @@ class Settings:
     people: int = 40
     frames: int = 24
     detector: str = "mediapipe"
+    refine: str = ""
+    """Method by which each head is refined for its one frame before it is judged; none if empty."""
 
     @classmethod
     def paper(cls, detector: str = "mediapipe") -> Settings:
@@ -105,6 +107,8 @@ def evaluate(
         Cancelled: Somebody asked to stop; the rows so far are kept.
     """
     marks = {"weights": stamp, "world": people.mark, "frames": settings.frames, "detector": settings.detector}
+    if settings.refine:
+        marks["refine"] = settings.refine
     kept = Kept(out / "people", {**marks, "perceptual": perceptual is not None})
     rows: dict[str, Row] = {}
     for index in range(settings.people):
@@ -161,7 +165,9 @@ def novel_views(
     cameras = ellipsoid_path(settings.frames + 1)[:-1]  # the last camera of the ellipse is the first
     source = int(np.random.default_rng((SEED, person.index)).integers(len(cameras)))
     photo = people.photo(person, cameras[source])
-    inversion = engine.invert(Photo.from_pixels(photo), job.part(0.0, 0.1), 0, settings.detector)
+    inversion = engine.invert(Photo.from_pixels(photo), job.part(0.0, 0.05), 0, settings.detector)
+    if settings.refine:
+        inversion = engine.refine(inversion, settings.refine, job.part(0.05, 0.1))
     row: Row = {name: [] for name in FIGURES}
     row["source"] = source
     row["yaw_error"] = [degrees(abs(inversion.camera.yaw - cameras[source].yaw))]
@@ -223,8 +229,10 @@ def table(summary: dict[str, Any]) -> str:
     settings = summary["settings"]
     worked = summary["people"] - len(summary["failed"])
     figures: dict[str, Spread] = summary["figures"]
+    how = f", refined by {settings['refine']}" if settings.get("refine") else ""
     lines = [
-        f"{summary['weights']}: {worked} of {summary['people']} people of the world, {settings['frames']} cameras on "
+        f"{summary['weights']}{how}: "
+        f"{worked} of {summary['people']} people of the world, {settings['frames']} cameras on "
         "StyleSDF's ellipse, one frame in, all others as truth; errors of the pose in degrees, "
         "of the scale in percent.",
         "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,12 +41,24 @@ if TYPE_CHECKING:
     from core.evaluation.shape import Subject
 
 
+def _method(name: str) -> str:
+    """A method of refinement, or nothing."""
+    from core.refinement.methods import METHODS
+
+    if name and name not in METHODS:
+        refuse(CameoError(f"There is no method {name}.", hint=f"Known are {', '.join(METHODS)}."))
+    return name
+
+
 @app.command("trajectories")
 def trajectories(
     out: OutOption = RESULTS / "trajectories",
     people: PeopleOption = 40,
     frames: Annotated[int, typer.Option(min=2, help="Cameras around each.")] = 24,
     paper: Annotated[bool, typer.Option("--paper", help="As many as in the paper: 500 people, 250 cameras.")] = False,
+    refine: Annotated[
+        str, typer.Option(help="Refine each head for its frame first: fast, best, a method's name.")
+    ] = "",
     quick: QuickOption = False,
     vgg: VggOption = None,
     pack: PackOption = None,
@@ -68,6 +81,7 @@ def trajectories(
     settings = suite.Settings(people, frames, detector.value)
     if quick or paper:
         settings = suite.Settings.quick(detector.value) if quick else suite.Settings.paper(detector.value)
+    settings = replace(settings, refine=_method(refine))
     drawn = _people(pack, needed=True)
     assert drawn is not None
     perceptual = _perceptual(vgg)

@@ -38,6 +38,19 @@ def test_a_world_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert "is not there" in result.stderr
 
 
+def test_the_table_says_by_what_heads_were_refined() -> None:
+    rows = {"a": {name: [1.0] for name in FIGURES}}
+    assert table(summarise(rows, "toy@1", Settings(1, 2, refine="best"))).startswith("toy@1, refined by best: 1 of 1")
+    assert "refined" not in table(summarise(rows, "toy@1", Settings(1, 2)))
+
+
+def test_an_unknown_method_is_refused() -> None:
+    result = CliRunner().invoke(app, ["evaluate", "trajectories", "--refine", "magic"])
+    assert result.exit_code == 2
+    assert "magic" in result.stderr
+    assert "best" in result.stderr
+
+
 def test_a_photo_cut_rightly_is_the_canonical_picture() -> None:
     if not room.PACK.exists():
         pytest.skip("no pack; build it with `python -m core world pack MAKEHUMAN_FOLDER`")
