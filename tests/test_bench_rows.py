@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from core.bench import head, official, rows
 from core.bench.run import SMALL
@@ -72,6 +74,19 @@ def test_surfaces_that_differ_are_told_apart() -> None:
     assert compared((vertices[::-1], 5 - faces), (vertices, faces)).topology_equal
     assert not compared((vertices, faces[:, ::-1]), (vertices, faces)).topology_equal
     assert not compared((vertices, faces[:1]), (vertices, faces)).topology_equal
+
+
+def test_two_places_as_far_apart_as_welding_reaches_are_welded_alike() -> None:
+    def sliver(apart: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Two triangles and a face without area between them, on an edge of which two vertices all but meet."""
+        vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, apart, 0], [-1, 0, 0]], np.float32)
+        return vertices, np.array([[0, 1, 3], [3, 1, 2], [0, 3, 4], [3, 2, 4]], np.int32)
+
+    assert compared(sliver(1.9e-6), sliver(2.1e-6)).topology_equal
+    assert compared(sliver(2.1e-6), sliver(1.9e-6)).topology_equal
+    assert not compared(sliver(1.9e-6), sliver(0.1)).topology_equal
+    vertices, faces = sliver(1.9e-6)
+    assert not compared((vertices, faces[[0, 2, 3]]), (vertices, faces)).topology_equal
 
 
 @pytest.mark.long

@@ -32,11 +32,12 @@ class Compared(NamedTuple):
 
 def dense_surface(sdf: Sdf, resolution: int) -> Triangles:
     """Vertices (V, 3) and faces (F, 3) of the zero level, closed where the grid ends."""
-    axis = torch.linspace(-EXTENT, EXTENT, resolution)
+    step = 2.0 * EXTENT / (resolution - 1)
+    # The very numbers that blocks are measured at: another last digit is another grid.
+    axis = torch.arange(resolution) * step - EXTENT
     points = torch.cartesian_prod(axis, axis, axis)
     with torch.inference_mode():
         volume = torch.cat([sdf(part) for part in points.split(SLAB)]).reshape((resolution,) * 3)
-        step = 2.0 * EXTENT / (resolution - 1)
         for face in (volume[0], volume[-1], volume[:, 0], volume[:, -1], volume[:, :, 0], volume[:, :, -1]):
             face.clamp_(min=step)
     vertices, faces, _, _ = marching_cubes(volume.numpy(), 0.0, gradient_direction="descent")
@@ -47,26 +48,25 @@ def compared(found: Triangles, wanted: Triangles) -> Compared:
     """Match vertices by place, then faces by their vertices and the way they turn.
 
     A value that is all but 0 gives vertices in one place and faces without an area, whose number depends on how the
-    last digit was rounded: those are welded in both surfaces first.
+    last digit was rounded: those are welded first, in both surfaces together. (Each by itself would weld two vertices
+    that are just as far apart as welding reaches in one of them and not in the other.)
     """
-    found, wanted = _welded(found), _welded(wanted)
-    distance, match = cKDTree(wanted[0]).query(found[0])
+    distance, _ = cKDTree(wanted[0]).query(found[0])
     back, _ = cKDTree(found[0]).query(wanted[0])
-    paired = len(found[0]) == len(wanted[0]) == len(np.unique(match))
-    equal = paired and np.array_equal(_ordered(match[found[1]]), _ordered(wanted[1]))
-    return Compared(bool(equal), float(max(distance.max(), back.max())))
+    error = float(max(distance.max(), back.max()))
+    both = np.concatenate((found[0], wanted[0]))
+    pairs = cKDTree(both).query_pairs(ONE_PLACE, output_type="ndarray")
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(both),) * 2)
+    _, place = connected_components(graph, directed=False)
+    ours, theirs = place[: len(found[0])], place[len(found[0]) :]
+    paired = np.array_equal(np.unique(ours), np.unique(theirs))
+    equal = paired and np.array_equal(_whole(ours[found[1]]), _whole(theirs[wanted[1]]))
+    return Compared(bool(equal), error)
 
 
-def _welded(surface: Triangles) -> Triangles:
-    """Vertices in one place as one, and no faces that join a vertex with itself."""
-    vertices, faces = surface
-    pairs = cKDTree(vertices).query_pairs(ONE_PLACE, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(vertices),) * 2)
-    _, label = connected_components(graph, directed=False)
-    _, first = np.unique(label, return_index=True)
-    joined = label[faces]
-    whole = (joined != np.roll(joined, 1, axis=1)).all(axis=1)
-    return vertices[first], joined[whole]
+def _whole(faces: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Faces that join three places, each from its smallest place on, sorted."""
+    return _ordered(faces[(faces != np.roll(faces, 1, axis=1)).all(axis=1)])
 
 
 def _ordered(faces: NDArray[np.integer]) -> NDArray[np.integer]:
