@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from core.inversion import Inversion
 from core.job import Job
 from core.photo import Photo
 from core.refinement.passes import Body, field_maps, prepare
+from core.rendering import edited, frames, repaint
 
 SIZE = 192
 
@@ -70,6 +73,76 @@ def test_age_greys_hair_and_leaves_the_forehead_its_skin(reconstructed: tuple[En
     hair, brow = (slice(12, 50), slice(70, 130)), (slice(76, 84), slice(86, 106))
     assert colour[1][hair].mean() < 0.6 * colour[0][hair].mean()
     assert colour[1][brow].mean() > 0.7 * colour[0][brow].mean()
+
+
+def test_a_smile_leaves_the_eyes_alone(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    plain, smiling = (picture(engine, inversion, **edit) for edit in ({}, {"Smile": 1.0}))
+    eyes, mouth = (slice(82, 96), slice(54, 138)), (slice(120, 150), slice(70, 122))
+    assert np.abs(smiling - plain)[eyes].mean() < 0.35 * np.abs(smiling - plain)[mouth].mean()
+
+
+def nothing(*_: object) -> None:
+    """No region."""
+
+
+def first(one: object, *_: object) -> object:
+    """What came in."""
+    return one
+
+
+def second(_: object, one: object, *__: object) -> object:
+    """What came in second."""
+    return one
+
+
+@pytest.mark.parametrize(
+    ("room", "part", "instead", "slider"),
+    [
+        (edited, "with_lids_kept", second, "Smile"),
+        (edited, "with_lips_kept", second, "Smile"),
+        (edited, "lips", nothing, "Smile"),
+        (repaint, "with_wrinkles", first, "Age"),
+        (repaint, "bearded", first, "Bangs"),
+    ],
+)
+def test_each_part_of_an_edit_shows(
+    reconstructed: tuple[Engine, Inversion],
+    monkeypatch: pytest.MonkeyPatch,
+    room: ModuleType,
+    part: str,
+    instead: Callable[..., object],
+    slider: str,
+) -> None:
+    _, inversion = reconstructed
+    with_it = picture(*reconstructed, **{slider: 1.0})
+    monkeypatch.setattr(room, part, instead)
+    without = picture(Engine.open(device="cpu"), inversion, **{slider: 1.0})
+    assert np.abs(with_it - without).max() > 12
+
+
+@pytest.mark.parametrize("part", ["mixed_guide", "continued", "bridged"])
+def test_a_turned_head_is_drawn_with_its_contours_margins_and_strips(
+    reconstructed: tuple[Engine, Inversion], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Each of them changes some of the picture, and not much of it; none of them a frame while the hand moves."""
+    engine, inversion = reconstructed
+    with_it, draft = picture(engine, inversion, 0.45), drafted(engine, inversion)
+    plain = {
+        "mixed_guide": lambda found, *_: found,
+        "continued": lambda _, own, *__: own,
+        "bridged": lambda one, *_: one,
+    }
+    monkeypatch.setattr(frames, part, plain[part])
+    without = picture(engine, inversion, 0.45)
+    changed = (np.abs(with_it - without).max(axis=2) > 8).mean()
+    assert 0.001 < changed < 0.15
+    assert np.array_equal(draft, drafted(engine, inversion))
+
+
+def drafted(engine: Engine, inversion: Inversion) -> np.ndarray:
+    camera = Camera(inversion.camera.yaw + 0.45, inversion.camera.pitch)
+    return engine.render(RenderRequest(inversion, LatentEdit.none, camera, 128, "picture")).pixels
 
 
 def test_an_open_mouth_is_dark_below_its_teeth(reconstructed: tuple[Engine, Inversion]) -> None:

@@ -165,8 +165,12 @@ def mixed_guide(
     pixel = 2.0 * math.tan(half_fov) / size
     gap = functional.interpolate(layers.gap, size=(size, size), mode="bicubic", align_corners=False)
     depths = functional.interpolate(torch.cat(layers[:2] + layers[3:], dim=1), size=(size, size), mode="bilinear")
-    # Within a pixel of the map: farther from the cut its own depth is the better one, if it has any.
-    narrow = (gap[:, 0].abs() < 2.0 * math.tan(half_fov) / layers.gap.shape[-1]) | (depths[:, 3] > 0.0)
+    # Within a pixel of the map: farther from the cut its own depth is the better one, if it has any. And only where the
+    # map has both sides: cubics swing through 0 beside a step of the gap, too.
+    ahead = (layers.gap < 0.0).to(gap.dtype)
+    turns = functional.max_pool2d(ahead, 3, 1, 1) * functional.max_pool2d(1.0 - ahead, 3, 1, 1)
+    turns = functional.interpolate(turns, size=(size, size), mode="nearest-exact")[:, 0] > 0.5
+    narrow = (gap[:, 0].abs() < 2.0 * math.tan(half_fov) / layers.gap.shape[-1]) & turns | (depths[:, 3] > 0.0)
     beside = narrow & (depths[:, 2] > 0.99) & (depths[:, 1] - depths[:, 0] > 0.5 * DEPTH_STEP)
     pixels = beside.flatten().nonzero()[:, 0]
     if not len(pixels):
