@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def wall(points: Tensor) -> Tensor:
     return points[..., 2] - WALL
 
 
-def seen(size: int, what=scene, angles: Tensor = FRONT) -> SurfaceMap:  # type: ignore[no-untyped-def]
+def seen(size: int, what: Callable[[Tensor], Tensor] = scene, angles: Tensor = FRONT) -> SurfaceMap:
     origin, directions = rays(angles, size)
     depth = torch.full((size * size,), NEAR)
     for _ in range(200):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.edit import LatentEdit
-from core.rendering.locks import BANGS, LENGTH, fringe, grows, new_hair
+from core.rendering.locks import BANGS, LENGTH, NewHair, fringe, grows, new_hair
 
 SIDE, HAIRLINE, BROWS = 128, 24, 58
 
@@ -23,7 +23,7 @@ ABOVE, HAIR = box(0, BROWS, 0, SIDE), box(8, HAIRLINE, 24, 104)
 COLUMNS = BARE.amax(dim=2, keepdim=True)
 
 
-def grown(edit: LatentEdit, meant: Tensor, hair: Tensor = HAIR, fresh: Tensor | None = None):  # type: ignore[no-untyped-def]
+def grown(edit: LatentEdit, meant: Tensor, hair: Tensor = HAIR, fresh: Tensor | None = None) -> NewHair:
     fresh = torch.zeros_like(meant) if fresh is None else fresh
     return new_hair(edit, meant, meant, fresh, hair, ABOVE, BARE, HEAD)
 

@@ -48,6 +48,13 @@ def test_hair_that_no_photo_shows_has_the_colour_of_the_hair_that_it_shows(
     assert np.abs(back - source.tone.numpy()).max() < 0.12
 
 
+def test_hair_that_no_photo_shows_is_dyed_with_the_rest(reconstructed: tuple[Engine, Inversion]) -> None:
+    red, green, blue = picture(*reconstructed, yaw=1.2, Age=1.0)[40:90, 150:185].mean(axis=(0, 1))
+    assert abs(green - 0.5 * (red + blue)) < 8  # grey; olive where fair hair's tone was added to it
+    barely, not_at_all = (picture(*reconstructed, yaw=1.2, **edit)[40:90, 150:185] for edit in ({"Age": 0.02}, {}))
+    assert np.abs(barely - not_at_all).mean() < 3  # a slider that leaves 0 makes no jump
+
+
 def test_glasses_are_drawn_around_the_eyes_and_nowhere_else(reconstructed: tuple[Engine, Inversion]) -> None:
     engine, inversion = reconstructed
     before, after = picture(engine, inversion), picture(engine, inversion, Eyeglasses=1.0)

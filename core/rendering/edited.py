@@ -35,6 +35,7 @@ from core.rendering.lids import with_lids
 from core.rendering.mouth import ATTRIBUTE as MOUTH
 from core.rendering.mouth import lips, opening
 from core.rendering.painter import Painter
+from core.rendering.regions import DYES
 from core.rendering.repaint import Drawn, EditedColours, grown
 from core.rendering.restraint import SMILE, allowed, with_lids_kept, with_lips_kept
 from core.rendering.shape import HeadShape, draft_shape, head_shape
@@ -94,11 +95,12 @@ class EditedHead:
         own = (maps.rgb / solid).flatten(2).transpose(1, 2)
         trust = trust * (maps.alpha.flatten(1) > 0.9)
         known = [points[0], colour[0] - own[0], trust[0, :, None]]
-        if self.source.behind is not None:
+        # What is said of hair behind is said of undyed hair; dyed, it follows what the photo then shows of it.
+        undyed = max(0.0, 1.0 - sum(abs(self.edit.strength(name)) for name in DYES))
+        if self.source.behind is not None and undyed > 0.0:
             place, off = self.source.behind
-            known = [
-                torch.cat(pair) for pair in zip(known, (place, off, BEHIND * torch.ones_like(off[:, :1])), strict=True)
-            ]
+            weight = BEHIND * undyed * torch.ones_like(off[:, :1])
+            known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]
         return (1.0 - self.tuned) * tone_volume(*known)
 
     @cached_property
@@ -256,9 +258,9 @@ def _landmark_states(
 
 
 def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:
-    """What an edit draws on the photo where landmarks say: an opened mouth, brows, and lips that no beard covers."""
+    """What an edit draws on the photo where landmarks say: an opened mouth, brows, lips, skin."""
     opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
-    kept, ages = not opens and edit.strength(SMILE) >= 0.0, edit.strength(AGE) != 0.0
+    kept, ages = not opens and edit.strength(SMILE) > 0.0, edit.strength(AGE) != 0.0
     if networks.landmark_indices is None or not (opens or grows or brows or kept or ages):
         return Drawn()
     old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)

@@ -75,8 +75,8 @@ def new_hair(
         return NewHair(torch.zeros_like(meant), kept)
     columns = (bare.amax(dim=2, keepdim=True) > 0.5).to(meant)
     forehead, skin = above * columns, 1.0 - hair
-    locks, length = torch.zeros_like(meant), min(edit.strength(LENGTH), 1.0)
-    if length > 0.0:
+    locks = torch.zeros_like(meant)
+    if edit.strength(LENGTH) > 0.0:
         beside = torch.maximum(meant * (1.0 - forehead) * (1.0 - bare), fresh)
         locks = torch.maximum(locks, beside * skin)
     if edit.strength(BANGS) > 0.0:

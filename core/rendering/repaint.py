@@ -45,7 +45,7 @@ class Drawn(NamedTuple):
     brows: Tensor | None = None
     """Where brows are (1, 1, size, size), 0..1."""
     kept: Tensor | None = None
-    """Where lips are that nothing parts (1, 1, size, size), 0..1."""
+    """Where lips are that smile and that nothing parts (1, 1, size, size), 0..1."""
     skin: Tensor | None = None
     """Where the skin of the face is (1, 1, size, size), 0..1."""
 
@@ -98,7 +98,7 @@ class EditedColours:
             hair = moved(grown(source.parting.strands, size), flow)
         share = _significance(after - before) * grown(region(edit, maps, hair), size)
         if drawn.kept is not None:
-            # Lips that no edit parts are moved, not painted: what the generator has there are teeth over the lip.
+            # Smiling lips that nothing parts are moved, not painted: the generator has teeth over the lip there.
             share = share * (1.0 - drawn.kept.to(share))
         self._beard = None
         painted = share

@@ -3,8 +3,7 @@
 Directions are never pure: who smiles in the world also opens the mouth and squints, and a fuller face presses its lips
 together. Where landmarks say how a face moves, that much can be taken back exactly: lids keep the opening that the
 photo's eyes have (*Eyes open* moves them afterwards), inner lips the gap that *Mouth open* asks for. A smile that is
-taken away
-may still close the lips: a straight mouth that bares its teeth is a grimace.
+taken away may still close the lips: a straight mouth that bares its teeth is a grimace.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def allowed(edit: LatentEdit) -> LatentEdit:
 
 
 def with_lids_kept(before: Tensor, after: Tensor, numbers: Tensor) -> Tensor:
-    """Landmarks of an edited head whose eyes are as open as they were, relative to their width.
+    """Landmarks of an edited head whose eyes are as open as they were (world units).
 
     Shape:
         before and after (1, L, 3), numbers (L,) int64; returns (1, L, 3).
@@ -70,10 +69,10 @@ def with_lids_kept(before: Tensor, after: Tensor, numbers: Tensor) -> Tensor:
 
 
 def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor) -> Tensor:
-    """Landmarks of an edited head whose inner lips are no farther apart than is meant.
+    """Landmarks of an edited head whose inner lips are as far apart as is meant.
 
     Args:
-        before: Landmarks of the unedited head.
+        before: Landmarks of the unedited head: they say which way is down.
         after: Of the edited one.
         meant: Of the head under :func:`allowed` alone.
         numbers: MediaPipe's number of each.
