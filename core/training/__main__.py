@@ -69,6 +69,9 @@ def _stage_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--accumulate", type=int, help="batches whose gradients are averaged before each step (1)")
     stage.add_argument("--seed", type=int, default=0)
     stage.add_argument("--settled", action="store_true", help="losses that join late are there from the start")
+    stage.add_argument(
+        "--without", nargs="+", default=(), metavar="LOSS", help="losses of E0 that are left out: rows of the ablation"
+    )
     stage.add_argument("--eager", dest="compiled", action="store_false", help="do not compile")
 
 
@@ -89,6 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     if options.stage in STAGES:
         values = vars(options)
+        values["without"] = tuple(values["without"])
         run_stage(values.pop("stage"), StageOptions(**values), Job.quiet())
     elif options.stage == "teach":
         offset = teach(options.run, options.label, model=options.model)

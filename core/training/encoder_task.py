@@ -8,6 +8,8 @@ silhouettes only, since free photometric training was measured to collapse the g
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.camera import SCENE_RADIUS
+from core.errors import CameoError
 from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.guided import trace_surface
@@ -30,6 +33,10 @@ from core.training.reconstruction import Reconstruction
 from core.training.renders import render_picture, shade
 from core.training.sheets import contact_sheet
 from core.training.views import HALF_FOV, canonical_points, crop, ffhq_framing, frame_points, pixel_grid, project, rays
+
+
+class UnknownLoss(CameoError):
+    """A loss was named that the stage does not have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +79,25 @@ class EncoderTaskConfig:
     identity: float = 0.1
     silhouette_beta: float = 0.004
     """World units over which a silhouette fades."""
+    WEIGHTS: ClassVar[frozenset[str]] = frozenset(
+        {"code", "decoder_code", "pose", "framing", "surface", "off_surface", "normal", "colour", "landmarks"}
+        | {"portrait_landmarks", "portrait_silhouette", "portrait_colour", "prior"}
+        | {"thumb", "large_colour", "perceptual", "identity"}
+    )
+    """Weights of losses: what an ablation may set to nothing."""
+
+    def without(self, names: Iterable[str]) -> EncoderTaskConfig:
+        """The same with the weights of some losses at nothing: a row of an ablation.
+
+        Raises:
+            UnknownLoss: Nothing of that name is a loss of this stage.
+        """
+        unknown = sorted(set(names) - self.WEIGHTS)
+        if unknown:
+            raise UnknownLoss(
+                f"E0 has no loss {', '.join(unknown)}.", hint=f"It has {', '.join(sorted(self.WEIGHTS))}."
+            )
+        return dataclasses.replace(self, **dict.fromkeys(names, 0.0))
 
 
 class EncoderTask:

@@ -83,6 +83,8 @@ class StageOptions:
     accumulate: int | None = None
     settled: bool = False
     """Losses that join late are there from the start: for networks that were trained before."""
+    without: tuple[str, ...] = ()
+    """Losses of E0 that are left out, by the names of their weights: rows of the ablation."""
     model: ModelConfig = CAMEO_256
 
 
@@ -195,6 +197,7 @@ def _encoder(shop: Workshop) -> Task:
         config = dataclasses.replace(config, **ON_A_PROCESSOR, portraits=max(1, config.pictures // 4))
     if shop.options.settled:
         config = dataclasses.replace(config, portraits_from=-1.0, rendered_from=-1.0)
+    config = config.without(shop.options.without)
     return EncoderTask(
         generator,
         encoder.to(memory_format=layout(shop.device)),
@@ -286,6 +289,10 @@ RATES = {"field": 6e-4, "encoder": 8e-4, "decoder": 1e-3, "hybrid": 4e-4, "lesso
 def run_stage(stage: str, options: StageOptions, job: Job) -> None:
     """Trains one stage for its budget, resuming what the run folder holds."""
     device = torch.device(options.device)
+    if options.without and stage != "encoder":
+        raise TrainingFailed(
+            f"Losses of the stage {stage} cannot be left out.", hint="--without is for the encoder's ablation."
+        )
     if device.type == "cuda":
         if processes().count > 1:
             device = torch.device("cuda", processes().local)

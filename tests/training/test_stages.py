@@ -14,6 +14,7 @@ from core.models.configuration import TOY_256
 from core.training.__main__ import main
 from core.training.data import WorldHeads
 from core.training.directions import IDLE, STEPS
+from core.training.encoder_task import EncoderTaskConfig, UnknownLoss
 from core.training.stages import OFFSET, STAGES, StageOptions, Workshop, run_stage
 from core.training.trainer import TrainingFailed
 from core.weights import Registry
@@ -47,6 +48,32 @@ def test_the_field_reaches_mapping_and_field_and_nothing_else(world: Path, tmp_p
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in parameters)
     generator = task.modules["generator"]
     assert all(p.grad is None for name, p in generator.named_parameters() if name.startswith("decoder"))
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_left_out_pulls_on_nothing(world: Path, tmp_path: Path) -> None:
+    """Rows of the ablation: each of L_geo's parts alone moves E0; without any loss nothing does."""
+    device, data = torch.device("cpu"), WorldHeads.load(world, torch.device("cpu"))
+    run_stage("field", options(world, tmp_path), Job.quiet())
+    for kept in ((), ("surface",), ("off_surface",), ("normal",)):
+        left_out = tuple(EncoderTaskConfig.WEIGHTS - set(kept))
+        task = STAGES["encoder"](Workshop(options(world, tmp_path, without=left_out), device, data))
+        loss, parts = task.losses(0.9)
+        loss.backward()
+        moved = sum(float(p.grad.abs().sum()) for p in task.modules["encoder"].parameters() if p.grad is not None)
+        assert (moved > 0) == bool(kept)
+        assert {"surface", "off", "normal", "code"} <= set(parts)
+
+
+def test_only_losses_of_e0_can_be_left_out(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert EncoderTaskConfig().without(("normal",)).normal == 0.0
+    with pytest.raises(UnknownLoss, match="farthest_yaw"):
+        EncoderTaskConfig().without(("farthest_yaw",))
+    with pytest.raises(TrainingFailed, match="field"):
+        run_stage("field", options(world, tmp_path, without=("normal",)), Job.quiet())
+    common = ["--world", str(world), "--run", str(tmp_path), "--model", "toy-256", "--without", "normal"]
+    assert main(["field", *common]) == 1
+    assert "cannot be left out" in capsys.readouterr().err
 
 
 @pytest.mark.slow
