@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.aside import RANK
 from core.edit import LatentEdit
 from core.errors import CameoError, Cancelled, InvalidEdit
 from core.evaluation.refine_command import app as evaluate_app
@@ -252,6 +253,32 @@ def bench(
         say(json.dumps(document(rows, torch.get_num_threads()), allow_nan=False))
     elif any(broken(row) for row in rows):
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def kernels(
+    weights: WeightsOption = "cameo-256",
+    aside: Annotated[bool, typer.Option("--aside", help="Let every other process go first (Unix).")] = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """Compile a model's layers for this machine, once, so that pictures come sooner; everything works without."""
+    if aside and hasattr(os, "nice"):
+        os.nice(RANK)
+    from core.kernels import build
+    from core.models.bundle import read_networks
+    from core.rendering.folded import chains_of
+
+    try:
+        paths = registry_of(weights_folder).locate(weights).values()
+    except CameoError as error:
+        refuse(error)
+    networks = read_networks([path for path in paths if path.suffix == ".safetensors"])
+    try:
+        for chain in chains_of(networks.generator.field):
+            say(str(build(chain)))
+    except (OSError, RuntimeError) as error:
+        hint = "Everything works without, somewhat slower. On Debian or Ubuntu `sudo apt-get install g++` helps."
+        refuse(CameoError(f"The layers could not be compiled: {str(error).splitlines()[0]}", hint=hint), EXIT_FAILED)
 
 
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

@@ -27,12 +27,14 @@ from core.frame import Frame, RenderRequest
 from core.inversion import Inversion, invert, photo_tier, stranger_warnings
 from core.job import Job
 from core.judge import Judge
+from core.kernels import kernel_of, look_again, worth_building
 from core.models.bundle import read_networks
 from core.models.identity import IDENTITY_WEIGHTS, IdentityEmbedding
 from core.models.networks import Networks
 from core.photo import Photo
 from core.refining import RECONSTRUCTION_SIZE, Refining
 from core.rendering.edited import DRAWN_ON, edited_head
+from core.rendering.folded import chains_of
 from core.rendering.frames import PREVIEW
 from core.rendering.hands import Pause, resting
 from core.surface import SurfaceMesh
@@ -124,6 +126,25 @@ class Engine:
         """Where the networks are, for a person."""
         device = self.tiers.networks.device
         return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+    @property
+    def wants_kernels(self) -> bool:
+        """Whether layers compiled for this machine would help, are not there, and have not failed to be made before."""
+        return any(worth_building(chain) for chain in chains_of(self.tiers.networks.generator.field))
+
+    def take_kernels(self) -> bool:
+        """Use layers that were compiled since the engine was opened, and make heads anew with them.
+
+        Returns:
+            Whether there were any.
+        """
+        chains = chains_of(self.tiers.networks.generator.field)
+        before = [kernel_of(chain) is not None for chain in chains]
+        look_again()
+        found = [kernel_of(chain) is not None for chain in chains] != before
+        if found:
+            self.tiers.forget()
+        return found
 
     # ------------------------------------------------------------------------------------------------- photo tier
 

@@ -83,6 +83,11 @@ class Tiers:
         with torch.inference_mode():
             return to_pixels(*render_layer(networks, head, camera, size, layer, pause=pause))
 
+    def forget(self) -> None:
+        """Lets go of everything that is made of photos and edits; it is made again when it is asked for."""
+        self.sources = Recent(CACHED)
+        self.forget_heads()
+
     def forget_heads(self) -> None:
         """Lets go of edited heads, which are large and can be made again."""
         self._drafts, self.heads = Recent(CACHED), Recent(CACHED)

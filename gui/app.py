@@ -25,6 +25,7 @@ from gui import theme
 from gui.actions import Situation, all_keys
 from gui.engine_worker import EngineFacts, EngineWorker
 from gui.frame_scheduler import FrameScheduler
+from gui.kernel_builder import KernelBuilder
 from gui.main_window import MainWindow
 from gui.operations.dialogs import Dialogs
 from gui.operations.edit import EditOperations
@@ -48,6 +49,7 @@ WARM_UP_MS = 400
 COMPUTE_DRIVERS = ("/proc/driver/nvidia/version", "/dev/kfd")
 """What is there on Linux when a graphics card can compute: NVIDIA's driver, AMD's."""
 LOADING = "Loading the model…"
+QUICKER = "Taking compiled layers"
 ZOOM_STEP = 1.25
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter while another one waits, in seconds."""
@@ -100,6 +102,7 @@ class Cameo(QObject):
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
         self.refinements = RefineOperations(self.session, self.worker, self)
+        self.kernels = KernelBuilder(settings.weights, self)
         self.window = MainWindow(self.session, self.view, opengl, sample)
         self.dialogs = Dialogs(
             self.window, self.session, self.live, self.photos, self.exports, all_keys(), settings, self
@@ -128,6 +131,7 @@ class Cameo(QObject):
         self.view.stop()
         self.live.stop()
         self.surfaces.stop()
+        self.kernels.stop()
         self.worker.stop()
         self.window.stage.release()
 
@@ -147,6 +151,10 @@ class Cameo(QObject):
         worker.job_reported.connect(self.refinements.on_job_reported)
         worker.job_showed.connect(self.refinements.on_job_showed)
         worker.job_began.connect(self._on_job_began)
+        # Whatever is going on, compiling waits until it is over.
+        worker.frame_rendered.connect(self.kernels.put_off)
+        worker.job_reported.connect(self.kernels.put_off)
+        self.kernels.built.connect(self._on_kernels_built)
         worker.job_ended.connect(self._on_job_ended)
 
     def _connect_models(self) -> None:
@@ -240,6 +248,11 @@ class Cameo(QObject):
         self.view.set_limits(facts.limits)
         self.window.attribute_panel.set_attributes(facts.attributes)
         self.window.facts.setText(f"{facts.weights_name} · {facts.device_name}")
+        if facts.wants_kernels:
+            self.kernels.arm()
+
+    def _on_kernels_built(self) -> None:
+        self.worker.submit(QUICKER, _take_kernels, _ignored, _ignored, background=True)
 
     def _on_session_changed(self, changes: Changes, initiator: object) -> None:
         if changes & Changes.INVERSION and self.session.inversion is not None:
@@ -337,6 +350,15 @@ class Cameo(QObject):
         actions[f"layer_{view.layer}"].setChecked(True)
         for flag in ("compare", "wireframe", "normals"):
             actions[flag].setChecked(getattr(view, flag))
+
+
+def _take_kernels(engine: Any, job: Job) -> None:
+    """Pictures from now on are made with them; those that are shown stay."""
+    engine.take_kernels()
+
+
+def _ignored(result: object) -> None:
+    """Nobody waits for it."""
 
 
 def _without_arguments(function: Callable[[], object]) -> Callable[..., None]:

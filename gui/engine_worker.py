@@ -40,6 +40,8 @@ class EngineFacts:
     device_name: str
     limits: CameraLimits
     attributes: tuple[Attribute, ...]
+    wants_kernels: bool = False
+    """Whether layers compiled for this machine are missing (see ``gui.kernel_builder``)."""
 
 
 @dataclass(eq=False)
@@ -239,7 +241,13 @@ class EngineWorker(QObject):
             job.report(0.0, "Loading the model")
             self._engine = self._open_engine()
             engine = self._engine
-            facts = EngineFacts(engine.weights_name, engine.device_name, engine.limits, tuple(engine.attributes))
+            facts = EngineFacts(
+                engine.weights_name,
+                engine.device_name,
+                engine.limits,
+                tuple(engine.attributes),
+                engine.wants_kernels,
+            )
             logger.info("engine open: %s on %s", facts.weights_name, facts.device_name)
             if not self._stopping:
                 self.engine_opened.emit(facts)

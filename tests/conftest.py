@@ -20,6 +20,8 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # Before torch starts. Its threads spin while they wait for one another, which on a busy machine is most of the time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# The same numbers on every machine, whatever lies in somebody's cache; tests of compiled layers switch them on.
+os.environ["CAMEO_KERNELS"] = "off"
 
 THREAD_GRACE = 2.0
 """Seconds a thread may take to end after its test: joining is not instant on a busy machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,7 +11,9 @@ import torch
 from core.bench import cameo, head, official
 from core.bench.rows import Row
 from core.job import Job
+from core.kernels import Chain, build, look_again
 from core.models.configuration import (
+    CAMEO_256,
     OFFICIAL_1024,
     AlignerConfig,
     DecoderConfig,
@@ -20,6 +23,8 @@ from core.models.configuration import (
 )
 
 __all__ = ["library_rows"]
+
+logger = logging.getLogger(__name__)
 
 REPEATS = 5
 # The released layout at a size that is done in a second: to see that everything runs, not how fast.
@@ -35,6 +40,17 @@ SMALL = replace(
 )
 
 
+def compile_layers(*configs: FieldConfig) -> None:
+    """What ``python -m core kernels`` does, for both families: rows are those of a machine that has had its minute."""
+    for config in configs:
+        for low in (False, True):
+            try:
+                build(Chain(config.width, config.depth, low))
+            except (OSError, RuntimeError) as error:
+                logger.warning("measured without compiled layers: %s", error)
+    look_again()
+
+
 def library_rows(quick: bool, job: Job) -> Iterator[Row]:
     """The rows in order; the released family first.
 
@@ -42,6 +58,8 @@ def library_rows(quick: bool, job: Job) -> Iterator[Row]:
         quick: Once each, at small sizes.
         job: Where fitting the head reports, which the first run does.
     """
+    if not quick:
+        compile_layers(OFFICIAL_1024.generator.field, CAMEO_256.generator.field)
     plan = head.Plan(SMALL, 60, 1024, 6000) if quick else head.Plan(OFFICIAL_1024)
     repeats = 1 if quick else REPEATS
     generator = head.fitted_generator(plan, job)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.job import Job
+from core.kernels import FEW, kernel_of, layers_of
 from core.models.field import Field, FilmSine
 
 __all__ = ["FrozenField"]
@@ -51,6 +52,7 @@ class FrozenField:
         scale = field.config.sdf_scale
         self._sdf = (scale * field.sigma_linear.weight.detach(), scale * field.sigma_linear.bias.detach())
         self._rgb = (field.rgb_linear.weight.detach(), field.rgb_linear.bias.detach())
+        self._kernel = kernel_of(layers_of(self._layers)) if low else None
 
     def hidden(self, points: Tensor, job: Job | None = None) -> Tensor:
         """Last geometry activation; every chunk is a yield point.
@@ -65,6 +67,8 @@ class FrozenField:
         return whole
 
     def _hidden(self, points: Tensor) -> Tensor:
+        if self._kernel is not None and len(points) >= FEW:
+            return self._kernel.hidden(points, self._layers)
         first, *others = self._layers
         h = functional.linear(points, *first).sin_().to(self.dtype)
         for weight, offset in others:

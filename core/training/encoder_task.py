@@ -97,7 +97,7 @@ class EncoderTaskConfig:
             raise UnknownLoss(
                 f"E0 has no loss {', '.join(unknown)}.", hint=f"It has {', '.join(sorted(self.WEIGHTS))}."
             )
-        return dataclasses.replace(self, **dict.fromkeys(names, 0.0))
+        return dataclasses.replace(self, **dict.fromkeys(names, 0.0))  # type: ignore[arg-type]  # all are floats
 
 
 class EncoderTask:

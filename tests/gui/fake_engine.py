@@ -71,6 +71,7 @@ class FakeEngine:
     device_name = "cpu"
     limits = CameraLimits(yaw=1.6, pitch_low=-0.5, pitch_high=0.5)
     attributes = ATTRIBUTES
+    wants_kernels = False
 
     def __init__(self, faces: int = 1, steps: int = 0) -> None:
         self.faces = faces
@@ -83,6 +84,13 @@ class FakeEngine:
         self.warnings: tuple[str, ...] = ()
         self.rendered: list[RenderRequest] = []
         self.meshed: list[tuple[LatentEdit, int]] = []
+        self.kernels_taken = 0
+
+    def take_kernels(self) -> bool:
+        """Compiled layers, if they came."""
+        self._check_thread()
+        self.kernels_taken += 1
+        return True
 
     def detect(self, photo: Photo, job: Job, detector: str = "mediapipe") -> tuple[Any, ...]:
         """Faces side by side, the first the largest."""
