@@ -217,8 +217,6 @@ def build(chain: Chain) -> Path:
     if path.is_file():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In one thread: hands call it from threads of their own, a core each.
-    torch.set_num_threads(1)
     failed = path.with_suffix(FAILED)
     with tempfile.TemporaryDirectory(dir=path.parent) as place:
         made = Path(place) / "chain.so"
@@ -247,6 +245,7 @@ def _compile(chain: Chain, path: Path) -> None:
     try:
         with torch.no_grad():
             program = torch.export.export(_Layers(), arguments, dynamic_shapes=form)
+            # In one thread: hands call it from threads of their own, a core each.
             torch._inductor.aoti_compile_and_package(
                 program, package_path=str(package), inductor_configs={"cpp.threads": 1}
             )
