@@ -29,8 +29,10 @@ from core.rendering.eyewear import DARK, Eyewear
 from core.rendering.seams import seamless
 from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated
 from core.rendering.tones import tones_at
-from core.surface import SurfaceMesh
-from core.visibility import SourceView, merged
+from core.surface import PhotoTexture, SurfaceMesh
+from core.tensor_camera import project
+from core.tensors import picture_pixels
+from core.visibility import SourceView, look_up, merged
 
 # Reach of the differences that normals are taken over (world units; a head has a radius of about 0.1). Of finer grids
 # the cells' own differences are as good, and cost nothing.
@@ -72,7 +74,9 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
         normals = vertex_normals(sdf, vertices, job.part(0.7, 0.8))
     else:
         normals = torch.from_numpy(surface.normals).to(networks.device)
-    colours = vertex_colours(head, vertices, normals, surface.faces, job.part(0.8, 1.0))
+    colours = vertex_colours(head, vertices, normals, surface.faces, job.part(0.8, 0.98))
+    job.report(0.98, "colouring the surface")
+    texture = photo_texture(head.view_large, vertices, normals)
     job.report(1.0, "surface ready")
     bare = SurfaceMesh(
         surface.vertices,
@@ -81,6 +85,7 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
         ((colours.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8).cpu().numpy(),
         surface.components,
         surface.largest_share,
+        texture,
     )
     return bare if head.eyewear is None else with_eyewear(bare, head.eyewear)
 
@@ -95,6 +100,7 @@ def with_eyewear(mesh: SurfaceMesh, eyewear: Eyewear) -> SurfaceMesh:
         faces=np.concatenate((mesh.faces, faces + len(mesh.vertices))),
         normals=np.concatenate((mesh.normals, normals)),
         colours=np.concatenate((mesh.colours, np.tile(dark, (len(vertices), 1)))),
+        texture=None if mesh.texture is None else mesh.texture.with_bare(len(vertices)),
     )
 
 
@@ -156,6 +162,27 @@ def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, faces: N
     seen, belief, own = (torch.cat(part).cpu().numpy() for part in (photo, believed, generator))
     found = seamless(seen, belief, own, vertices.cpu().numpy(), faces, job.part(0.6, 1.0))
     return torch.from_numpy(found)
+
+
+def photo_texture(view: SourceView, vertices: Tensor, normals: Tensor) -> PhotoTexture:
+    """The photo of an edited head on its surface: where it was seen directly; mirrored it is in the colours only.
+
+    Vertices of 128³ stand as far apart as three or four of the photo's pixels: with their colours alone eyes are soft.
+
+    Shape:
+        vertices, normals (V, 3).
+    """
+    with torch.inference_mode():
+        places, _ = project(vertices[None], view.angles, view.half_fov)
+        shares = [
+            look_up(view, some[None], turned[None])[1][0]
+            for some, turned in zip(vertices.split(SLAB), normals.split(SLAB), strict=True)
+        ]
+        return PhotoTexture(
+            picture_pixels(view.photo[:, :3]),
+            (0.5 * (places[0] + 1.0)).cpu().numpy(),
+            (torch.cat(shares).clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy(),
+        )
 
 
 def _spacing(vertices: Tensor, faces: NDArray[np.int32]) -> float:

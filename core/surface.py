@@ -13,6 +13,35 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
+class PhotoTexture:
+    """The photo on a mesh, finer than its vertices stand: where the photo saw them, and how far it counts there.
+
+    Shape:
+        pixels (H, W, 3) uint8 sRGB; places (V, 2) float32, in 0 … 1 of the picture, u right and v down, beyond it where
+        the photo did not look; shares (V,) uint8, 0 the vertex' own colour alone … 255 the photo's alone.
+    """
+
+    pixels: NDArray[np.uint8]
+    places: NDArray[np.float32]
+    shares: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        for name, dtype, axes in (("pixels", "uint8", 3), ("places", "float32", 2), ("shares", "uint8", 1)):
+            array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype, order="C")
+            if array.ndim != axes:
+                raise ValueError(f"{name} must have {axes} axes, got {array.shape}")
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        if self.pixels.shape[2] != 3 or self.places.shape != (len(self.shares), 2):
+            raise ValueError(f"pixels {self.pixels.shape}, places {self.places.shape}, shares {self.shares.shape}")
+
+    def with_bare(self, count: int) -> "PhotoTexture":
+        """The same for so many more vertices that no photo saw."""
+        places = np.concatenate((self.places, np.zeros((count, 2), np.float32)))
+        return PhotoTexture(self.pixels, places, np.concatenate((self.shares, np.zeros(count, np.uint8))))
+
+
+@dataclass(frozen=True, eq=False)
 class SurfaceMesh:
     """Triangles in the world frame of ``core.camera``; immutable: its arrays are read-only.
 
@@ -29,6 +58,8 @@ class SurfaceMesh:
     """Connected pieces of the surface before cleaning."""
     raw_largest_share: float = 1.0
     """Share of the raw surface's faces that belong to its largest piece, 0..1."""
+    texture: PhotoTexture | None = None
+    """The photo, for who can draw it; colours are complete without."""
 
     def __post_init__(self) -> None:
         for name, dtype in (("vertices", "float32"), ("faces", "int32"), ("normals", "float32"), ("colours", "uint8")):
@@ -40,6 +71,8 @@ class SurfaceMesh:
         count = len(self.vertices)
         if len(self.normals) != count or len(self.colours) != count:
             raise ValueError(f"{count} vertices, {len(self.normals)} normals and {len(self.colours)} colours")
+        if self.texture is not None and len(self.texture.shares) != count:
+            raise ValueError(f"{count} vertices and a texture for {len(self.texture.shares)}")
         if len(self.faces) and not (self.faces.min() >= 0 and self.faces.max() < count):
             raise ValueError("a face refers to a vertex that does not exist")
 

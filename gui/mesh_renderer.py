@@ -21,27 +21,48 @@ from core.surface import SurfaceMesh
 NEAR, FAR = 0.6, 1.4
 """Clipping planes: wider than the rendered scene, since a mesh may carry a neck or hair beyond it."""
 
-VERTEX = np.dtype([("position", "<f4", 3), ("normal", "i1", 4), ("colour", "u1", 4)])
-"""One interleaved vertex, 20 bytes: half of what floats would take, which halves the upload."""
+VERTEX = np.dtype([("position", "<f4", 3), ("normal", "i1", 4), ("colour", "u1", 4), ("place", "<u2", 2)])
+"""One interleaved vertex, 24 bytes: half of what floats would take, which halves the upload. The colour's fourth byte
+is the photo's share of it, ``place`` where in the photo it lies."""
+
+ATTRIBUTES = len(VERTEX.names or ())
+"""Of a vertex, in the order in which they lie."""
+_BARE = np.zeros((1, 1, 3), np.uint8)
+"""In place of a photo."""
 
 _HEADER = "#version 120\n"
 _HEADER_ES = "#version 100\nprecision highp float;\n"
 
 # A photographer's three lights, fixed to the camera: soft key from the upper left, cool fill from the right, thin rim.
 # Colours of the field already carry the photo's light, so the key only models the form: a flat face keeps its colour.
-_SHADE = """
+_LIGHT = """
 uniform float u_mode;
-uniform float u_fade;
-vec4 shade(vec3 direction, vec3 base) {
+vec4 light_on(vec3 direction) {
     vec3 n = normalize(direction);
-    if (u_mode > 1.5) return vec4(0.98, 0.86, 0.74, 0.34);
     if (u_mode > 0.5) return vec4(0.5 + 0.5 * n, 1.0);
     float key = max(dot(n, vec3(-0.42, 0.50, 0.757)), 0.0);
     float fill = max(dot(n, vec3(0.72, 0.10, 0.687)), 0.0);
     float sky = 0.5 + 0.5 * n.y;
     float away = 1.0 - max(n.z, 0.0);
     vec3 light = vec3(1.0, 0.97, 0.93) * (0.40 * key) + vec3(0.80, 0.88, 1.0) * (0.12 * fill) + (0.50 + 0.12 * sky);
-    vec3 colour = sqrt(base * base * light + vec3(0.030, 0.033, 0.039) * away * away * away);
+    return vec4(light, away * away * away);
+}
+"""
+
+# What the light shows: the vertices' colours, and the photo on them where it saw them. With normals for colours the
+# light is the colour already.
+_SHADE = """
+uniform float u_shown;
+uniform float u_fade;
+uniform sampler2D u_photo;
+varying vec4 v_light;
+varying vec4 v_colour;
+varying vec2 v_place;
+vec4 shaded(vec4 light) {
+    if (u_shown > 1.5) return vec4(0.98, 0.86, 0.74, 0.34);
+    if (u_shown > 0.5) return vec4(light.rgb, 1.0);
+    vec3 base = mix(v_colour.rgb, texture2D(u_photo, v_place).rgb, v_colour.a);
+    vec3 colour = sqrt(base * base * light.rgb + vec3(0.030, 0.033, 0.039) * light.a);
     return vec4(mix(colour, vec3(dot(colour, vec3(0.3, 0.6, 0.1))), u_fade), 1.0);
 }
 """
@@ -51,40 +72,27 @@ uniform mat4 u_clip;
 uniform mat3 u_to_camera;
 attribute vec3 a_position;
 attribute vec3 a_normal;
-attribute vec3 a_colour;
-varying vec3 v_normal;
-varying vec3 v_colour;
+attribute vec4 a_colour;
+attribute vec2 a_place;
+varying vec4 v_light;
+varying vec4 v_colour;
+varying vec2 v_place;
 void main() {
-    v_normal = u_to_camera * a_normal;
+    v_light = LIGHT;
     v_colour = a_colour;
+    v_place = a_place;
     gl_Position = u_clip * vec4(a_position, 1.0);
 }
 """
 
 _MESH_FRAGMENT = """
-varying vec3 v_normal;
-varying vec3 v_colour;
-void main() { gl_FragColor = shade(v_normal, v_colour); }
+void main() { gl_FragColor = shaded(light_on(v_light.xyz)); }
 """
 
 # The same light a vertex instead of a pixel. A software rasteriser shades whole blocks for triangles of two pixels:
 # with 200,000 triangles this saves a fifth of the time (27 instead of 34 ms of processor time at 800 x 600, llvmpipe).
-_MESH_VERTEX_LIT = """
-uniform mat4 u_clip;
-uniform mat3 u_to_camera;
-attribute vec3 a_position;
-attribute vec3 a_normal;
-attribute vec3 a_colour;
-varying vec4 v_colour;
-void main() {
-    v_colour = shade(u_to_camera * a_normal, a_colour);
-    gl_Position = u_clip * vec4(a_position, 1.0);
-}
-"""
-
 _MESH_FRAGMENT_LIT = """
-varying vec4 v_colour;
-void main() { gl_FragColor = v_colour; }
+void main() { gl_FragColor = shaded(v_light); }
 """
 
 _GROUND_VERTEX = """
@@ -132,7 +140,9 @@ def packed(mesh: SurfaceMesh) -> tuple[NDArray[np.void], NDArray[np.uint32]]:
     vertices["position"] = mesh.vertices
     vertices["normal"][:, :3] = np.rint(np.clip(mesh.normals, -1.0, 1.0) * 127.0)
     vertices["colour"][:, :3] = mesh.colours
-    vertices["colour"][:, 3] = 255
+    if mesh.texture is not None:
+        vertices["colour"][:, 3] = mesh.texture.shares
+        vertices["place"] = np.rint(np.clip(mesh.texture.places, 0.0, 1.0) * 65535.0)
     return vertices, mesh.faces.astype(np.uint32).reshape(-1)
 
 
@@ -154,6 +164,7 @@ class _Buffers:
 
     def __init__(self) -> None:
         self._vertices, self._indices = (int(name) for name in GL.glGenBuffers(2))
+        self._photo = int(GL.glGenTextures(1))
         self.count = 0
 
     def fill(self, mesh: SurfaceMesh | None) -> None:
@@ -167,29 +178,49 @@ class _Buffers:
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
         GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, indices.nbytes, indices, GL.GL_STATIC_DRAW)
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
+        self._fill_photo(_BARE if mesh.texture is None else mesh.texture.pixels)
         self.count = len(indices)
+
+    def _fill_photo(self, pixels: NDArray[np.uint8]) -> None:
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self._photo)
+        # No smaller levels: ES has them for powers of two only, and a face is about as large on the screen as here.
+        for name in (GL.GL_TEXTURE_MIN_FILTER, GL.GL_TEXTURE_MAG_FILTER):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_LINEAR)
+        for name in (GL.GL_TEXTURE_WRAP_S, GL.GL_TEXTURE_WRAP_T):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_CLAMP_TO_EDGE)
+        GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
+        height, width = pixels.shape[:2]
+        GL.glTexImage2D(
+            GL.GL_TEXTURE_2D, 0, GL.GL_RGB, width, height, 0, GL.GL_RGB, GL.GL_UNSIGNED_BYTE, np.array(pixels)
+        )
+        GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
 
     def bind(self) -> None:
         stride = VERTEX.itemsize
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
-        for place in range(3):
+        GL.glActiveTexture(GL.GL_TEXTURE0)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self._photo)
+        for place in range(ATTRIBUTES):
             GL.glEnableVertexAttribArray(place)
         glVertexAttribPointer(0, 3, GL.GL_FLOAT, False, stride, ctypes.c_void_p(0))
         glVertexAttribPointer(1, 3, GL.GL_BYTE, True, stride, ctypes.c_void_p(12))
-        glVertexAttribPointer(2, 3, GL.GL_UNSIGNED_BYTE, True, stride, ctypes.c_void_p(16))
+        glVertexAttribPointer(2, 4, GL.GL_UNSIGNED_BYTE, True, stride, ctypes.c_void_p(16))
+        glVertexAttribPointer(3, 2, GL.GL_UNSIGNED_SHORT, True, stride, ctypes.c_void_p(20))
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
 
     def draw(self) -> None:
         glDrawElements(GL.GL_TRIANGLES, self.count, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
 
     def unbind(self) -> None:
-        for place in range(3):
+        for place in range(ATTRIBUTES):
             GL.glDisableVertexAttribArray(place)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
 
     def release(self) -> None:
         GL.glDeleteBuffers(2, [self._vertices, self._indices])
+        GL.glDeleteTextures([self._photo])
         self.count = 0
 
 
@@ -214,10 +245,14 @@ class MeshRenderer:
         self._ground_colours = (centre, edge)
         self._embedded = embedded
         header = _HEADER_ES if embedded else _HEADER
-        vertex, fragment = _MESH_VERTEX, _SHADE + _MESH_FRAGMENT
+        turned = "u_to_camera * a_normal"
+        vertex, fragment = _MESH_VERTEX.replace("LIGHT", f"vec4({turned}, 0.0)"), _SHADE + _LIGHT + _MESH_FRAGMENT
         if light_per_vertex:
-            vertex, fragment = _SHADE + _MESH_VERTEX_LIT, _MESH_FRAGMENT_LIT
-        self._mesh_program = _linked(header, vertex, fragment, ("a_position", "a_normal", "a_colour"))
+            vertex, fragment = (
+                _LIGHT + _MESH_VERTEX.replace("LIGHT", f"light_on({turned})"),
+                _SHADE + _MESH_FRAGMENT_LIT,
+            )
+        self._mesh_program = _linked(header, vertex, fragment, ("a_position", "a_normal", "a_colour", "a_place"))
         self._ground_program = _linked(header, _GROUND_VERTEX, _GROUND_FRAGMENT, ("a_corner",))
         self._corners = int(GL.glGenBuffers(1))
         self._full, self._draft = _Buffers(), _Buffers()
@@ -274,11 +309,13 @@ class MeshRenderer:
         if edges:
             GL.glEnable(GL.GL_POLYGON_OFFSET_FILL)
             GL.glPolygonOffset(1.0, 1.0)
+        GL.glUniform1i(self._place("u_photo"), 0)
         GL.glUniform1f(self._place("u_mode"), 1.0 if look.normals else 0.0)
+        GL.glUniform1f(self._place("u_shown"), 1.0 if look.normals else 0.0)
         buffers.draw()
         if edges:
             GL.glDisable(GL.GL_POLYGON_OFFSET_FILL)
-            GL.glUniform1f(self._place("u_mode"), 2.0)
+            GL.glUniform1f(self._place("u_shown"), 2.0)
             GL.glEnable(GL.GL_BLEND)
             GL.glBlendFunc(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA)
             GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_LINE)

@@ -73,6 +73,27 @@ def test_a_mesh_wears_its_glasses_and_stays_closed(reconstructed: tuple[Engine, 
     assert bare.watertight == worn.watertight
 
 
+def test_the_photo_lies_on_the_mesh_where_its_vertices_have_its_colours(
+    reconstructed: tuple[Engine, Inversion],
+) -> None:
+    """Places are right if the photo shows there what vertices that it saw are coloured with, and not beside them."""
+    engine, inversion = reconstructed
+    mesh = engine.mesh(inversion, LatentEdit.none.with_strength("Smile", 1.0), 128, Job.quiet())
+    assert mesh.texture is not None
+    seen = mesh.texture.shares > 250
+    assert 0.1 < seen.mean() < 0.6
+    pixels = mesh.texture.pixels.astype(np.float32)
+    size = np.array(pixels.shape[1::-1])
+
+    def off(shift: float) -> float:
+        column, row = np.clip((mesh.texture.places[seen] + shift) * size, 0, size - 1).astype(int).T
+        return float(np.abs(pixels[row, column] - mesh.colours[seen]).mean())
+
+    assert off(0.0) < 0.6 * min(off(0.02), off(-0.02))
+    back = mesh.vertices[:, 2] < -0.05
+    assert (mesh.texture.shares[back] == 0).all()
+
+
 def test_age_greys_hair_and_leaves_the_forehead_its_skin(reconstructed: tuple[Engine, Inversion]) -> None:
     engine, inversion = reconstructed
     before, after = picture(engine, inversion), picture(engine, inversion, Age=1.0)

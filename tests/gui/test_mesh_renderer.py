@@ -1,10 +1,13 @@
 """The part of the mesh renderer that needs no OpenGL; the rest is looked at under Xvfb in the journeys."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from core.camera import Camera
 from core.edit import LatentEdit
+from core.surface import PhotoTexture
 from gui.mesh_renderer import VERTEX, clip_matrix, packed
 from tests.gui.fake_engine import bust_mesh
 
@@ -12,10 +15,22 @@ from tests.gui.fake_engine import bust_mesh
 def test_a_packed_mesh_has_the_same_positions_colours_and_triangles() -> None:
     mesh = bust_mesh(LatentEdit.none, 12)
     vertices, indices = packed(mesh)
-    assert VERTEX.itemsize == 20
+    assert VERTEX.itemsize == 24
     np.testing.assert_array_equal(vertices["position"], mesh.vertices)
     np.testing.assert_array_equal(vertices["colour"][:, :3], mesh.colours)
     np.testing.assert_array_equal(indices.reshape(-1, 3), mesh.faces)
+    assert not vertices["colour"][:, 3].any()  # no photo
+
+
+def test_a_packed_mesh_says_where_in_the_photo_its_vertices_lie() -> None:
+    mesh = bust_mesh(LatentEdit.none, 12)
+    random = np.random.default_rng(0)
+    places = random.uniform(-0.2, 1.2, (len(mesh.vertices), 2))
+    shares = random.integers(0, 256, len(mesh.vertices))
+    texture = PhotoTexture(np.zeros((8, 8, 3)), places, shares)
+    vertices, _ = packed(dataclasses.replace(mesh, texture=texture))
+    np.testing.assert_array_equal(vertices["colour"][:, 3], shares)
+    np.testing.assert_allclose(vertices["place"] / 65535.0, np.clip(places, 0, 1), atol=1e-5)
 
 
 def test_packed_normals_keep_their_direction() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,43 @@ class Judge(gui.app.Cameo):
         QTimer.singleShot(300, judge)
 gui.app.Cameo = Judge
 raise SystemExit(gui.app.main(["main.py"]))
+"""
+
+
+WALL = """
+import sys
+from dataclasses import replace
+import numpy as np
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+from core.camera import Camera
+from core.surface import PhotoTexture, SurfaceMesh
+from gui import theme
+from gui.widgets.mesh_view import MeshView, opengl_facts
+
+application = QApplication([])
+theme.apply(application)
+# A grey wall across the picture; the photo on it is red above and blue below, and fades out towards the right.
+corners = np.array([[-1, 1, 0], [-1, -1, 0], [1, -1, 0], [1, 1, 0]]) * 0.08
+wall = SurfaceMesh(
+    corners, [[0, 1, 2], [0, 2, 3]], [[0, 0, 1]] * 4, np.full((4, 3), 128),
+    texture=PhotoTexture(
+        np.concatenate((np.tile([255, 0, 0], (2, 4, 1)), np.tile([0, 0, 255], (2, 4, 1)))),
+        [[0, 0], [0, 1], [1, 1], [1, 0]], [255, 255, 0, 0],
+    ),
+)
+for software in (True, False):  # light a vertex, light a pixel
+    view = MeshView(replace(opengl_facts(), software=software))
+    view.resize(200, 200)
+    view.show()
+    view.set_mesh(wall)
+    view.set_camera(Camera())
+    image = view.picture().convertToFormat(QImage.Format.Format_RGB888)
+    for x, y in ((60, 70), (60, 130), (135, 70)):
+        colour = image.pixelColor(x, y)
+        print(colour.red(), colour.green(), colour.blue())
+    view.release()
+    view.close()
 """
 
 
@@ -84,3 +122,16 @@ def test_the_window_is_visible_within_four_seconds_and_before_torch() -> None:
     facts = dict(line.split() for line in result.stdout.splitlines())
     assert facts["torch"] == "False"
     assert float(facts["visible"]) < VISIBLE_S
+
+
+@pytest.mark.xvfb
+@pytest.mark.slow
+def test_a_mesh_wears_its_photo_the_right_way_up_and_no_farther_than_its_share() -> None:
+    result = on_display(sys.executable, "-c", WALL, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    colours = [[int(value) for value in line.split()] for line in result.stdout.splitlines()]
+    for above, below, bare in (colours[:3], colours[3:]):
+        assert above[0] > 2 * above[2]
+        assert below[2] > 2 * below[0]
+        assert bare[0] - bare[2] < 0.5 * (above[0] - above[2])
+    assert np.abs(np.subtract(*np.split(np.array(colours), 2))).max() <= 3  # the same light both ways

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from core.surface import SurfaceMesh
+from core.surface import PhotoTexture, SurfaceMesh
 
 
 def surface(mesh: trimesh.Trimesh) -> SurfaceMesh:
@@ -66,3 +66,35 @@ def test_arrays_that_do_not_fit_together_are_a_programming_mistake(change: str) 
         vertices = vertices[:, :2]
     with pytest.raises(ValueError, match=r"face|normals|shape"):
         SurfaceMesh(vertices, faces, normals, mesh.colours)
+
+
+def texture(count: int) -> PhotoTexture:
+    return PhotoTexture(np.zeros((4, 5, 3)), np.zeros((count, 2)), np.full(count, 255))
+
+
+def test_a_texture_says_of_every_vertex_where_it_lies_and_of_further_ones_that_they_are_bare() -> None:
+    mesh = surface(SHAPES["ball"])
+    count = len(mesh.vertices)
+    worn = SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals, mesh.colours, texture=texture(count))
+    assert worn.texture is not None
+    assert worn.texture.shares.tolist() == [255] * count
+    assert worn.texture.with_bare(2).shares.tolist() == [255] * count + [0, 0]
+    with pytest.raises(ValueError, match="read-only"):
+        worn.texture.places[0] = 1
+    with pytest.raises(ValueError, match="texture"):
+        SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals, mesh.colours, texture=texture(count - 1))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pixels": np.zeros((4, 4))},
+        {"pixels": np.zeros((4, 4, 4))},
+        {"places": np.zeros((2, 2))},
+        {"shares": np.zeros((3, 1))},
+    ],
+)
+def test_textures_that_do_not_fit_together_are_a_programming_mistake(wrong: dict[str, np.ndarray]) -> None:
+    right = {"pixels": np.zeros((4, 4, 3)), "places": np.zeros((3, 2)), "shares": np.zeros(3)}
+    with pytest.raises(ValueError, match=r"axes|places"):
+        PhotoTexture(**{**right, **wrong})
