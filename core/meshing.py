@@ -147,7 +147,8 @@ def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, faces: N
     Where one takes over from the other no seam shows (:mod:`core.rendering.seams`).
     """
     field = head.shape.field
-    view = _as_fine_as(head.view_large, _spacing(vertices, faces))
+    spacing = _spacing(vertices, faces)
+    view, apart = _as_fine_as(head.view_large, spacing), vertices.new_tensor([max(spacing, 1e-6)])
     photo, generator, believed = [], [], []
     for start in range(0, len(vertices), SLAB):
         job.part(0.0, 0.6).report(start / len(vertices), "colouring the surface")
@@ -155,6 +156,8 @@ def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, faces: N
             part = slice(start, start + SLAB)
             _, raw = field.appearance(field.hidden(vertices[part]))
             toned = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
+            if head.source.tresses is not None:
+                toned = (toned + 1.0) * head.source.tresses.shade(vertices[part], apart) - 1.0
             colour, direct, mirror = merged(view, vertices[None, part], normals[None, part])
             photo.append(colour[0])
             believed.append((direct + (1.0 - direct) * mirror)[0, :, None])

@@ -19,6 +19,7 @@ from core.job import Job
 from core.photo import Photo
 from core.refinement.passes import Body, field_maps, prepare
 from core.rendering import edited, frames, repaint
+from core.rendering.tresses import Tresses
 
 SIZE = 192
 
@@ -166,6 +167,26 @@ def test_a_turned_head_is_drawn_with_its_contours_margins_and_strips(
     changed = (np.abs(with_it - without).max(axis=2) > 8).mean()
     assert 0.001 < changed < 0.15
     assert np.array_equal(draft, drafted(engine, inversion))
+
+
+def test_hair_behind_has_strands_and_the_photo_stays_as_it_is(
+    reconstructed: tuple[Engine, Inversion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, inversion = reconstructed
+    yaws = (0.0, 1.1)
+    with_them = [picture(engine, inversion, yaw) for yaw in yaws]
+    draft, mesh = drafted(engine, inversion), engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
+    monkeypatch.setattr(Tresses, "shade", lambda self, points, spacing: torch.ones_like(points[:, :1]))
+    without = [picture(engine, inversion, yaw) for yaw in yaws]
+    front, side = (np.abs(one - other).max(axis=2) for one, other in zip(with_them, without, strict=True))
+    assert (side > 8).mean() > 0.05
+    assert (front > 8).mean() < 0.01
+    assert not np.array_equal(draft, drafted(engine, inversion))
+    bald = engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
+    differing = np.abs(mesh.colours.astype(int) - bald.colours).max(axis=1) > 8
+    assert differing[mesh.vertices[:, 2] < -0.04].mean() > 0.2
+    assert mesh.texture is not None
+    assert differing[mesh.texture.shares > 250].mean() < 0.002
 
 
 def drafted(engine: Engine, inversion: Inversion) -> np.ndarray:

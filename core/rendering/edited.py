@@ -98,7 +98,7 @@ class EditedHead:
         # What is said of hair behind is said of undyed hair; dyed, it follows what the photo then shows of it.
         undyed = max(0.0, 1.0 - sum(abs(self.edit.strength(name)) for name in DYES))
         if self.source.behind is not None and undyed > 0.0:
-            place, off = self.source.behind
+            place, off, _ = self.source.behind
             weight = BEHIND * undyed * torch.ones_like(off[:, :1])
             known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]
         return (1.0 - self.tuned) * tone_volume(*known)

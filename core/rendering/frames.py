@@ -36,13 +36,18 @@ from core.rendering.search import located
 from core.rendering.solids import without_strays
 from core.rendering.source import Seen
 from core.rendering.tones import tones_at
+from core.rendering.tresses import Tresses
 from core.tensor_camera import camera_frame
-from core.visibility import believed, blend, extended, guide
+from core.visibility import believed, blend, extended, guide, resized_surface
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160
 # Trust in the photo (a logit) that a wholly tuned decoder is given beyond its own.
 SURE = 12.0
+# Share of a pixel that a photo does not show, from which it is worth drawing.
+UNSEEN = 0.02
+# Differences along rows and columns, and what they lack.
+SIDES = ((3, (0, 1, 0, 0)), (2, (0, 0, 0, 1)))
 # Half the reach over which a deformation's slope is taken (world units): about a cell of its grid.
 DIFFERENCE = 0.004
 # Channels of the guide that a layer's decoder may look at: all, or the rendered alpha only (the generator by itself).
@@ -171,11 +176,15 @@ def render_layer(
         picture, _ = blend(hints[drawn], painted)
         # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
         alpha = coverage(rim, drawn, camera.half_fov)
-        if layer == "picture" and not draft:
-            belief = believed(hints[drawn], painted)
-            own = continued(picture, painted[:, :3], belief, surface.depth, alpha)
+        if layer == "picture":
+            belief, own = believed(hints[drawn], painted), painted[:, :3]
+            if not draft:
+                own = continued(picture, own, belief, surface.depth, alpha)
+            if head.source.tresses is not None:
+                own = stranded(own, head.source.tresses, surface, alpha * (1.0 - belief))
             picture = picture + (1.0 - belief) * (own - painted[:, :3])
-            picture = bridged(picture, own, belief, surface.depth, alpha)
+            if not draft:
+                picture = bridged(picture, own, belief, surface.depth, alpha)
         if head.eyewear is not None:
             picture, alpha = head.eyewear.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
         if size < drawn:
@@ -269,6 +278,28 @@ def in_tune(painted: Tensor, maps: VolumeMaps, tones: Tensor) -> Tensor:
     wanted = maps.rgb / density + tones_at(tones, points[0]).T.reshape(1, 3, side, side)
     found = functional.interpolate(painted, size=(side, side), mode="area")
     return painted + _resized(extended(wanted.clamp(-1.0, 1.0) - found, solid), size)
+
+
+def stranded(own: Tensor, tresses: Tresses, surface: surfaces.SurfaceMap, share: Tensor) -> Tensor:
+    """What the photo does not show, with strands where it is hair.
+
+    Args:
+        own: Colours in [-1, 1].
+        tresses: The strands.
+        surface: What is seen.
+        share: How much of each pixel the photo does not show; where it is nothing, nothing is done.
+
+    Shape:
+        own (1, 3, S, S); share (1, 1, S, S); returns (1, 3, S, S).
+    """
+    points = resized_surface(surface.points, surface.hit, own.shape[-1])
+    across, along = (functional.pad(points.diff(dim=dim).norm(dim=1), pad, mode="replicate") for dim, pad in SIDES)
+    spacing = torch.maximum(across, along).flatten()
+    some = (share.flatten() > UNSEEN).nonzero()[:, 0]
+    places = points.flatten(2)[0].T[some]
+    found = own.flatten(2)[0].T.clone()
+    found[some] = ((found[some] + 1.0) * tresses.shade(places, spacing[some]) - 1.0).clamp(-1.0, 1.0)
+    return found.T.reshape(own.shape)
 
 
 def bounded_alpha(alpha: Tensor, hit: Tensor) -> Tensor:

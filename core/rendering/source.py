@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -26,6 +27,7 @@ from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
 from core.rendering.solids import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
+from core.rendering.tresses import Tresses, contrast_of, tresses_on
 from core.tensor_camera import project
 from core.visibility import SourceView, source_view
 
@@ -33,6 +35,12 @@ from core.visibility import SourceView, source_view
 SOURCE_SURFACE = 128
 # The back of the head begins here (z, world units); hair is known from this share of the photo's head on.
 BACK, SOME_HAIR = -0.02, 0.02
+# Below this height what is nearer to the neck's axis than that is neck (world units).
+NECK, NECK_AXIS = (-0.05, 0.062), (0.0, 0.0, -0.03)
+# Hair that hangs on shoulders is lower than that, on more pixels than so many.
+SHOULDERS, FEW = -0.065, 12
+# Share of hair that settles what a pixel is.
+SURELY = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +74,21 @@ class SourceHead:
     """What of photo and generator is hair, where the model knows its landmarks."""
     tone: Tensor | None = None
     """The colour of somebody's hair (3,) in [0, 1], likewise."""
-    behind: tuple[Tensor, Tensor] | None = None
-    """Points (N, 3) of hair at the back of the head, and by how much it is off the photo's there (N, 3)."""
+    behind: Behind | None = None
+    """The back of the head, where the photo shows hair."""
+    tresses: Tresses | None = None
+    """Strands for hair that no photo saw, likewise."""
+
+
+class Behind(NamedTuple):
+    """The back of a head, that no photo shows."""
+
+    hair: Tensor
+    """Points that are hair (N, 3)."""
+    off: Tensor
+    """By how much the photo's hair is off the generator's there (N, 3)."""
+    bare: Tensor
+    """Points that are not (M, 3)."""
 
 
 class Seen(NamedTuple):
@@ -118,6 +139,12 @@ def source_head(
     pause()
     tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
     pause()
+    behind, tresses = None, None
+    if parting is not None and tone is not None:
+        behind = _behind(networks, shape, angles, parting, tone, matte, pause)
+        pause()
+        tresses = _tresses(surface, parting, behind, photo, matte)
+        pause()
     return SourceHead(
         photo,
         photo_large,
@@ -135,8 +162,32 @@ def source_head(
         deformation,
         parting,
         tone,
-        None if parting is None or tone is None else _behind(networks, shape, angles, parting, tone, matte, pause),
+        behind,
+        tresses,
     )
+
+
+def _tresses(
+    surface: SurfaceMap, parting: Parting, behind: Behind | None, photo: Tensor, matte: Tensor
+) -> Tresses | None:
+    """Where the photo has hair in front, and the generator behind; see ``core.rendering.tresses``."""
+    if behind is None or parting.strands is None or parting.bare is None:
+        return None
+    side = parting.photo.shape[-1]
+    head = functional.interpolate(matte, size=(side, side), mode="area")
+    # Shade on skin has no strands, so only hair that cannot be shade counts.
+    sure = parting.strands * (1.0 - parting.bare)
+    if (sure * parting.above * head).sum() < SOME_HAIR * head.sum():
+        return None
+    points, hit = (functional.interpolate(one, size=(side, side)) for one in (surface.points, surface.hit))
+    flat, solid = points.flatten(2)[0].T, (hit * head).flatten() > 0.9
+    hair = torch.cat((flat[solid & (sure.flatten() > SURELY)], behind.hair))
+    bare = torch.cat((flat[solid & (sure.flatten() < 1.0 - SURELY)], behind.bare))
+    # Hair that ends above the shoulders in front does so behind.
+    if (hair[hair[:, 2] > BACK, 1] < SHOULDERS).sum() < FEW:
+        low = hair[:, 1] < SHOULDERS
+        hair, bare = hair[~low], torch.cat((bare, hair[low]))
+    return tresses_on(hair, bare, contrast_of(photo, sure * parting.above))
 
 
 def _behind(
@@ -147,7 +198,7 @@ def _behind(
     tone: Tensor,
     matte: Tensor,
     pause: Pause,
-) -> tuple[Tensor, Tensor] | None:
+) -> Behind | None:
     """Hair that no photo shows has the colour of the hair that it does show; see :class:`SourceHead`."""
     head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
     if parting.palette is None or (parting.photo * parting.above * head).sum() < SOME_HAIR * head.sum():
@@ -162,11 +213,15 @@ def _behind(
     solid = seen.alpha.clamp(min=1e-3)
     own, points = ((one / solid).flatten(2)[0].T for one in (seen.rgb, seen.xyz))
     hair = parting.palette.certain(tones_of(own.T[None, :, :, None])[0, :, :, 0].T) > 0.0
-    hair = hair & (seen.alpha.flatten() > 0.9) & (points[:, 2] < BACK)
-    if not hair.any():
+    solid = seen.alpha.flatten() > 0.9
+    back = solid & (points[:, 2] < BACK)
+    # A neck in the shade of hair looks like hair.
+    neck = (points[:, 1] < NECK[0]) & ((points - points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1) < NECK[1])
+    hair = hair & ~neck
+    if not (hair & back).any():
         return None
-    off = 2.0 * tone - 1.0 - own[hair].mean(dim=0)
-    return points[hair], off.expand(int(hair.sum()), 3)
+    off = 2.0 * tone - 1.0 - own[hair & back].mean(dim=0)
+    return Behind(points[hair & back], off.expand(int((hair & back).sum()), 3), points[~hair & solid])
 
 
 def _parting(
