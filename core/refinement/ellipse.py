@@ -16,6 +16,28 @@ YAW_REACH = 0.35
 """Largest yaw of the ellipse [rad]; beyond about 0.4 the border of the photo's relief comes into sight."""
 
 
+WIDE_REACH, WIDE_PITCH = (0.6, 1.1), 0.2
+"""Yaw of the wide views to both sides, nearest and farthest, and how far they look from above or below [rad]."""
+
+
+def wide_cameras(count: int, centre: tuple[float, float] = (0.0, 0.0)) -> tuple[Camera, ...]:
+    """Cameras to both sides in turns, farther and farther away, from above and below in turns.
+
+    Args:
+        count: Number of cameras; may be 0.
+        centre: Yaw and pitch [rad] that they lie around.
+    """
+    pairs = max(1, (count + 1) // 2)
+    steps = [i // 2 / max(1, pairs - 1) for i in range(count)]
+    return tuple(
+        Camera(
+            centre[0] + (-1.0) ** i * (WIDE_REACH[0] + (WIDE_REACH[1] - WIDE_REACH[0]) * step),
+            centre[1] + WIDE_PITCH * (-1.0) ** (i // 2 + i),
+        )
+        for i, step in enumerate(steps)
+    )
+
+
 def camera_ellipse(count: int = VIEWS, centre: tuple[float, float] = (0.0, 0.0)) -> tuple[Camera, ...]:
     """Cameras on the ellipse, at distance 1 from the origin, looking at it.
 

@@ -74,6 +74,8 @@ class Method:
     stages: tuple[Stage, ...]
     views: int = 0
     """Pseudo-views."""
+    wide: int = 0
+    """More of them, from far to the sides: what the photo cannot see there must stay as it was."""
     fill: str = "generator"
     """What pseudo-views show where the photo cannot: "generator" as tuned so far, or the unrefined head's "picture"."""
     border: int = 51

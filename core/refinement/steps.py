@@ -14,7 +14,7 @@ from core.job import Job
 from core.models.field import Field
 from core.models.generator import Generator
 from core.models.networks import Networks
-from core.refinement.ellipse import camera_ellipse
+from core.refinement.ellipse import camera_ellipse, wide_cameras
 from core.refinement.losses import masked, shape_drift, shape_points, structure
 from core.refinement.methods import SHAPE_ONLY, Method, Stage
 from core.refinement.passes import Body, Drawn, Prepared, draw, prepare
@@ -265,7 +265,7 @@ def pseudo_targets(
         views, shares = [], []
         size = generator.config.decoder.image_size
         photo = source.view.photo.clone()
-        for camera in camera_ellipse(method.views, centre):
+        for camera in (*camera_ellipse(method.views, centre), *wide_cameras(method.wide, centre)):
             job.report(0.0, SIDES)
             angles = angles_of(camera, styles.device)
             if fill is None:

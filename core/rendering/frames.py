@@ -38,7 +38,7 @@ from core.rendering.source import Seen
 from core.rendering.tones import tones_at
 from core.rendering.tresses import Tresses
 from core.tensor_camera import camera_frame
-from core.visibility import believed, blend, extended, guide, resized_surface
+from core.visibility import believed, blend, extended, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160
@@ -292,13 +292,24 @@ def stranded(own: Tensor, tresses: Tresses, surface: surfaces.SurfaceMap, share:
     Shape:
         own (1, 3, S, S); share (1, 1, S, S); returns (1, 3, S, S).
     """
-    points = resized_surface(surface.points, surface.hit, own.shape[-1])
-    across, along = (functional.pad(points.diff(dim=dim).norm(dim=1), pad, mode="replicate") for dim, pad in SIDES)
-    spacing = torch.maximum(across, along).flatten()
+    size, hit = own.shape[-1], surface.hit
     some = (share.flatten() > UNSEEN).nonzero()[:, 0]
-    places = points.flatten(2)[0].T[some]
+    across, along = (
+        functional.pad(surface.points.diff(dim=dim).norm(dim=1, keepdim=True), pad, mode="replicate")
+        for dim, pad in SIDES
+    )
+    finer = hit.shape[-1] / size
+    maps = torch.cat((surface.points, finer * torch.maximum(across, along), hit), dim=1)
+    row, column = some // size, some % size
+    uv = (torch.stack((column, row), dim=-1) + 0.5) * (2.0 / size) - 1.0
+    known = functional.grid_sample(maps, uv[None, :, None].to(maps), padding_mode="border", align_corners=False)
+    points, spacing, solid = known[0, :, :, 0].split((3, 1, 1))
+    # Beside the outline points are between the head and what lies behind it.
+    here = (solid[0] > 0.999).nonzero()[:, 0]
+    some = some[here]
+    shade = tresses.shade(points[:, here].T, spacing[0, here])
     found = own.flatten(2)[0].T.clone()
-    found[some] = ((found[some] + 1.0) * tresses.shade(places, spacing[some]) - 1.0).clamp(-1.0, 1.0)
+    found[some] = ((found[some] + 1.0) * shade - 1.0).clamp(-1.0, 1.0)
     return found.T.reshape(own.shape)
 
 

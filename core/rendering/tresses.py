@@ -60,15 +60,18 @@ class Tresses:
             points: Where (N, 3), world units.
             spacing: How far apart they stand (N,) or (1,); strands too fine for that are left out.
         """
-        around, down, fading = _places(points)
-        drift = _read(self.pattern[:, -1:], around, down)[:, 0]
-        strands = _read(self.pattern[:, :-1], torch.remainder(around + 1.0 + drift * (2.0 / AROUND), 2.0) - 1.0, down)
-        waves = points.new_tensor([4.0 * width * CELL for width, _, _ in OCTAVES])
-        found = (strands * (waves / spacing[:, None] - FINEST).clamp(0.0, 1.0)).sum(dim=1)
         grid = (points / EXTENT)[None, :, None, None]
         hair = functional.grid_sample(self.volume, grid, padding_mode="border", align_corners=False)[0, 0, :, 0, 0]
         hair = ((hair - HAIRY[0]) / (HAIRY[1] - HAIRY[0])).clamp(0.0, 1.0)
-        return 1.0 + (self.contrast * found * hair * fading)[:, None]
+        shade = torch.ones_like(hair)
+        some = hair.nonzero()[:, 0]
+        around, down, fading = _places(points[some])
+        drift = _read(self.pattern[:, -1:], around, down)[:, 0]
+        strands = _read(self.pattern[:, :-1], torch.remainder(around + 1.0 + drift * (2.0 / AROUND), 2.0) - 1.0, down)
+        waves = points.new_tensor([4.0 * width * CELL for width, _, _ in OCTAVES])
+        drawn = (waves / spacing.expand(len(points))[some, None] - FINEST).clamp(0.0, 1.0)
+        shade[some] += self.contrast * (strands * drawn).sum(dim=1) * hair[some] * fading
+        return shade[:, None]
 
 
 def tresses_on(hair: Tensor, bare: Tensor, contrast: float) -> Tresses:
