@@ -33,7 +33,13 @@ def packed(maps: Tensor) -> Tensor:
     Shape:
         maps (B, C, H, W); returns the same.
     """
-    return maps if torch.is_grad_enabled() else maps.contiguous(memory_format=torch.channels_last)
+    if torch.is_grad_enabled():
+        return maps
+    dense = maps.contiguous(memory_format=torch.channels_last)
+    # A single map counts as so laid out whatever the stride of its batch; but oneDNN takes one that is odd for another
+    # layout, and everything after it takes half as long again.
+    odd = dense.stride(0) != dense[0].numel()
+    return dense.clone(memory_format=torch.channels_last) if odd else dense
 
 
 def distance(field: Field, styles: Tensor) -> Sdf:
