@@ -183,8 +183,9 @@ def render_layer(
             if head.source.tresses is not None:
                 own = stranded(own, head.source.tresses, surface, alpha * (1.0 - belief))
             picture = picture + (1.0 - belief) * (own - painted[:, :3])
-            if not draft:
-                picture = bridged(picture, own, belief, surface.depth, alpha)
+    if layer == "picture" and not draft:
+        picture = bridged(picture, own, belief, surface.depth, alpha)
+    with alone():
         if head.eyewear is not None:
             picture, alpha = head.eyewear.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
         if size < drawn:

@@ -9,11 +9,13 @@ is to its own. Wide unseen parts stay the generator's. Refuses to know networks 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from core.rendering.hands import alone, hands, together
 
 __all__ = ["bridged", "unbroken"]
 
@@ -39,13 +41,18 @@ def unbroken(belief: Tensor, alpha: Tensor) -> Tensor:
     """
     # What is no head is no gap.
     small = functional.interpolate(torch.lerp(torch.ones_like(belief), belief, alpha), size=(FOUND, FOUND), mode="area")
-    window = 2 * NARROW + 1
-    grown = functional.max_pool2d(small, window, 1, NARROW)
-    closed = -functional.max_pool2d(-grown, window, 1, NARROW)
+    closed = -_widest(-_widest(small))
     # To both sides of a strip the small picture holds half of it: what was closed reaches over its neighbours.
     more = functional.max_pool2d(closed - small, 3, 1, 1)
     more = functional.interpolate(more, size=belief.shape[-2:], mode="bilinear", align_corners=False)
     return (belief + more).clamp(max=1.0)
+
+
+def _widest(values: Tensor) -> Tensor:
+    """The largest of a square window around each pixel: along rows, then along columns."""
+    window = 2 * NARROW + 1
+    along = functional.max_pool2d(values, (1, window), 1, (0, NARROW))
+    return functional.max_pool2d(along, (window, 1), 1, (NARROW, 0))
 
 
 def bridged(picture: Tensor, own: Tensor, belief: Tensor, depth: Tensor, alpha: Tensor) -> Tensor:
@@ -62,32 +69,46 @@ def bridged(picture: Tensor, own: Tensor, belief: Tensor, depth: Tensor, alpha: 
         picture and own (1, 3, S, S); belief (1, 1, S, S); depth (1, 1, s, s); alpha (1, 1, S, S); returns (1, 3, S, S).
     """
     size = picture.shape[-1]
-    more = (unbroken(belief, alpha) - belief) * (alpha > 0.0)
     side = min(size, FILLED)
 
     def sized(values: Tensor, mode: str = "area") -> Tensor:
         return values if values.shape[-1] == side else functional.interpolate(values, size=(side, side), mode=mode)
 
-    strip = (functional.max_pool2d(sized(more), 3, 1, 1) > WORTH).flatten().nonzero()[:, 0]
-    if not len(strip):
-        return picture
-    colours, seen, deep = sized(picture), sized(belief) * sized(alpha), sized(depth, "nearest-exact")
-    known = torch.cat((colours, seen, deep), dim=1).flatten(2)[0].T.contiguous()
+    with alone():
+        more = (unbroken(belief, alpha) - belief) * (alpha > 0.0)
+        strip = (functional.max_pool2d(sized(more), 3, 1, 1) > WORTH).flatten().nonzero()[:, 0]
+        if not len(strip):
+            return picture
+        colours, seen, deep = sized(picture), sized(belief) * sized(alpha), sized(depth, "nearest-exact")
+        known = torch.cat((colours, seen, deep), dim=1).flatten(2)[0].T.contiguous()
+        before = sized(own).flatten(2)[0]
+    shares = strip.tensor_split(hands(strip.device))
+    found = together(*(partial(_filled, known, before, share, side) for share in shares))
+    with alone():
+        change = torch.zeros_like(before)
+        change[:, strip] = torch.cat(found, dim=1)
+        change = change.reshape(1, 3, side, side)
+        if side < size:
+            change = functional.interpolate(change, size=(size, size), mode="bilinear", align_corners=False)
+        return picture + more * change
+
+
+def _filled(known: Tensor, own: Tensor, strip: Tensor, side: int) -> Tensor:
+    """By how much what fills a strip differs from what the generator would paint there.
+
+    Shape:
+        known (side², 5): colours, belief, depth; own (3, side²); strip (N,) pixels; returns (3, N).
+    """
     row, column = strip // side, strip % side
     down, right, reach = _neighbours(side, strip.device)
     there = (row + down[:, None]).clamp(0, side - 1) * side + (column + right[:, None]).clamp(0, side - 1)
-    other = known[there]  # (neighbours, strip, 5)
+    other = known.index_select(0, there.flatten()).reshape(*there.shape, 5)  # (neighbours, strip, 5)
     near = torch.exp((other[..., 4] - known[strip, 4]).abs() / -AS_DEEP) / reach[:, None]
     weight = near * other[..., 3]
     total, asked = weight.sum(dim=0), near.sum(dim=0)
-    sums = torch.einsum("kn,knc->cn", weight, other[..., :3])
-    fill = sized(own).flatten(2)[0].clone()
+    sums = (weight[..., None] * other[..., :3]).sum(dim=0).T
     firm = (total / asked.clamp(min=1e-6) / ENOUGH).clamp(max=1.0)
-    fill[:, strip] = torch.lerp(fill[:, strip], sums / total.clamp(min=1e-6), firm)
-    change = fill.reshape(1, 3, side, side) - sized(own)
-    if side < size:
-        change = functional.interpolate(change, size=(size, size), mode="bilinear", align_corners=False)
-    return picture + more * change
+    return firm * (sums / total.clamp(min=1e-6) - own[:, strip])
 
 
 @lru_cache(maxsize=4)
