@@ -18,6 +18,7 @@ from core.models.networks import Networks
 from core.models.volume import VolumeMaps, samples_on_rays
 from core.rendering import edited, frames, integrals, regions, search, shape, surfaces
 from core.rendering.folded import CHUNK, FoldedField
+from core.rendering.precision import packed
 from core.rendering.repaint import _repainted
 from core.rendering.source import SourceHead, source_head
 from core.tensor_camera import rays
@@ -270,3 +271,16 @@ def test_paint_stays_where_the_attribute_can_be() -> None:
     assert not beard[..., :6, :].any()
     assert bool((beard[..., 10:, :] == 1).all())
     assert bool((both == 1).all())
+
+
+def test_a_map_whose_batch_has_an_odd_stride_is_laid_out_anew() -> None:
+    """oneDNN takes such a map for another layout; the numbers stay, and what is right already is left as it is."""
+    rows = torch.randn(64, 24, generator=torch.Generator().manual_seed(0))
+    odd = rows.T.reshape(1, 24, 8, 8)[:, 4:20].to(torch.float64)
+    assert odd.stride(0) != odd[0].numel() or not odd.is_contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        laid = packed(odd)
+        assert laid.stride() == (16 * 64, 1, 8 * 16, 16)
+        assert torch.equal(laid, odd)
+        assert packed(laid) is laid
+    assert packed(odd) is odd  # where gradients are wanted

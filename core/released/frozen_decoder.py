@@ -17,6 +17,7 @@ from core.job import Job
 from core.models.decoder import Decoder, StyledConv, ToRGB
 from core.models.layers import ModulatedConv
 from core.models.ops import LEAK, resampling_kernel
+from core.rendering.precision import packed
 
 __all__ = ["FrozenDecoder"]
 
@@ -91,7 +92,7 @@ class FrozenDecoder:
 
         Shape: features (1, W, s, s); returns (1, out, S, S) float32, unclamped.
         """
-        x = features.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        x = packed(features.to(self.dtype))
         picture = None
         for number, (convolutions, colour) in enumerate(self._blocks):
             for convolution in convolutions:

@@ -26,6 +26,7 @@ from core.released.envelope import Envelope, measured_envelope
 from core.released.frozen_decoder import FrozenDecoder
 from core.released.frozen_field import FrozenField
 from core.released.guided import GuidedPass, guided_pass, painted
+from core.rendering.precision import packed
 
 __all__ = ["Accuracy", "EditTier", "PhotoTier", "Picture", "Released"]
 
@@ -247,7 +248,7 @@ class Released:
 
     def _aligned(self, residual: Tensor, thumb: Tensor) -> Tensor:
         both = torch.cat([residual, _enlarged(thumb, residual)], dim=1).to(self._dtype)
-        found: Tensor = self._aligner(both.contiguous(memory_format=torch.channels_last))
+        found: Tensor = self._aligner(packed(both))
         return found[:, :3].float()
 
     def _modulate(
@@ -300,9 +301,9 @@ class _LoweredLocal:
         self._dtype = torch.bfloat16 if low else torch.float32
 
     def __call__(self, residual: Tensor, depth: Tensor) -> Tensor:
-        colour = self._residual(residual.to(self._dtype).contiguous(memory_format=torch.channels_last))
+        colour = self._residual(packed(residual.to(self._dtype)))
         stems = torch.cat([colour, self._local.depth_conv(depth).to(self._dtype)], dim=1)
-        found: Tensor = self._filter(stems.contiguous(memory_format=torch.channels_last))
+        found: Tensor = self._filter(packed(stems))
         return found.float()
 
 
