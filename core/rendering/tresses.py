@@ -32,7 +32,7 @@ FINEST = 1.8
 # Polar angle below which the pattern, which meets at the crown, fades [rad].
 WHORL = 0.4
 # Contrast that strands may have at least and at most: deviation of luma over its mean.
-LEAST, MOST = 0.06, 0.25
+LEAST, MOST = 0.06, 0.2
 # Pixels of a photo of 256 that are a strand's surroundings.
 NEAR = 9
 # From this share of hair on a place has strands, and all of them.
