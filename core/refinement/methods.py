@@ -109,7 +109,6 @@ _SG2PLUS = Stage("projecting", 500, {"w+": 5e-3}, {**_PAPER, "offset": 2e-4}, sc
 _STAGE_A = Stage("projecting", 500, {"w+": 1e-2}, {**_PAPER, "offset": 2e-4}, schedule="cosine", jitter=0.03)
 _QUICK = {"appearance": 1e-2, "colour": 1.5e-3, "decoder": 1.6e-2}
 _APPEARANCE = {"appearance": 1e-2, "colour": 2e-3, "decoder": 1.2e-2}
-_OUTLINE = Stage("fitting the outline", 24, {"geometry": 2e-4}, {"outline": 1.0, "shape": 1.0}, "fading")
 
 METHODS: Mapping[str, Method] = {
     method.name: method
@@ -117,7 +116,7 @@ METHODS: Mapping[str, Method] = {
         Method(
             "fast",
             "Fast",
-            (replace(_OUTLINE, steps=16), Stage("tuning", 160, _QUICK, _OURS, "fading", "favoured", palette=True)),
+            (Stage("tuning", 160, _QUICK, _OURS, "fading", "favoured", palette=True),),
             views=3,
             fill="picture",
             border=11,
@@ -128,11 +127,9 @@ METHODS: Mapping[str, Method] = {
         Method(
             "best",
             "Best",
-            (
-                _OUTLINE,
-                Stage("tuning on all sides", 800, _APPEARANCE, _OURS, "fading", "favoured", palette=True),
-            ),
+            (Stage("tuning on all sides", 800, _APPEARANCE, _OURS, "fading", "favoured", palette=True),),
             views=12,
+            wide=8,
             fill="picture",
             border=11,
             centred=True,

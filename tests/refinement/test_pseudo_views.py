@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.camera import HALF_FOV
-from core.refinement.ellipse import camera_ellipse
+from core.refinement.ellipse import WIDE_PITCH, WIDE_REACH, camera_ellipse, wide_cameras
 from core.refinement.pseudo_views import (
     BLUR_KERNEL,
     BORDER_KERNEL,
@@ -59,6 +59,21 @@ def test_the_ellipse_is_the_published_one() -> None:
     assert camera_ellipse(4, (0.2, 0.1))[1].yaw == pytest.approx(0.55)
     with pytest.raises(ValueError, match="camera"):
         camera_ellipse(0)
+
+
+def test_wide_cameras_look_from_both_sides_farther_and_farther_from_above_and_below() -> None:
+    centre = (0.2, -0.1)
+    cameras = wide_cameras(8, centre)
+    turns = [camera.yaw - centre[0] for camera in cameras]
+    assert [turn > 0 for turn in turns] == [True, False] * 4
+    assert [abs(turn) for turn in turns[::2]] == pytest.approx([WIDE_REACH[0], 0.767, 0.933, WIDE_REACH[1]], abs=1e-3)
+    assert [abs(turn) for turn in turns[1::2]] == pytest.approx([abs(turn) for turn in turns[::2]])
+    pitches = [camera.pitch - centre[1] for camera in cameras]
+    assert sorted(set(round(pitch, 6) for pitch in pitches)) == [-WIDE_PITCH, WIDE_PITCH]
+    for side in (0, 1):  # each side is seen from above and from below
+        assert len({round(pitch, 6) for pitch in pitches[side::2]}) == 2
+    assert wide_cameras(0) == ()
+    assert len(wide_cameras(1)) == 1
 
 
 def test_the_tolerance_is_that_of_the_reference_at_its_scale() -> None:
