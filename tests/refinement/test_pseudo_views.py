@@ -69,7 +69,7 @@ def test_wide_cameras_look_from_both_sides_farther_and_farther_from_above_and_be
     assert [abs(turn) for turn in turns[::2]] == pytest.approx([WIDE_REACH[0], 0.767, 0.933, WIDE_REACH[1]], abs=1e-3)
     assert [abs(turn) for turn in turns[1::2]] == pytest.approx([abs(turn) for turn in turns[::2]])
     pitches = [camera.pitch - centre[1] for camera in cameras]
-    assert sorted(set(round(pitch, 6) for pitch in pitches)) == [-WIDE_PITCH, WIDE_PITCH]
+    assert sorted({round(pitch, 6) for pitch in pitches}) == [-WIDE_PITCH, WIDE_PITCH]
     for side in (0, 1):  # each side is seen from above and from below
         assert len({round(pitch, 6) for pitch in pitches[side::2]}) == 2
     assert wide_cameras(0) == ()
