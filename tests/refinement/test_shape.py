@@ -19,7 +19,7 @@ from core.refinement.palette import fit_colours
 from core.refinement.passes import Body, draw, field_maps, prepare
 from core.refinement.refiner import Refiner
 from core.refinement.rim import band, lowest_of, outline_loss
-from core.refinement.steps import Held, Target
+from core.refinement.steps import Held, Target, pseudo_targets
 from core.rendering.edited import EditedHead, edited_head
 from core.rendering.frames import render_layer
 from core.rendering.precision import distance
@@ -163,9 +163,23 @@ def test_a_tuned_decoder_is_not_asked_whether_it_trusts_the_photo(networks: Netw
 
 
 @pytest.mark.parametrize("name", ["fast", "best"])
-def test_ours_fit_the_outline_first_and_only_then_tune(name: str) -> None:
-    first, second = METHODS[name].stages
-    assert set(first.rates) == {"geometry"}
-    assert not first.draws
-    assert second.palette
-    assert not second.moves_shape
+def test_ours_tune_colours_and_leave_the_shape_alone(name: str) -> None:
+    (stage,) = METHODS[name].stages
+    assert stage.draws
+    assert stage.palette
+    assert not stage.moves_shape
+
+
+def test_best_looks_from_far_to_the_sides_as_well(networks: Networks, head: EditedHead) -> None:
+    """Its far views are nearly all the unrefined head's picture: the photo fills less of them than of the near ones."""
+    method = METHODS["best"]
+    rows = (head.source.styles.clone(), head.source.decoder_styles.clone())
+    shares = {}
+    for views, wide in ((method.views, 0), (1, method.wide)):
+        some = dataclasses.replace(method, views=views, wide=wide)
+        found, share = pseudo_targets(
+            networks, head, networks.generator, rows, some, head, Body.of(head.source), Job.quiet()
+        )
+        assert len(found) == views + wide
+        shares[wide] = share
+    assert shares[method.wide] < 0.8 * shares[0]
