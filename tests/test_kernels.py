@@ -7,15 +7,23 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from core import kernels
+from core.camera import Camera
+from core.edit import LatentEdit
+from core.engine import Engine
+from core.frame import RenderRequest
+from core.job import Job
 from core.kernels import FAILED, FEW, Chain, build, folder, kernel_of, layers_of, look_again, plainly, worth_building
+from core.photo import Photo
 from core.rendering.folded import FoldedField, chains_of
 from core.rendering.precision import has_fast_bfloat16
-from tests.toy_head import toy_networks
+from tests.toy_head import NAME, toy_networks, toy_registry
 
+ASTRONAUT = Path(__file__).parent / "data" / "astronaut.jpg"
 COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 TOY = toy_networks().generator.field.config
 SMALL = Chain(TOY.width, TOY.depth, low=False)
@@ -39,10 +47,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[Chain, Path]:
         return {chain: build(chain) for chain in chains}
 
 
-def install(made: dict[Chain, Path]) -> None:
+def copied(made: dict[Chain, Path]) -> None:
     folder().mkdir(parents=True, exist_ok=True)
     for path in made.values():
         shutil.copy(path, folder())
+
+
+def install(made: dict[Chain, Path]) -> None:
+    copied(made)
     look_again()
 
 
@@ -164,3 +176,22 @@ def test_a_model_says_what_is_worth_compiling() -> None:
     field = toy_networks().generator.field
     lows = (False, True) if has_fast_bfloat16(torch.device("cpu")) else (False,)
     assert chains_of(field) == tuple(Chain(TOY.width, TOY.depth, low) for low in lows)
+
+
+@COMPILER
+@pytest.mark.slow
+def test_an_engine_takes_layers_that_came_later_for_everything_at_once(made: dict[Chain, Path], tmp_path: Path) -> None:
+    engine = Engine.open(NAME, "cpu", registry=toy_registry(tmp_path))
+    inversion = engine.invert(Photo.load(ASTRONAUT), Job.quiet())
+    assert engine.wants_kernels
+    assert not engine.take_kernels()
+    before = engine.tiers.head(inversion, LatentEdit.none)
+    copied(made)
+    assert not engine.wants_kernels
+    assert engine.take_kernels()
+    assert not engine.take_kernels()
+    after = engine.tiers.head(inversion, LatentEdit.none)
+    assert before.shape.field._kernel is None
+    assert after.shape.field._kernel is not None
+    request = RenderRequest(inversion, LatentEdit.none, Camera(0.2), 96)
+    assert np.array_equal(engine.render(request).pixels, engine.render(request).pixels)

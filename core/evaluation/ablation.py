@@ -3,7 +3,8 @@
 The rows of E3DGE's Tables 3 and 4 that are a choice at inference are made of one and the same weights. Rows that are a
 choice of training (without a loss, without novel views) need weights of their own; those are named with ``--also`` and
 measured by the same protocol. A part that was trained along and is then taken away is missed more than one that was
-never there: read the first kind of row as "what it does", not "what could be had without it".
+never there: read the first kind of row as "what it does", not "what could be had without it". With projected colour the
+photo's pixels leave the local branch little to say; the paper's own comparison is the one without.
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ VARIANTS: dict[str, Variant] = {
     "3d-only": Variant("3D alignment alone", projected_only),
     "no-local": Variant("without local features", without_local),
     "no-projection": Variant("without projected colour", lambda networks: networks, "generator"),
+    "2d-only-own": Variant("2D alignment alone, without projected colour", aligned_only, "generator"),
+    "3d-only-own": Variant("3D alignment alone, without projected colour", projected_only, "generator"),
+    "no-local-own": Variant("without local features and projected colour", without_local, "generator"),
     "mirrored-rule": Variant("mirrored rule in place of learned filling", ruled),
 }
 
