@@ -65,6 +65,8 @@ class Settings:
     detector: str = "mediapipe"
     refine: str = ""
     """Method by which each head is refined for its one frame before it is judged; none if empty."""
+    layer: str = "picture"
+    """Which of the program's layers is judged, one of ``core.frame.LAYERS``."""
 
     @classmethod
     def paper(cls, detector: str = "mediapipe") -> Settings:
@@ -109,6 +111,8 @@ def evaluate(
     marks = {"weights": stamp, "world": people.mark, "frames": settings.frames, "detector": settings.detector}
     if settings.refine:
         marks["refine"] = settings.refine
+    if settings.layer != Settings.layer:
+        marks["layer"] = settings.layer
     kept = Kept(out / "people", {**marks, "perceptual": perceptual is not None})
     rows: dict[str, Row] = {}
     for index in range(settings.people):
@@ -119,7 +123,8 @@ def evaluate(
         if row is None or ("error" not in row and not kept.path(key, ".strip.png").is_file()):
             try:
                 part = job.part(done, after)
-                row, cells = novel_views(opener(), people, people.person(index), settings, perceptual, part)
+                person = people.person(index)
+                row, cells = novel_views(opener(), people, person, settings, perceptual, part, settings.layer)
                 write_picture(tiled(cells), kept.path(key, ".strip.png"))
             except CameoError as error:
                 if job.cancelled:
@@ -230,6 +235,8 @@ def table(summary: dict[str, Any]) -> str:
     worked = summary["people"] - len(summary["failed"])
     figures: dict[str, Spread] = summary["figures"]
     how = f", refined by {settings['refine']}" if settings.get("refine") else ""
+    if settings.get("layer", Settings.layer) != Settings.layer:
+        how += ", by the generator's own colours"
     lines = [
         f"{summary['weights']}{how}: "
         f"{worked} of {summary['people']} people of the world, {settings['frames']} cameras on "

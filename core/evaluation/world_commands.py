@@ -59,6 +59,9 @@ def trajectories(
     refine: Annotated[
         str, typer.Option(help="Refine each head for its frame first: fast, best, a method's name.")
     ] = "",
+    own: Annotated[
+        bool, typer.Option("--own", help="The generator's own colours instead of the photo's, as the papers compare.")
+    ] = False,
     quick: QuickOption = False,
     vgg: VggOption = None,
     pack: PackOption = None,
@@ -81,7 +84,7 @@ def trajectories(
     settings = suite.Settings(people, frames, detector.value)
     if quick or paper:
         settings = suite.Settings.quick(detector.value) if quick else suite.Settings.paper(detector.value)
-    settings = replace(settings, refine=_method(refine))
+    settings = replace(settings, refine=_method(refine), layer="generator" if own else suite.Settings.layer)
     drawn = _people(pack, needed=True)
     assert drawn is not None
     perceptual = _perceptual(vgg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from core.__main__ import app
 from core.camera import HALF_FOV, Camera
 from core.errors import CameoError
 from core.evaluation import people as room
+from core.evaluation import trajectories as suite
 from core.evaluation.likeness import PHOTO_HALF_FOV, PHOTO_SIZE
 from core.evaluation.people import People
 from core.evaluation.trajectories import FIGURES, Settings, _framed, _scale, summarise, table
+from core.job import Job
 from tests.toy_head import NAME, toy_registry
 
 
@@ -42,6 +45,28 @@ def test_the_table_says_by_what_heads_were_refined() -> None:
     rows = {"a": {name: [1.0] for name in FIGURES}}
     assert table(summarise(rows, "toy@1", Settings(1, 2, refine="best"))).startswith("toy@1, refined by best: 1 of 1")
     assert "refined" not in table(summarise(rows, "toy@1", Settings(1, 2)))
+
+
+@pytest.mark.parametrize(("layer", "said"), [("picture", False), ("generator", True)])
+def test_the_layer_that_is_asked_for_is_judged_kept_apart_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, layer: str, said: bool
+) -> None:
+    asked = []
+
+    def judged(*arguments: object) -> tuple[dict[str, list[float]], list[np.ndarray]]:
+        asked.append(arguments[-1])
+        return {name: [1.0] for name in FIGURES}, [np.zeros((8, 8, 3), np.uint8)] * 12
+
+    monkeypatch.setattr(suite, "novel_views", judged)
+    people = SimpleNamespace(mark="world", person=lambda index: index)
+    settings = Settings(1, 2, layer=layer)
+    for _ in range(2):  # the second finds the row of the first
+        summary = suite.evaluate(lambda: None, people, tmp_path, "toy@1", settings, Job.quiet())
+    assert asked == [layer]
+    assert ("own colours" in table(summary)) == said
+    other = Settings(1, 2, layer="normals")
+    suite.evaluate(lambda: None, people, tmp_path, "toy@1", other, Job.quiet())
+    assert asked == [layer, "normals"]
 
 
 def test_an_unknown_method_is_refused() -> None:
