@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from core.rendering.measures import place_of
+
 __all__ = ["ATTRIBUTE", "brows_at", "with_brows"]
 
 ATTRIBUTE = "Brows"
@@ -40,7 +42,7 @@ def brows_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int)
         numbers: MediaPipe's numbers (L,).
         size: Side of the map.
     """
-    place = {int(number): i for i, number in enumerate(numbers)}
+    place = place_of(numbers)
     if any(number not in place for line in (*UPPER, *LOWER) for number in line):
         return None
     steps = (np.arange(size) + 0.5) / size

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.rendering.hands import Pause, resting
+from core.rendering.measures import luma
 from core.visibility import extended
 
 __all__ = [
@@ -171,9 +172,9 @@ def strands(picture: Tensor, solid: Tensor, hair: Tensor, face: Face) -> Tensor:
     skin = colour[:, (face.skin > 0.5).flatten()]
     if skin.shape[1] < FEW:
         return torch.zeros_like(hair)
-    luma = colour.new_tensor((0.299, 0.587, 0.114)) @ colour
+    light = luma(colour, 0)[0]
     usual = skin.median(dim=1, keepdim=True).values
-    bright = float(colour.new_tensor((0.299, 0.587, 0.114)) @ usual[:, 0])
+    bright = float(luma(usual, 0))
 
     def share(of: Tensor) -> Tensor:
         return of[:2] / of.sum(dim=0).clamp(min=0.03)
@@ -181,8 +182,8 @@ def strands(picture: Tensor, solid: Tensor, hair: Tensor, face: Face) -> Tensor:
     off = (share(colour) - share(usual)).norm(dim=0)
     least = max(HUE, CHEEKS_OWN * float(off[(face.skin > 0.5).flatten()].quantile(0.75)))
     hue = (off - least) / SURELY
-    dark = (DARK[0] - luma / bright) / (DARK[0] - DARK[1])
-    pale = ((PALE[1] - luma / bright) / (PALE[1] - PALE[0])).clamp(0.0, 1.0)
+    dark = (DARK[0] - light / bright) / (DARK[0] - DARK[1])
+    pale = ((PALE[1] - light / bright) / (PALE[1] - PALE[0])).clamp(0.0, 1.0)
     found = torch.maximum(hue.clamp(max=1.0) * pale, dark.clamp(max=1.0)).clamp(min=0.0).reshape(hair.shape)
     # Under a chin dark is shade; beside the face it is hair that hangs down.
     columns = (face.bare.amax(dim=2, keepdim=True) < 0.5).to(found)
@@ -284,9 +285,9 @@ def _gaps(hair: Tensor, face: Tensor) -> Tensor:
 
 def tones_of(picture: Tensor) -> Tensor:
     """Luma and weighted chroma (1, 3, S, S) of a picture in [-1, 1], by Rec. 601."""
-    red, green, blue = ((picture + 1.0) * 0.5).unbind(dim=1)
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    return torch.stack((luma, CHROMA * 0.564 * (blue - luma), CHROMA * 0.713 * (red - luma)), dim=1)
+    colour = (picture + 1.0) * 0.5
+    light = luma(colour)
+    return torch.cat((light, CHROMA * 0.564 * (colour[:, 2:] - light), CHROMA * 0.713 * (colour[:, :1] - light)), dim=1)
 
 
 def _typical(colours: Tensor, rare: float = 0.03) -> Tensor:

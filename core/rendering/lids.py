@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from core.rendering.measures import place_of
+
 __all__ = ["ATTRIBUTE", "with_lids"]
 
 ATTRIBUTE = "Eyes open"
@@ -36,7 +38,7 @@ def with_lids(landmarks: Tensor, numbers: Tensor, strength: float) -> Tensor:
     Shape:
         landmarks (1, L, 3) world units, numbers (L,) int64; returns (1, L, 3).
     """
-    place = {int(number): index for index, number in enumerate(numbers)}
+    place = place_of(numbers)
     named = [number for group in (*UPPER, *LOWER, *ABOVE, *BELOW) for number in group]
     if strength == 0.0 or any(number not in place for number in named):
         return landmarks

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from core.rendering.measures import luma, place_of
+
 __all__ = ["ATTRIBUTE", "Opening", "lips", "opening", "with_mouth"]
 
 ATTRIBUTE = "Mouth open"
@@ -65,7 +67,7 @@ def opening(
         numbers: MediaPipe's numbers (L,).
         size: Side of the maps.
     """
-    place = {int(number): i for i, number in enumerate(numbers)}
+    place = place_of(numbers)
     if any(number not in place for number in (*UPPER, *LOWER)):
         return None
     upper, lower = ([place[number] for number in line] for line in (UPPER, LOWER))
@@ -101,7 +103,7 @@ def opening(
 
 def lips(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> Tensor | None:
     """Lips and what lies between them (1, 1, size, size), 0..1; arguments as in :func:`opening`."""
-    place = {int(number): i for i, number in enumerate(numbers)}
+    place = place_of(numbers)
     if any(number not in place for number in (*OVER, *UNDER)):
         return None
     over, under = (places[[place[number] for number in line]] for line in (OVER, UNDER))
@@ -118,10 +120,9 @@ def with_mouth(edited: Tensor, photo: Tensor, mouth: Opening) -> Tensor:
     inside, look, own, teeth, low = (
         functional.interpolate(one.to(edited), size=(size, size), mode="bilinear", align_corners=False) for one in mouth
     )
-    luma = edited.new_tensor((0.299, 0.587, 0.114))[:, None, None]
     around = functional.interpolate(inside, size=64, mode="area").clamp(max=1.0)
     around = functional.max_pool2d(around, 9, 1, 4)
-    bright = (functional.interpolate((edited + 1.0) * 0.5, size=64, mode="area") * luma).sum(dim=1, keepdim=True)
+    bright = luma(functional.interpolate((edited + 1.0) * 0.5, size=64, mode="area"))
     light = ((bright * around).sum() / around.sum().clamp(min=1e-6) / FAIR).clamp(0.5, 1.25)
     kept = (functional.grid_sample(photo, look.permute(0, 2, 3, 1) * 2.0 - 1.0, align_corners=False) + 1.0) * 0.5
     tooth, dark, tongue = (edited.new_tensor(one)[:, None, None] for one in (TEETH, CAVITY, TONGUE))

@@ -21,6 +21,7 @@ from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import with_brows
 from core.rendering.hair import kept_apart
 from core.rendering.locks import grows, new_hair
+from core.rendering.measures import luma
 from core.rendering.mouth import Opening, with_mouth
 from core.rendering.regions import region
 from core.rendering.source import SourceHead
@@ -188,7 +189,7 @@ def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> T
         photo, before, after (1, 3, S, S) in [-1, 1]; share (1, 1, S, S) of the change that is meant.
     """
     here, old, new = ((picture + 1.0) * 0.5 for picture in (photo, before, after))
-    bright_here, bright_old, bright_new = (_brightness(picture).clamp(min=0.02) for picture in (here, old, new))
+    bright_here, bright_old, bright_new = (luma(picture).clamp(min=0.02) for picture in (here, old, new))
     around = grown(functional.interpolate(bright_here, size=AROUND, mode="area"), photo.shape[-1])
     surplus = (around - bright_old).clamp(0.0, SURPLUS)
     raised = bright_here + torch.minimum(bright_new - bright_old, (bright_new + surplus - around).clamp(min=0.0))
@@ -196,11 +197,6 @@ def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> T
     own = here / bright_here - old / bright_old
     changed = bright * (new / bright_new + own * (1.0 - share))
     return (photo + 2.0 * share * (changed - here)).clamp(-1.0, 1.0)
-
-
-def _brightness(picture: Tensor) -> Tensor:
-    """Rec. 601's luma (1, 1, S, S) of a picture (1, 3, S, S)."""
-    return (picture * picture.new_tensor((0.299, 0.587, 0.114))[:, None, None]).sum(dim=1, keepdim=True)
 
 
 def _significance(change: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from core.edit import LatentEdit
 from core.rendering.lids import ABOVE, BELOW
 from core.rendering.lids import LOWER as LOWER_LIDS
 from core.rendering.lids import UPPER as UPPER_LIDS
+from core.rendering.measures import place_of
 from core.rendering.mouth import ATTRIBUTE as MOUTH
 from core.rendering.mouth import LOWER as LOWER_LIP
 from core.rendering.mouth import OVER, UNDER
@@ -48,7 +49,7 @@ def with_lids_kept(before: Tensor, after: Tensor, numbers: Tensor) -> Tensor:
     Shape:
         before and after (1, L, 3), numbers (L,) int64; returns (1, L, 3).
     """
-    place = _places(numbers)
+    place = place_of(numbers)
     rings = (UPPER_LIDS, LOWER_LIDS, ABOVE, BELOW, BROW_SIDE, CHEEK_SIDE)
     if any(number not in place for ring in rings for line in ring for number in line):
         return after
@@ -80,7 +81,7 @@ def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor
     Shape:
         landmarks (1, L, 3), numbers (L,) int64; returns (1, L, 3).
     """
-    place = _places(numbers)
+    place = place_of(numbers)
     lines = (UPPER_LIP, LOWER_LIP, OVER, UNDER, OVER_LIP, UNDER_LIP)
     if any(number not in place for line in lines for number in line):
         return after
@@ -101,10 +102,6 @@ def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor
     moved[0, above] -= 0.5 * BEYOND * back[1:-1]
     moved[0, below] += 0.5 * BEYOND * back[2:-2:3]
     return moved
-
-
-def _places(numbers: Tensor) -> dict[int, int]:
-    return {int(number): index for index, number in enumerate(numbers)}
 
 
 def _down(landmarks: Tensor, place: dict[int, int]) -> Tensor:

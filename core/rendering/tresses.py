@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.rendering.measures import luma
 from core.rendering.tones import EXTENT, tone_volume
 
 __all__ = ["Tresses", "contrast_of", "tresses_on"]
@@ -94,15 +95,14 @@ def contrast_of(photo: Tensor, hair: Tensor) -> float:
     Shape:
         photo (1, 3, 256, 256) in [-1, 1]; hair (1, 1, any, any), 0..1.
     """
-    red, green, blue = ((photo + 1.0) * 0.5).unbind(dim=1)
-    luma = (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]
+    light = luma((photo + 1.0) * 0.5)
     sure = functional.interpolate(hair, size=photo.shape[-2:], mode="bilinear", align_corners=False) > 0.9
     # Rims of hair are contrasts of another kind.
-    sure = functional.max_pool2d((~sure).to(luma), NEAR, 1, NEAR // 2) < 0.5
+    sure = functional.max_pool2d((~sure).to(light), NEAR, 1, NEAR // 2) < 0.5
     if sure.sum() < 100:
         return LEAST
-    off = luma - functional.avg_pool2d(luma, NEAR, 1, NEAR // 2, count_include_pad=False)
-    return min(max(float(off[sure].std() / luma[sure].mean().clamp(min=0.05)), LEAST), MOST)
+    off = light - functional.avg_pool2d(light, NEAR, 1, NEAR // 2, count_include_pad=False)
+    return min(max(float(off[sure].std() / light[sure].mean().clamp(min=0.05)), LEAST), MOST)
 
 
 def _places(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from core.rendering.brows import brows_at
 from core.rendering.lids import LOWER as LOWER_LIDS
 from core.rendering.lids import UPPER as UPPER_LIDS
+from core.rendering.measures import luma, place_of
 from core.rendering.mouth import lips
 
 __all__ = ["ATTRIBUTE", "skin_at", "with_wrinkles"]
@@ -50,7 +51,7 @@ def skin_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) 
         numbers: MediaPipe's numbers (L,).
         size: Side of the map.
     """
-    place = {int(number): i for i, number in enumerate(numbers)}
+    place = place_of(numbers)
     eyes = [
         (corners[0], *upper, corners[1], *lower[::-1])
         for corners, upper, lower in zip(CORNERS, UPPER_LIDS, LOWER_LIDS, strict=True)
@@ -95,7 +96,7 @@ def with_wrinkles(photo: Tensor, skin: Tensor, strength: float) -> Tensor:
         return photo
     size = photo.shape[-1]
     region = functional.interpolate(skin.to(photo), size=(size, size), mode="bilinear", align_corners=False)
-    bright = (photo * photo.new_tensor((0.299, 0.587, 0.114))[:, None, None]).sum(dim=1, keepdim=True)
+    bright = luma(photo)
     levels = [_blurred(bright, width * size) for width in (PORE, LINE, FOLD)]
     change = torch.zeros_like(bright)
     # What stands out from its surroundings by more than skin does is an edge, over the whole of its width.

@@ -1,0 +1,28 @@
+"""Two small things that many parts of pictures ask for: how bright a colour is, and where a numbered landmark lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+__all__ = ["luma", "place_of"]
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (Rec. 601)."""
+
+
+def luma(colours: Tensor, dim: int = 1) -> Tensor:
+    """Brightness of colours in any range.
+
+    Shape:
+        colours with three channels in ``dim``; returns the same with one.
+    """
+    red, green, blue = colours.unbind(dim=dim)
+    return torch.unsqueeze(LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue, dim)
+
+
+def place_of(numbers: Iterable[int | Tensor]) -> dict[int, int]:
+    """MediaPipe's number of a landmark → its place among a model's landmarks."""
+    return {int(number): place for place, number in enumerate(numbers)}
