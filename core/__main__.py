@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -264,21 +266,26 @@ def kernels(
     """Compile a model's layers for this machine, once, so that pictures come sooner; everything works without."""
     if aside and hasattr(os, "nice"):
         os.nice(RANK)
+    # The window asks so when it closes: what is half made is then taken away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_INTERRUPTED))
     from core.kernels import build
     from core.models.bundle import read_networks
     from core.rendering.folded import chains_of
 
     try:
         paths = registry_of(weights_folder).locate(weights).values()
+        networks = read_networks([path for path in paths if path.suffix == ".safetensors"])
     except CameoError as error:
         refuse(error)
-    networks = read_networks([path for path in paths if path.suffix == ".safetensors"])
-    try:
-        for chain in chains_of(networks.generator.field):
+    failed = ""
+    for chain in chains_of(networks.generator.field):
+        try:
             say(str(build(chain)))
-    except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:  # the others are tried all the same: each keeps its own reason
+            failed = failed or str(error).splitlines()[0]
+    if failed:
         hint = "Everything works without, somewhat slower. On Debian or Ubuntu `sudo apt-get install g++` helps."
-        refuse(CameoError(f"The layers could not be compiled: {str(error).splitlines()[0]}", hint=hint), EXIT_FAILED)
+        refuse(CameoError(f"The layers could not be compiled: {failed}", hint=hint), EXIT_FAILED)
 
 
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

@@ -16,7 +16,11 @@ import hashlib
 import logging
 import os
 import platform
+import shutil
+import subprocess
+import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,12 +42,14 @@ Layers = Sequence[tuple[Tensor, Tensor]]
 SWITCH = "CAMEO_KERNELS"
 """Environment: "off" leaves compiled layers alone."""
 FEW = 16
-"""Points below which a call costs more than it spares; also keeps to what the compiled code was made for."""
+"""Points below which a call costs more than it spares; also the least that the compiled code was made for."""
 TOLERANCE = {True: 0.02, False: 1e-4}
 """Mean difference from the plain layers beyond which a library is not believed: several times what rounding makes of
 seeded layers, in bfloat16 (True) and float32."""
 FAILED = ".failed"
 """What stands in a library's place, with the reason, where it could not be made: nobody tries again unasked."""
+HALF_MADE, OLD_S = "building-", 3600.0
+"""How folders of builds begin, and when one that is still there belongs to nobody any more."""
 FORMAT = 1
 """Grows when what is compiled changes."""
 
@@ -132,11 +138,13 @@ class ChainKernel:
         self.chain = chain
 
     def hidden(self, points: Tensor, layers: Layers) -> Tensor:
-        """Last activation of points, as :func:`plainly` says it.
+        """Last activation of points, as :func:`plainly` says it; by that if points are few, no float32 or want gradients.
 
         Shape:
-            points (N, 3), at least ``FEW``, float32 without gradients; layers of the chain's form; returns (N, W).
+            points (N, 3); layers of the chain's form, which is not checked; returns (N, W).
         """
+        if len(points) < FEW or points.dtype != torch.float32 or points.requires_grad:
+            return plainly(points, layers)
         tensors = [points.contiguous(), *(weight for weight, _ in layers), *(offset for _, offset in layers)]
         lent = self._lend(tensors)
         given = (ctypes.c_void_p * len(tensors))(*(self._pointer(one, None) for one in lent))
@@ -217,26 +225,41 @@ def build(chain: Chain) -> Path:
     if path.is_file():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    _tidied(path.parent)
     failed = path.with_suffix(FAILED)
-    with tempfile.TemporaryDirectory(dir=path.parent) as place:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=HALF_MADE) as place:
         made = Path(place) / "chain.so"
         try:
             _compile(chain, made)
-            agrees = ChainKernel(made, chain).agrees()
-        except RuntimeError as error:
-            failed.write_text(str(error), encoding="utf-8")
-            raise
-        if not agrees:
-            failed.write_text("The compiled layers do not say what the plain ones say.", encoding="utf-8")
-            raise RuntimeError(failed.read_text(encoding="utf-8"))
+            trouble = (
+                "" if ChainKernel(made, chain).agrees() else "The compiled layers say something else than plain ones."
+            )
+        except (OSError, AttributeError, RuntimeError) as error:
+            trouble = str(error)
+        if trouble:
+            failed.write_text(trouble, encoding="utf-8")
+            raise RuntimeError(trouble)
         made.replace(path)
     failed.unlink(missing_ok=True)
     return path
 
 
+def _tidied(place: Path) -> None:
+    """What builds that were killed have left is taken away once it is old."""
+    for left in place.glob(f"{HALF_MADE}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > OLD_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _compile(chain: Chain, path: Path) -> None:
+    if sys.platform == "darwin" and subprocess.run(["xcode-select", "-p"], capture_output=True, check=False).returncode:
+        # Asked for its version Apple's stub of a compiler opens a dialog that nobody expects.
+        raise RuntimeError("There is no compiler: the command line developer tools are not installed.")
     import torch._inductor  # takes seconds: only for who compiles
 
+    # It has no graphics card, and says so in a warning.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     points, layers = chain.made_up(1000)
     arguments = (points, [weight for weight, _ in layers], [offset for _, offset in layers])
     count = torch.export.Dim("points", min=FEW, max=1 << 22)

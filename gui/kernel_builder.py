@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[1]
 IDLE_MS = 15_000
 """How long nothing may have been asked of the engine before it begins."""
 
+GRACE_MS = 500
+"""How long the process has for tidying up when the window closes."""
+
 
 class KernelBuilder(QObject):
     """Starts ``python -m core kernels`` when the program has been idle for a while.
@@ -59,8 +62,10 @@ class KernelBuilder(QObject):
         self._timer.stop()
         if self._process is not None and self.is_building:
             self._process.finished.disconnect(self._end)
-            self._process.kill()
-            self._process.waitForFinished(1000)
+            self._process.terminate()
+            if not self._process.waitForFinished(GRACE_MS):
+                self._process.kill()
+                self._process.waitForFinished(GRACE_MS)
 
     def _begin(self) -> None:
         self._armed = False

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from core import kernels
+from core.__main__ import app
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
 from core.frame import RenderRequest
 from core.job import Job
-from core.kernels import FAILED, FEW, Chain, build, folder, kernel_of, layers_of, look_again, plainly, worth_building
+from core.kernels import (
+    FAILED,
+    FEW,
+    HALF_MADE,
+    OLD_S,
+    Chain,
+    build,
+    kernel_of,
+    layers_of,
+    look_again,
+    plainly,
+    worth_building,
+)
 from core.photo import Photo
 from core.rendering.folded import FoldedField, chains_of
 from core.rendering.precision import has_fast_bfloat16
@@ -30,8 +46,10 @@ SMALL = Chain(TOY.width, TOY.depth, low=False)
 
 
 @pytest.fixture(autouse=True)
-def _switched_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _switched_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.delenv("CAMEO_KERNELS")
+    # Where a cache is, Windows does not ask the environment.
+    monkeypatch.setattr(kernels, "folder", lambda: tmp_path / "cache" / "kernels")
     look_again()
     yield
     look_again()
@@ -48,9 +66,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[Chain, Path]:
 
 
 def copied(made: dict[Chain, Path]) -> None:
-    folder().mkdir(parents=True, exist_ok=True)
+    kernels.folder().mkdir(parents=True, exist_ok=True)
     for path in made.values():
-        shutil.copy(path, folder())
+        shutil.copy(path, kernels.folder())
 
 
 def install(made: dict[Chain, Path]) -> None:
@@ -130,8 +148,8 @@ def test_a_library_that_answers_otherwise_is_left_alone_with_a_word_in_the_log(
 
 
 def test_a_broken_library_is_left_alone_with_a_word_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    folder().mkdir(parents=True)
-    (folder() / f"{SMALL.name}.so").write_bytes(b"no library")
+    kernels.folder().mkdir(parents=True)
+    (kernels.folder() / f"{SMALL.name}.so").write_bytes(b"no library")
     with caplog.at_level("WARNING"):
         assert kernel_of(SMALL) is None
     assert "cannot be used" in caplog.text
@@ -146,9 +164,57 @@ def test_without_a_compiler_the_reason_is_kept_and_nobody_tries_again(monkeypatc
     with pytest.raises(RuntimeError, match="no compiler"):
         build(SMALL)
     assert not worth_building(SMALL)
-    assert (folder() / f"{SMALL.name}{FAILED}").read_text() == "no compiler here"
-    assert [path.suffix for path in folder().iterdir()] == [FAILED]
+    assert (kernels.folder() / f"{SMALL.name}{FAILED}").read_text() == "no compiler here"
+    assert [path.suffix for path in kernels.folder().iterdir()] == [FAILED]
     assert kernel_of(SMALL) is None
+
+
+@pytest.mark.parametrize(
+    "trouble", [OSError("not signed"), AttributeError("no such symbol"), RuntimeError("no container")]
+)
+def test_a_library_that_cannot_be_loaded_is_not_made_again(monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    def refuses(path: Path, chain: Chain) -> None:
+        raise trouble
+
+    monkeypatch.setattr(kernels, "_compile", lambda chain, path: path.write_bytes(b""))
+    monkeypatch.setattr(kernels, "ChainKernel", refuses)
+    with pytest.raises(RuntimeError, match=str(trouble)):
+        build(SMALL)
+    assert not worth_building(SMALL)
+
+
+def test_the_command_keeps_every_chains_reason_and_says_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tried = []
+
+    def fails(chain: Chain, path: Path) -> None:
+        tried.append(chain)
+        raise RuntimeError(f"no compiler, {len(tried)}\nand more")
+
+    monkeypatch.setattr(kernels, "_compile", fails)
+    toy_registry(tmp_path / "weights")
+    command = ["kernels", "--weights", NAME, "--weights-folder", str(tmp_path / "weights")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 3
+    assert "no compiler, 1" in result.stderr
+    assert "and more" not in result.stderr
+    chains = chains_of(toy_networks().generator.field)
+    assert tried == list(chains)
+    assert not any(worth_building(chain) for chain in chains)
+    assert CliRunner().invoke(app, ["kernels", "--weights", "nobody"]).exit_code == 2
+
+
+def test_what_killed_builds_left_is_tidied_up_and_what_runs_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = (kernels.folder() / f"{HALF_MADE}{name}" for name in ("old", "new"))
+    for place in (old, new):
+        place.mkdir(parents=True)
+    os.utime(old, (time.time() - OLD_S - 60,) * 2)
+    monkeypatch.setattr(kernels, "_compile", lambda chain, path: path.write_bytes(b""))
+    with pytest.raises(RuntimeError):
+        build(SMALL)
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_the_switch_leaves_them_alone(monkeypatch: pytest.MonkeyPatch) -> None:

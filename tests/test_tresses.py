@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -51,11 +52,14 @@ def test_strands_run_down_and_not_across(tresses: Tresses) -> None:
 
 
 def test_the_pattern_closes_around_the_head(tresses: Tresses) -> None:
-    """Where its ends meet, in front of the middle: shades on both sides of it are the same."""
+    """Where its ends meet, behind: shades on both sides of it are the same."""
     everywhere = Tresses(torch.ones_like(tresses.volume), tresses.pattern, tresses.contrast)
-    near = torch.tensor([[1e-7, 0.01, 0.08], [-1e-7, 0.01, 0.08]])
+    near = torch.tensor([[1e-7, 0.01, -0.1], [-1e-7, 0.01, -0.1]])
     left, right = everywhere.shade(near, FINE)[:, 0]
     assert float((left - right).abs()) < 1e-3
+    open_ended = torch.cat((tresses.pattern[..., :-1], -tresses.pattern[..., -1:]), dim=-1)
+    left, right = dataclasses.replace(everywhere, pattern=open_ended).shade(near, FINE)[:, 0]
+    assert float((left - right).abs()) > 1e-2
 
 
 @pytest.mark.parametrize(("spacing", "least", "most"), [(0.0008, 0.8, 1.0), (0.0017, 0.3, 0.85), (0.02, 0.0, 0.0)])

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.job import Job
-from core.kernels import FEW, kernel_of, layers_of
+from core.kernels import kernel_of, layers_of
 from core.models.field import Field, FilmSine
 
 __all__ = ["FrozenField"]
@@ -67,7 +67,7 @@ class FrozenField:
         return whole
 
     def _hidden(self, points: Tensor) -> Tensor:
-        if self._kernel is not None and len(points) >= FEW:
+        if self._kernel is not None:
             return self._kernel.hidden(points, self._layers)
         first, *others = self._layers
         h = functional.linear(points, *first).sin_().to(self.dtype)

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.kernels import FEW as FEWEST
 from core.kernels import Chain, kernel_of, layers_of, plainly
 from core.models.field import Field, FilmSine
 from core.rendering.deformation import Deformation
@@ -80,10 +79,7 @@ class FoldedField:
 
     def _hidden(self, points: Tensor) -> Tensor:
         # Compiled layers, where this machine has them, are the same ones in three quarters of the time.
-        kernel = self._kernel if len(points) >= FEWEST and points.dtype == torch.float32 else None
-        if kernel is None or points.requires_grad:
-            return plainly(points, self._layers)
-        return kernel.hidden(points, self._layers)
+        return plainly(points, self._layers) if self._kernel is None else self._kernel.hidden(points, self._layers)
 
     def sdf_from(self, h: Tensor, points: Tensor) -> Tensor:
         """Signed distance (N, 1) from the last geometry activation. Shape: h (N, W), points (N, 3)."""

@@ -110,11 +110,11 @@ def _places(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     middle = points.new_tensor(MIDDLE)
     axis = functional.normalize(points.new_tensor(CROWN) - middle, dim=0)
     side = points.new_tensor((1.0, 0.0, 0.0))
-    back = torch.linalg.cross(side, axis)
+    ahead = torch.linalg.cross(side, axis)
     off = points - middle
-    height, right, behind = off @ axis, off @ side, off @ back
-    polar = torch.atan2((right.square() + behind.square()).sqrt(), height)
-    turn = torch.atan2(right, behind)
+    height, right, before = off @ axis, off @ side, off @ ahead
+    polar = torch.atan2((right.square() + before.square()).sqrt(), height)
+    turn = torch.atan2(right, before)  # 0 in front: the pattern's ends meet behind
     return turn / math.pi, 2.0 * polar / math.pi - 1.0, (polar.sin() / math.sin(WHORL)).clamp(0.0, 1.0)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gui.widgets.refine_curve import RefineCurve
 
 METHODS = (
-    ("fast", "Fast", "Under a minute on two cores: the photo's look and outline."),
+    ("fast", "Fast", "Under a minute on two cores: the photo's look."),
     ("best", "Best", "Some minutes: the photo's look from all sides it can be seen from."),
     ("sg2", "SG2 (W)", "Latents only, as in the papers; long."),
     ("sg2plus", "SG2+ (W+)", "Latents row by row; long."),

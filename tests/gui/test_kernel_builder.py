@@ -15,7 +15,7 @@ WAIT = 10_000
 
 @pytest.fixture
 def builder(qtbot: QtBot) -> Iterator[KernelBuilder]:
-    made = KernelBuilder("fake-256", idle_ms=60)
+    made = KernelBuilder("fake-256", idle_ms=400)
     yield made
     made.stop()
     assert not made.is_building
@@ -37,7 +37,7 @@ def test_it_waits_for_a_pause_and_says_when_layers_are_there(builder: KernelBuil
     with qtbot.waitSignal(builder.built, timeout=WAIT):
         pass
     builder.put_off()
-    qtbot.wait(120)
+    qtbot.wait(600)
     assert not builder.is_building
 
 

@@ -13,6 +13,7 @@ from core.camera import Camera
 from core.edit import LatentEdit
 from core.job import Job
 from core.models.networks import Networks
+from core.refinement import steps
 from core.refinement.delta import Delta, scaled, tuned_networks, weights_hash
 from core.refinement.methods import METHODS, Method, Stage
 from core.refinement.palette import fit_colours
@@ -24,6 +25,7 @@ from core.rendering.edited import EditedHead, edited_head
 from core.rendering.frames import render_layer
 from core.rendering.precision import distance
 from core.rendering.source import source_head
+from core.rendering.tresses import tresses_on
 from tests.toy_head import toy_networks
 
 ANGLES = torch.tensor([[0.1, -0.05]])
@@ -183,3 +185,21 @@ def test_best_looks_from_far_to_the_sides_as_well(networks: Networks, head: Edit
         assert len(found) == views + wide
         shares[wide] = share
     assert shares[method.wide] < 0.8 * shares[0]
+
+
+def test_strands_are_not_learnt(monkeypatch: pytest.MonkeyPatch, networks: Networks, head: EditedHead) -> None:
+    """They are drawn on a refined head as on any other: a generator that had learnt them would show them twice."""
+    points = 0.08 * functional.normalize(torch.randn(200, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    haired = dataclasses.replace(head.source, tresses=tresses_on(points[:100], points[100:], 0.2))
+    filled, drawn = dataclasses.replace(head, source=haired), []
+
+    def watched(networks: Networks, fill: EditedHead, *rest: object) -> tuple[torch.Tensor, torch.Tensor]:
+        drawn.append(fill)
+        return torch.zeros(3, 256, 256), torch.ones(1, 256, 256)
+
+    monkeypatch.setattr(steps, "render_layer", watched)
+    rows = (head.source.styles.clone(), head.source.decoder_styles.clone())
+    method = dataclasses.replace(METHODS["best"], views=1, wide=1)
+    pseudo_targets(networks, head, networks.generator, rows, method, filled, Body.of(head.source), Job.quiet())
+    assert [one.source.tresses for one in drawn] == [None, None]
+    assert filled.source.tresses is not None
