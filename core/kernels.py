@@ -138,7 +138,7 @@ class ChainKernel:
         self.chain = chain
 
     def hidden(self, points: Tensor, layers: Layers) -> Tensor:
-        """Last activation of points, as :func:`plainly` says it; by that if points are few, no float32 or want gradients.
+        """Last activation of points, as :func:`plainly` says it; by that where points are few or want gradients.
 
         Shape:
             points (N, 3); layers of the chain's form, which is not checked; returns (N, W).
