@@ -192,10 +192,11 @@ def test_strands_are_not_learnt(monkeypatch: pytest.MonkeyPatch, networks: Netwo
     points = 0.08 * functional.normalize(torch.randn(200, 3, generator=torch.Generator().manual_seed(0)), dim=1)
     haired = dataclasses.replace(head.source, tresses=tresses_on(points[:100], points[100:], 0.2))
     filled, drawn = dataclasses.replace(head, source=haired), []
+    size = networks.generator.config.decoder.image_size
 
     def watched(networks: Networks, fill: EditedHead, *rest: object) -> tuple[torch.Tensor, torch.Tensor]:
         drawn.append(fill)
-        return torch.zeros(3, 256, 256), torch.ones(1, 256, 256)
+        return torch.zeros(3, size, size), torch.ones(1, size, size)
 
     monkeypatch.setattr(steps, "render_layer", watched)
     rows = (head.source.styles.clone(), head.source.decoder_styles.clone())
