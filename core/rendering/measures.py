@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["luma", "place_of"]
@@ -23,6 +23,6 @@ def luma(colours: Tensor, dim: int = 1) -> Tensor:
     return torch.unsqueeze(LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue, dim)
 
 
-def place_of(numbers: Iterable[int | Tensor]) -> dict[int, int]:
-    """MediaPipe's number of a landmark → its place among a model's landmarks."""
-    return {int(number): place for place, number in enumerate(numbers)}
+def place_of(numbers: Tensor | NDArray[np.int64]) -> dict[int, int]:
+    """MediaPipe's number of a landmark → its place among a model's landmarks. Shape: numbers (L,)."""
+    return {number: place for place, number in enumerate(numbers.tolist())}

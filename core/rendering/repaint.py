@@ -109,7 +109,8 @@ class EditedColours:
             share = share - beard
             self._beard = beard if drawn.lips is None else beard * (1.0 - drawn.lips.to(beard))
             painted = torch.maximum(share, self._beard)
-        matte = moved(functional.interpolate(source.matte, size=(size, size), mode="area"), flow)
+        whole, self._known = source.matte_at(size)
+        matte = moved(whole, flow)
         # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
         alpha = grown(maps.alpha, size)
         fresh = (alpha - moved(grown(source.maps.alpha, size), flow)).clamp(min=0.0)
@@ -123,7 +124,6 @@ class EditedColours:
         self._before, self._after, self._share = before, after, share
         self.matte = torch.maximum(matte, torch.maximum(painted, fresh) * alpha)
         # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
-        self._known = functional.interpolate((source.matte > 0.5).to(matte.dtype), size=(size, size), mode="area")
 
     def __call__(self, photo: Tensor) -> Tensor:
         """The photo (1, 3, S, S) edited, its colours carried past the edited head."""

@@ -6,7 +6,7 @@ Made once a photo; every edit and every camera stands on it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -78,6 +78,18 @@ class SourceHead:
     """The back of the head, where the photo shows hair."""
     tresses: Tresses | None = None
     """Strands for hair that no photo saw, likewise."""
+    _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    def matte_at(self, size: int) -> tuple[Tensor, Tensor]:
+        """The matte at a side, and the share of each pixel that is surely head, (1, 1, size, size) both; made once.
+
+        The matte has a million pixels, and every step of a slider asks.
+        """
+        if size not in self._mattes:
+            sure = (self.matte > 0.5).to(self.matte.dtype)
+            small, known = (functional.interpolate(one, size=(size, size), mode="area") for one in (self.matte, sure))
+            self._mattes[size] = small, known
+        return self._mattes[size]
 
 
 class Behind(NamedTuple):
