@@ -90,7 +90,8 @@ void main() { gl_FragColor = shaded(light_on(v_light.xyz)); }
 """
 
 # The same light a vertex instead of a pixel. A software rasteriser shades whole blocks for triangles of two pixels:
-# with 200,000 triangles this saves a fifth of the time (27 instead of 34 ms of processor time at 800 x 600, llvmpipe).
+# with 200,000 triangles this saved a fifth of the time (27 instead of 34 ms of processor time at 800 x 600, llvmpipe,
+# before there was a photo on them).
 _MESH_FRAGMENT_LIT = """
 void main() { gl_FragColor = shaded(v_light); }
 """
