@@ -32,7 +32,7 @@ from core.rendering.tones import tones_at
 from core.surface import PhotoTexture, SurfaceMesh
 from core.tensor_camera import project
 from core.tensors import picture_pixels
-from core.visibility import SourceView, look_up, merged
+from core.visibility import SourceView, merged
 
 # Reach of the differences that normals are taken over (world units; a head has a radius of about 0.1). Of finer grids
 # the cells' own differences are as good, and cost nothing.
@@ -74,9 +74,9 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
         normals = vertex_normals(sdf, vertices, job.part(0.7, 0.8))
     else:
         normals = torch.from_numpy(surface.normals).to(networks.device)
-    colours = vertex_colours(head, vertices, normals, surface.faces, job.part(0.8, 0.98))
+    colours, direct = vertex_colours(head, vertices, normals, surface.faces, job.part(0.8, 0.98))
     job.report(0.98, "colouring the surface")
-    texture = photo_texture(head.view_large, vertices, normals)
+    texture = photo_texture(head.view_large, vertices, direct)
     job.report(1.0, "surface ready")
     bare = SurfaceMesh(
         surface.vertices,
@@ -141,15 +141,19 @@ def vertex_normals(sdf: Sdf, vertices: Tensor, job: Job) -> Tensor:
     return functional.normalize(gradient, dim=-1)
 
 
-def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, faces: NDArray[np.int32], job: Job) -> Tensor:
+def vertex_colours(
+    head: EditedHead, vertices: Tensor, normals: Tensor, faces: NDArray[np.int32], job: Job
+) -> tuple[Tensor, Tensor]:
     """Colours (V, 3) in [-1, 1]: the photo's where it saw vertex or mirror image, else the generator's in its tones.
+
+    Beside them how far the photo saw each vertex itself (V,), 0..1.
 
     Where one takes over from the other no seam shows (:mod:`core.rendering.seams`).
     """
     field = head.shape.field
     spacing = _spacing(vertices, faces)
     view, apart = _as_fine_as(head.view_large, spacing), vertices.new_tensor([max(spacing, 1e-6)])
-    photo, generator, believed = [], [], []
+    photo, generator, believed, seen_itself = [], [], [], []
     for start in range(0, len(vertices), SLAB):
         job.part(0.0, 0.6).report(start / len(vertices), "colouring the surface")
         with torch.inference_mode():
@@ -160,31 +164,28 @@ def vertex_colours(head: EditedHead, vertices: Tensor, normals: Tensor, faces: N
                 toned = (toned + 1.0) * head.source.tresses.shade(vertices[part], apart) - 1.0
             colour, direct, mirror = merged(view, vertices[None, part], normals[None, part])
             photo.append(colour[0])
+            seen_itself.append(direct[0])
             believed.append((direct + (1.0 - direct) * mirror)[0, :, None])
             generator.append(toned.clamp(-1.0, 1.0))
     seen, belief, own = (torch.cat(part).cpu().numpy() for part in (photo, believed, generator))
     found = seamless(seen, belief, own, vertices.cpu().numpy(), faces, job.part(0.6, 1.0))
-    return torch.from_numpy(found)
+    return torch.from_numpy(found), torch.cat(seen_itself)
 
 
-def photo_texture(view: SourceView, vertices: Tensor, normals: Tensor) -> PhotoTexture:
+def photo_texture(view: SourceView, vertices: Tensor, direct: Tensor) -> PhotoTexture:
     """The photo of an edited head on its surface: where it was seen directly; mirrored it is in the colours only.
 
     Vertices of 128³ stand as far apart as three or four of the photo's pixels: with their colours alone eyes are soft.
 
     Shape:
-        vertices, normals (V, 3).
+        vertices (V, 3); direct (V,), how far the photo saw them, 0..1.
     """
     with torch.inference_mode():
         places, _ = project(vertices[None], view.angles, view.half_fov)
-        shares = [
-            look_up(view, some[None], turned[None])[1][0]
-            for some, turned in zip(vertices.split(SLAB), normals.split(SLAB), strict=True)
-        ]
         return PhotoTexture(
             picture_pixels(view.photo[:, :3]),
             (0.5 * (places[0] + 1.0)).cpu().numpy(),
-            (torch.cat(shares).clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy(),
+            (direct.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy(),
         )
 
 

@@ -3,9 +3,7 @@
 Nothing here imports torch: the engine is opened by the worker, in its thread, through ``open_engine``.
 """
 
-import importlib
 import logging
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +21,10 @@ from core.session import Changes
 from core.settings import Settings
 from gui import theme
 from gui.actions import Situation, all_keys
+from gui.engine_opening import open_engine
 from gui.engine_worker import EngineFacts, EngineWorker
 from gui.frame_scheduler import FrameScheduler
-from gui.kernel_builder import KernelBuilder
+from gui.kernel_builder import KernelBuilder, ignored, take_kernels
 from gui.main_window import MainWindow
 from gui.operations.dialogs import Dialogs
 from gui.operations.edit import EditOperations
@@ -46,30 +45,11 @@ SAMPLE = theme.RESOURCES / "sample_portrait.png"
 """A portrait rendered by our own world."""
 WARM_UP_MS = 400
 """After the window is shown: first it paints, then the engine loads."""
-COMPUTE_DRIVERS = ("/proc/driver/nvidia/version", "/dev/kfd")
-"""What is there on Linux when a graphics card can compute: NVIDIA's driver, AMD's."""
 LOADING = "Loading the model…"
 QUICKER = "Taking compiled layers"
 ZOOM_STEP = 1.25
-SWITCH_S = 0.0005
-"""How long a thread may keep the interpreter while another one waits, in seconds."""
 STILL_PX, FINE_PX = 256, 512
 """Sides of the picture at rest and after a longer rest: the decoder's size, and about what a view has on the screen."""
-
-
-def open_engine(settings: Settings) -> Any:
-    """Load the model; called in the worker's thread, where the import of torch disturbs nobody."""
-    # Networks share the processor with the window and, without a graphics card, with OpenGL. By default the threads of
-    # OpenMP spin while they wait for one another: on two busy cores that made a frame 4 to 20 times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if sys.platform == "linux" and not any(Path(place).exists() for place in COMPUTE_DRIVERS):
-        # Triton's LLVM and the one Mesa draws with end the process when they meet, and only graphics cards need Triton.
-        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # None is Python's word for "cannot be imported"
-    # A frame's two threads ask for the interpreter every few microseconds. At Python's 5 ms each of the window's events
-    # stopped both for as long as it lasted: a slider's frame took a seventh longer.
-    sys.setswitchinterval(SWITCH_S)
-    engine = importlib.import_module("core.engine").Engine
-    return engine.open(settings.weights, settings.device, settings.threads or None)
 
 
 class Cameo(QObject):
@@ -252,7 +232,7 @@ class Cameo(QObject):
             self.kernels.arm()
 
     def _on_kernels_built(self) -> None:
-        self.worker.submit(QUICKER, _take_kernels, _ignored, _ignored, background=True)
+        self.worker.submit(QUICKER, take_kernels, ignored, ignored, background=True)
 
     def _on_session_changed(self, changes: Changes, initiator: object) -> None:
         if changes & Changes.INVERSION and self.session.inversion is not None:
@@ -350,15 +330,6 @@ class Cameo(QObject):
         actions[f"layer_{view.layer}"].setChecked(True)
         for flag in ("compare", "wireframe", "normals"):
             actions[flag].setChecked(getattr(view, flag))
-
-
-def _take_kernels(engine: Any, job: Job) -> None:
-    """Pictures from now on are made with them; those that are shown stay."""
-    engine.take_kernels()
-
-
-def _ignored(result: object) -> None:
-    """Nobody waits for it."""
 
 
 def _without_arguments(function: Callable[[], object]) -> Callable[..., None]:

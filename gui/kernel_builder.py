@@ -8,8 +8,11 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QTimer, Signal
+
+from core.job import Job
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +22,15 @@ IDLE_MS = 15_000
 
 GRACE_MS = 500
 """How long the process has for tidying up when the window closes."""
+
+
+def take_kernels(engine: Any, job: Job) -> None:
+    """A job of the worker's: pictures from now on are made with what was compiled; those that are shown stay."""
+    engine.take_kernels()
+
+
+def ignored(result: object) -> None:
+    """What becomes of that: nobody waits for it."""
 
 
 class KernelBuilder(QObject):

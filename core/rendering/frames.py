@@ -36,7 +36,7 @@ from core.rendering.search import located
 from core.rendering.solids import without_strays
 from core.rendering.source import Seen
 from core.rendering.tones import tones_at
-from core.rendering.tresses import Tresses
+from core.rendering.tresses import stranded
 from core.tensor_camera import camera_frame
 from core.visibility import believed, blend, extended, guide
 
@@ -44,10 +44,6 @@ from core.visibility import believed, blend, extended, guide
 PREVIEW = 160
 # Trust in the photo (a logit) that a wholly tuned decoder is given beyond its own.
 SURE = 12.0
-# Share of a pixel that a photo does not show, from which it is worth drawing.
-UNSEEN = 0.02
-# Differences along rows and columns, and what they lack.
-SIDES = ((3, (0, 1, 0, 0)), (2, (0, 0, 0, 1)))
 # Half the reach over which a deformation's slope is taken (world units): about a cell of its grid.
 DIFFERENCE = 0.004
 # Channels of the guide that a layer's decoder may look at: all, or the rendered alpha only (the generator by itself).
@@ -279,39 +275,6 @@ def in_tune(painted: Tensor, maps: VolumeMaps, tones: Tensor) -> Tensor:
     wanted = maps.rgb / density + tones_at(tones, points[0]).T.reshape(1, 3, side, side)
     found = functional.interpolate(painted, size=(side, side), mode="area")
     return painted + _resized(extended(wanted.clamp(-1.0, 1.0) - found, solid), size)
-
-
-def stranded(own: Tensor, tresses: Tresses, surface: surfaces.SurfaceMap, share: Tensor) -> Tensor:
-    """What the photo does not show, with strands where it is hair.
-
-    Args:
-        own: Colours in [-1, 1].
-        tresses: The strands.
-        surface: What is seen.
-        share: How much of each pixel the photo does not show; where it is nothing, nothing is done.
-
-    Shape:
-        own (1, 3, S, S); share (1, 1, S, S); returns (1, 3, S, S).
-    """
-    size, hit = own.shape[-1], surface.hit
-    some = (share.flatten() > UNSEEN).nonzero()[:, 0]
-    across, along = (
-        functional.pad(surface.points.diff(dim=dim).norm(dim=1, keepdim=True), pad, mode="replicate")
-        for dim, pad in SIDES
-    )
-    finer = hit.shape[-1] / size
-    maps = torch.cat((surface.points, finer * torch.maximum(across, along), hit), dim=1)
-    row, column = some // size, some % size
-    uv = (torch.stack((column, row), dim=-1) + 0.5) * (2.0 / size) - 1.0
-    known = functional.grid_sample(maps, uv[None, :, None].to(maps), padding_mode="border", align_corners=False)
-    points, spacing, solid = known[0, :, :, 0].split((3, 1, 1))
-    # Beside the outline points are between the head and what lies behind it.
-    here = (solid[0] > 0.999).nonzero()[:, 0]
-    some = some[here]
-    shade = tresses.shade(points[:, here].T, spacing[0, here])
-    found = own.flatten(2)[0].T.clone()
-    found[some] = ((found[some] + 1.0) * shade - 1.0).clamp(-1.0, 1.0)
-    return found.T.reshape(own.shape)
 
 
 def bounded_alpha(alpha: Tensor, hit: Tensor) -> Tensor:

@@ -222,18 +222,19 @@ def _behind(
     maps = integrate_geometry(networks.generator, field, away, found, fallback=False)
     pause()
     seen = maps.appearance(networks.generator, field)
-    solid = seen.alpha.clamp(min=1e-3)
-    own, points = ((one / solid).flatten(2)[0].T for one in (seen.rgb, seen.xyz))
+    density = seen.alpha.clamp(min=1e-3)
+    own, points = ((one / density).flatten(2)[0].T for one in (seen.rgb, seen.xyz))
     hair = parting.palette.certain(tones_of(own.T[None, :, :, None])[0, :, :, 0].T) > 0.0
     solid = seen.alpha.flatten() > 0.9
     back = solid & (points[:, 2] < BACK)
     # A neck in the shade of hair looks like hair.
     neck = (points[:, 1] < NECK[0]) & ((points - points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1) < NECK[1])
     hair = hair & ~neck
-    if not (hair & back).any():
+    bare, hair = solid & ~hair, back & hair
+    if not hair.any():
         return None
-    off = 2.0 * tone - 1.0 - own[hair & back].mean(dim=0)
-    return Behind(points[hair & back], off.expand(int((hair & back).sum()), 3), points[~hair & solid])
+    off = 2.0 * tone - 1.0 - own[hair].mean(dim=0)
+    return Behind(points[hair], off.expand(int(hair.sum()), 3), points[bare])
 
 
 def _parting(
