@@ -11,12 +11,13 @@ from torch import Tensor
 from core.camera import FAR, NEAR, Camera
 from core.edit import LatentEdit
 from core.frame import LAYERS
+from core.kernels import Layers, plainly
 from core.models.configuration import FieldConfig
 from core.models.field import Field
 from core.models.guided import surface_samples, trace_surface
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps, samples_on_rays
-from core.rendering import edited, frames, integrals, regions, search, shape, surfaces
+from core.rendering import edited, folded, frames, integrals, regions, search, shape, surfaces
 from core.rendering.folded import CHUNK, FoldedField
 from core.rendering.precision import packed
 from core.rendering.repaint import _repainted
@@ -113,6 +114,32 @@ def test_the_folded_field_is_the_field() -> None:
         assert torch.allclose(feature, plain.feature[0], atol=1e-4)
         assert torch.allclose(colour, plain.rgb_raw[0], atol=1e-4)
         assert folded.sdf(points[None, :0]).shape == (1, 0, 1)
+
+
+def test_half_precision_layers_are_asked_for_few_numbers_of_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    # oneDNN keeps a product for every number of rows: 200 MB after two minutes of dragging.
+    monkeypatch.setattr(folded, "has_fast_bfloat16", lambda device: True)
+    asked: list[Tensor] = []
+
+    def seen(points: Tensor, layers: Layers) -> Tensor:
+        asked.append(points)
+        return plainly(points, layers)
+
+    monkeypatch.setattr(folded, "plainly", seen)
+    light = FoldedField(Field(FieldConfig(width=8, depth=3)), torch.randn(1, 4, 256)).light
+    counts = [1, 63, 64, 65, *range(100, CHUNK, 37), CHUNK]
+    points = 0.2 * torch.rand(CHUNK, 3) - 0.1
+    with torch.inference_mode():
+        for count in counts:
+            hidden = light.hidden(points[:count])
+            assert hidden.shape == (count, 8)
+            feature, colour = light.appearance(hidden)
+            assert feature.shape == (count, 8)
+            assert colour.shape == (count, 3)
+        plain = plainly(points[:100], light._layers)
+        assert torch.equal(light.hidden(points[:100]), plain)
+    assert len(counts) > 200
+    assert len({len(rows) for rows in asked}) <= 50
 
 
 class EaredBall(FoldedField):

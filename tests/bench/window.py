@@ -120,7 +120,7 @@ def in_the_window(live_seconds: float) -> list[Row]:
         row(
             "live_view",  # five frames a second, none smaller than 128 px
             live_ms,
-            {"fast_ms": ("<=", 200.0), "size_px": (">=", 128), "peak_rss_mb": ("<=", 3072.0)},
+            {"fast_ms": ("<=", 200.0), "size_px": (">=", 128), "peak_rss_mb": ("<=", 1536.0)},
             size_px=live_px,
             peak_rss_mb=peak,
         ),
