@@ -1,10 +1,11 @@
 """OpenGL buffers and shaders that draw one mesh; no widget, no event, no camera of its own.
 
 Plain OpenGL 2.1 (or ES 2), so that old drivers, macOS's legacy profile and Mesa's software rasteriser all run the same
-code. Everything but ``packed`` and ``clip_matrix`` needs a current context.
+code. Everything but ``packed_…`` and ``clip_matrix`` needs a current context.
 """
 
 import ctypes
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,9 @@ NEAR, FAR = 0.6, 1.4
 VERTEX = np.dtype([("position", "<f4", 3), ("normal", "i1", 4), ("colour", "u1", 4), ("place", "<u2", 2)])
 """One interleaved vertex, 24 bytes: half of what floats would take, which halves the upload. The colour's fourth byte
 is the photo's share of it, ``place`` where in the photo it lies."""
+
+SLICE = 16384
+"""Vertices, or faces, that are handed over at a time: some milliseconds, after which a window may do something else."""
 
 ATTRIBUTES = len(VERTEX.names or ())
 """Of a vertex, in the order in which they lie."""
@@ -131,20 +135,22 @@ class MeshLook:
     """0 full colour .. 1 grey: a stale mesh steps back."""
 
 
-def packed(mesh: SurfaceMesh) -> tuple[NDArray[np.void], NDArray[np.uint32]]:
-    """A mesh as the graphics card wants it.
-
-    Returns:
-        Interleaved vertices ``(V,)`` of ``VERTEX`` and indices ``(3 F,)``.
-    """
-    vertices = np.zeros(len(mesh.vertices), dtype=VERTEX)
-    vertices["position"] = mesh.vertices
-    vertices["normal"][:, :3] = np.rint(np.clip(mesh.normals, -1.0, 1.0) * 127.0)
-    vertices["colour"][:, :3] = mesh.colours
+def packed_vertices(mesh: SurfaceMesh, part: slice = slice(None)) -> NDArray[np.void]:
+    """Vertices as the graphics card wants them, interleaved: ``(V,)`` of ``VERTEX``, or those of a part."""
+    positions = mesh.vertices[part]
+    vertices = np.zeros(len(positions), dtype=VERTEX)
+    vertices["position"] = positions
+    vertices["normal"][:, :3] = np.rint(np.clip(mesh.normals[part], -1.0, 1.0) * 127.0)
+    vertices["colour"][:, :3] = mesh.colours[part]
     if mesh.texture is not None:
-        vertices["colour"][:, 3] = mesh.texture.shares
-        vertices["place"] = np.rint(np.clip(mesh.texture.places, 0.0, 1.0) * 65535.0)
-    return vertices, mesh.faces.astype(np.uint32).reshape(-1)
+        vertices["colour"][:, 3] = mesh.texture.shares[part]
+        vertices["place"] = np.rint(np.clip(mesh.texture.places[part], 0.0, 1.0) * 65535.0)
+    return vertices
+
+
+def packed_indices(mesh: SurfaceMesh, part: slice = slice(None)) -> NDArray[np.uint32]:
+    """Corners of faces, or of a part of them, one after the other: ``(3 F,)``."""
+    return mesh.faces[part].astype(np.uint32).reshape(-1)
 
 
 def clip_matrix(camera: Camera, width: float, height: float, side: float) -> NDArray[np.float32]:
@@ -168,19 +174,26 @@ class _Buffers:
         self._photo = int(GL.glGenTextures(1))
         self.count = 0
 
-    def fill(self, mesh: SurfaceMesh | None) -> None:
+    def filling(self, mesh: SurfaceMesh | None) -> Iterator[None]:
+        """Hands a mesh over slice by slice; the context must be current whenever it goes on. Drawn once it is whole."""
         self.count = 0
         if mesh is None:
             return
-        vertices, indices = packed(mesh)
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
-        GL.glBufferData(GL.GL_ARRAY_BUFFER, vertices.nbytes, vertices, GL.GL_STATIC_DRAW)
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)
-        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
-        GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, indices.nbytes, indices, GL.GL_STATIC_DRAW)
-        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
+        face = 3 * np.dtype(np.uint32).itemsize
+        for kind, name, pack, count, size in (
+            (GL.GL_ARRAY_BUFFER, self._vertices, packed_vertices, len(mesh.vertices), VERTEX.itemsize),
+            (GL.GL_ELEMENT_ARRAY_BUFFER, self._indices, packed_indices, len(mesh.faces), face),
+        ):
+            GL.glBindBuffer(kind, name)
+            GL.glBufferData(kind, count * size, None, GL.GL_STATIC_DRAW)
+            for start in range(0, count, SLICE):
+                values = pack(mesh, slice(start, start + SLICE))
+                GL.glBindBuffer(kind, name)
+                GL.glBufferSubData(kind, start * size, values.nbytes, values)
+                GL.glBindBuffer(kind, 0)
+                yield
         self._fill_photo(_BARE if mesh.texture is None else mesh.texture.pixels)
-        self.count = len(indices)
+        self.count = 3 * len(mesh.faces)
 
     def _fill_photo(self, pixels: NDArray[np.uint8]) -> None:
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._photo)
@@ -218,6 +231,14 @@ class _Buffers:
         GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, 0)
         GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, 0)
+
+    def empty(self) -> None:
+        """Give the memory back but keep the names."""
+        for kind, name in ((GL.GL_ARRAY_BUFFER, self._vertices), (GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)):
+            GL.glBindBuffer(kind, name)
+            GL.glBufferData(kind, 0, None, GL.GL_STATIC_DRAW)
+            GL.glBindBuffer(kind, 0)
+        self.count = 0
 
     def release(self) -> None:
         GL.glDeleteBuffers(2, [self._vertices, self._indices])
@@ -257,6 +278,7 @@ class MeshRenderer:
         self._ground_program = _linked(header, _GROUND_VERTEX, _GROUND_FRAGMENT, ("a_corner",))
         self._corners = int(GL.glGenBuffers(1))
         self._full, self._draft = _Buffers(), _Buffers()
+        self._next = _Buffers(), _Buffers()
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._corners)
         # One triangle that covers the view.
         corners = np.array([[-1, -1], [3, -1], [-1, 3]], dtype=np.float32)
@@ -268,10 +290,19 @@ class MeshRenderer:
         """Whether the wireframe is available: ES has no polygon mode."""
         return not self._embedded
 
-    def upload(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> None:
-        """Replace the mesh, and the coarser one that may stand in for it while a hand moves."""
-        self._full.fill(mesh)
-        self._draft.fill(draft)
+    def uploading(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> Iterator[None]:
+        """Replace the mesh, and the coarser one that may stand in for it while a hand moves, slice by slice.
+
+        What was there is drawn until all is there. The context must be current whenever it goes on; one that is given
+        up leaves nothing behind.
+        """
+        full, rough = self._next
+        yield from full.filling(mesh)
+        yield from rough.filling(draft)
+        self._next = self._full, self._draft
+        self._full, self._draft = full, rough
+        for old in self._next:
+            old.empty()
 
     def draw(
         self, camera: Camera, width: int, height: int, side: float, look: MeshLook, *, hurried: bool = False
@@ -331,8 +362,8 @@ class MeshRenderer:
     def release(self) -> None:
         """Give buffers and programs back."""
         GL.glDeleteBuffers(1, [self._corners])
-        self._full.release()
-        self._draft.release()
+        for buffers in (self._full, self._draft, *self._next):
+            buffers.release()
         GL.glDeleteProgram(self._mesh_program)
         GL.glDeleteProgram(self._ground_program)
 

@@ -135,7 +135,7 @@ def _in_chunks(ask: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
 
 
 def _rounded_up(ask: Callable[[Tensor], Tensor], rows: Tensor, kind: torch.dtype) -> Tensor:
-    """What a function (N, C) → (N, W) says of rows, asked for one of few numbers of them if it multiplies in bfloat16."""
+    """What a function (N, C) → (N, W) says of rows; where it multiplies in bfloat16, asked for few numbers of them."""
     count = len(rows)
     more = -count % (FINE if count <= FINE_UNTIL else COARSE)
     if kind != torch.bfloat16 or rows.device.type != "cpu" or not more:

@@ -8,6 +8,7 @@ no such view: ``opengl_facts`` says so beforehand, and the window shows a notice
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from OpenGL import GL
@@ -29,6 +30,8 @@ SAMPLES = 4
 """Samples a pixel for smooth edges."""
 REST_MS = 160
 """Rest of the hand after which a software rasteriser draws smooth edges."""
+UPLOAD_MS = 8.0
+"""How long a mesh may be handed over at a stretch before the window does something else."""
 SHARE = 6.0
 """In software, beside a neural picture: of this many milliseconds one may go into turning the mesh."""
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader")
@@ -86,6 +89,10 @@ class MeshView(QWidget):
         self._mesh: SurfaceMesh | None = None
         self._draft: SurfaceMesh | None = None
         self._is_uploaded = True
+        self._upload: Iterator[None] | None = None
+        self._loader = QTimer(self)
+        self._loader.setInterval(0)
+        self._loader.timeout.connect(self._load)
         self._camera = Camera()
         self._zoom = DEFAULT_ZOOM
         self._look = MeshLook()
@@ -112,6 +119,11 @@ class MeshView(QWidget):
         return self._mesh
 
     @property
+    def is_up_to_date(self) -> bool:
+        """Whether what was painted last is the mesh as it is, and not the one before."""
+        return self._is_uploaded and self._image is not None
+
+    @property
     def camera(self) -> Camera:
         """The camera it is seen from."""
         return self._camera
@@ -121,7 +133,7 @@ class MeshView(QWidget):
         return QSize(420, 420)
 
     def set_mesh(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> None:
-        """Show another mesh, or none; it is uploaded with the next picture.
+        """Show another mesh, or none. It is handed over piece by piece; until it is there, the one before is drawn.
 
         Args:
             mesh: what to show.
@@ -130,7 +142,13 @@ class MeshView(QWidget):
         self._mesh = mesh
         self._draft = draft if self._facts.software else None
         self._is_uploaded = False
-        self._redraw()
+        self._upload = None
+        if self._renderer is None:
+            self._redraw()  # makes it
+        elif mesh is None:
+            self._load()  # nothing to wait for
+        else:
+            self._loader.start()
 
     def set_camera(self, camera: Camera) -> None:
         """See it from another camera."""
@@ -161,16 +179,20 @@ class MeshView(QWidget):
         self._considerate = on and self._facts.software
 
     def picture(self) -> QImage:
-        """What is to be seen from the camera now."""
-        if self._pace.isActive():
+        """What is to be seen from the camera now, whole."""
+        if self._pace.isActive() or not self._is_uploaded:
             self._pace.stop()
             self._image = None
+        while not self._is_uploaded:
+            self._load()
         return self._current()
 
     def release(self) -> None:
         """Give the graphics memory back; the view can be used again afterwards."""
         self._rest.stop()
         self._pace.stop()
+        self._loader.stop()
+        self._upload = None
         if self._renderer is not None and self._context.makeCurrent(self._surface):
             self._renderer.release()
             self._target = None
@@ -205,6 +227,22 @@ class MeshView(QWidget):
             self._look = look
             self._redraw()
 
+    def _load(self) -> None:
+        """Hands over as much of the mesh as fits into ``UPLOAD_MS``; a whole one is shown."""
+        started = time.perf_counter()
+        renderer = self._ready()
+        if self._upload is None:
+            self._upload = renderer.uploading(self._mesh, self._draft)
+        for _ in self._upload:
+            if 1000.0 * (time.perf_counter() - started) > UPLOAD_MS:
+                break
+        else:
+            self._upload = None
+            self._is_uploaded = True
+            self._loader.stop()
+            self._redraw()
+        self._context.doneCurrent()
+
     def _draw_smoothly(self) -> None:
         self._image = None
         self._smooth = True
@@ -216,9 +254,8 @@ class MeshView(QWidget):
         ratio = self.devicePixelRatioF()
         width, height = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
         renderer = self._ready()
-        if not self._is_uploaded:
-            renderer.upload(self._mesh, self._draft)
-            self._is_uploaded = True
+        if not self._is_uploaded and not self._loader.isActive():
+            self._loader.start()
         target = self._framebuffer(QSize(width, height), SAMPLES if self._smooth else 0)
         target.bind()
         side = picture_side(width, height, self._zoom)

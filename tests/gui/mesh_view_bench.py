@@ -1,6 +1,7 @@
 """Measures the mesh view: ``QT_QPA_PLATFORM=xcb xvfb-run -a python -m tests.gui.mesh_view_bench``.
 
-200,000 triangles at 800 x 600, turned for five seconds: frames a second, and the first picture of a new mesh.
+200,000 triangles at 800 x 600, turned for five seconds: frames a second, the first picture of a new mesh, and the
+longest time in which the window did nothing else meanwhile.
 """
 
 import json
@@ -12,7 +13,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from core.camera import Camera
@@ -49,6 +50,32 @@ def photographed(mesh: SurfaceMesh) -> SurfaceMesh:
     return replace(mesh, texture=PhotoTexture(pixels, 0.5 * (places + 1.0), shares))
 
 
+class Ticks:
+    """Says how long the window did not get round to anything else."""
+
+    def __init__(self) -> None:
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        self._last = self._longest = 0.0
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._last, self._longest = time.perf_counter(), 0.0
+        self._timer.start(1)
+
+    def longest_ms(self) -> float:
+        """The longest time between two turns since the start; ends watching."""
+        self._tick()
+        self._timer.stop()
+        return 1000 * self._longest
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._longest = max(self._longest, now - self._last)
+        self._last = now
+
+
 class Turning:
     """Turns the camera whenever a picture has reached the screen.
 
@@ -82,14 +109,19 @@ def main() -> int:
     view.show()
     wait(300)
     mesh = photographed(bust_mesh(LatentEdit.none, RINGS))
-    uploads = []
+    view.picture()
+    ticks = Ticks()
+    uploads, stalls = [], []
     for _ in range(UPLOADS):
         view.set_mesh(None)
-        view.picture()
-        view.set_mesh(mesh)
+        wait(300)
+        ticks.start()
         started = time.perf_counter()
-        view.picture()
+        view.set_mesh(mesh)
+        while not view.is_up_to_date:
+            application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
         uploads.append(1000 * (time.perf_counter() - started))
+        stalls.append(ticks.longest_ms())
     wait(500)
     turning = Turning(view)
     view.painted.connect(turning.step)
@@ -104,6 +136,8 @@ def main() -> int:
         "processor_ms_a_frame": round(1000 * (processor_seconds() - spent) / turning.count, 1),
         "upload_and_draw_ms_median": round(statistics.median(uploads), 1),
         "upload_and_draw_ms_longest": round(max(uploads), 1),
+        "stall_ms_median": round(statistics.median(stalls), 1),
+        "stall_ms_longest": round(max(stalls), 1),
     }
     sys.stdout.write(json.dumps(figures) + "\n")
     view.painted.disconnect(turning.step)

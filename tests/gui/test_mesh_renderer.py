@@ -8,13 +8,13 @@ import pytest
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.surface import PhotoTexture
-from gui.mesh_renderer import VERTEX, clip_matrix, packed
+from gui.mesh_renderer import VERTEX, clip_matrix, packed_indices, packed_vertices
 from tests.gui.fake_engine import bust_mesh
 
 
 def test_a_packed_mesh_has_the_same_positions_colours_and_triangles() -> None:
     mesh = bust_mesh(LatentEdit.none, 12)
-    vertices, indices = packed(mesh)
+    vertices, indices = packed_vertices(mesh), packed_indices(mesh)
     assert VERTEX.itemsize == 24
     np.testing.assert_array_equal(vertices["position"], mesh.vertices)
     np.testing.assert_array_equal(vertices["colour"][:, :3], mesh.colours)
@@ -28,14 +28,23 @@ def test_a_packed_mesh_says_where_in_the_photo_its_vertices_lie() -> None:
     places = random.uniform(-0.2, 1.2, (len(mesh.vertices), 2))
     shares = random.integers(0, 256, len(mesh.vertices))
     texture = PhotoTexture(np.zeros((8, 8, 3)), places, shares)
-    vertices, _ = packed(dataclasses.replace(mesh, texture=texture))
+    vertices = packed_vertices(dataclasses.replace(mesh, texture=texture))
     np.testing.assert_array_equal(vertices["colour"][:, 3], shares)
     np.testing.assert_allclose(vertices["place"] / 65535.0, np.clip(places, 0, 1), atol=1e-5)
 
 
+def test_slices_of_a_mesh_make_up_the_whole() -> None:
+    mesh = bust_mesh(LatentEdit.none, 12)
+    parts = [slice(start, start + 50) for start in range(0, len(mesh.faces), 50)]
+    vertices = np.concatenate([packed_vertices(mesh, part) for part in parts])
+    np.testing.assert_array_equal(vertices, packed_vertices(mesh))
+    indices = np.concatenate([packed_indices(mesh, part) for part in parts])
+    np.testing.assert_array_equal(indices, packed_indices(mesh))
+
+
 def test_packed_normals_keep_their_direction() -> None:
     mesh = bust_mesh(LatentEdit.none, 12)
-    vertices, _ = packed(mesh)
+    vertices = packed_vertices(mesh)
     unpacked = vertices["normal"][:, :3] / 127.0
     np.testing.assert_allclose(unpacked, mesh.normals, atol=0.5 / 127 + 1e-6)
 

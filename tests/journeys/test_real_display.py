@@ -77,6 +77,58 @@ for software in (True, False):  # light a vertex, light a pixel
 """
 
 
+SWAP = """
+from PySide6.QtWidgets import QApplication
+from core.camera import Camera
+from core.surface import SurfaceMesh
+import numpy as np
+from gui import mesh_renderer, theme
+from gui.widgets import mesh_view
+
+application = QApplication([])
+theme.apply(application)
+# One slice a turn of the event loop, six of them.
+mesh_renderer.SLICE, mesh_view.UPLOAD_MS = 1, 0.0
+corners = np.array([[-1, 1, 0], [-1, -1, 0], [1, -1, 0], [1, 1, 0]]) * 0.08
+walls = [
+    SurfaceMesh(corners, [[0, 1, 2], [0, 2, 3]], [[0, 0, 1]] * 4, np.tile(colour, (4, 1)))
+    for colour in ([255, 0, 0], [0, 0, 255])
+]
+view = mesh_view.MeshView(mesh_view.opengl_facts())
+view.resize(200, 200)
+view.show()
+view.set_camera(Camera())
+
+def middle(image):
+    colour = image.pixelColor(100, 100)
+    return "red" if colour.red() > 150 else "blue" if colour.blue() > 150 else "nothing"
+
+view.set_mesh(walls[0])
+print(middle(view.picture()))  # asked for, it is there
+view.set_mesh(walls[1])
+shown = []
+for _ in range(1000):
+    shown.append(middle(view._current()))  # what a painting would show
+    if view.is_up_to_date and shown[-1] == "blue":
+        break
+    application.processEvents()
+print(*sorted(set(shown)), shown == sorted(shown, reverse=True), len(shown) > 3)
+view.set_mesh(walls[0])
+application.processEvents()
+view.set_mesh(None)  # in the middle of it
+print(middle(view.picture()))
+view.set_mesh(walls[0])
+application.processEvents()
+view.set_mesh(walls[1])
+print(middle(view.picture()))
+view.set_mesh(walls[0])
+application.processEvents()
+view.release()
+print(middle(view.picture()))
+view.release()
+"""
+
+
 def on_display(*command: str, timeout: float) -> subprocess.CompletedProcess[str]:
     """Run a command under Xvfb, with the platform people have."""
     environment = {**os.environ, "QT_QPA_PLATFORM": "xcb"}
@@ -135,3 +187,10 @@ def test_a_mesh_wears_its_photo_the_right_way_up_and_no_farther_than_its_share()
         assert below[2] > 2 * below[0]
         assert bare[0] - bare[2] < 0.5 * (above[0] - above[2])
     assert np.abs(np.subtract(*np.split(np.array(colours), 2))).max() <= 3  # the same light both ways
+
+
+@pytest.mark.xvfb
+def test_a_new_mesh_is_handed_over_in_slices_while_the_old_one_is_shown() -> None:
+    result = on_display(sys.executable, "-c", SWAP, timeout=60)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout.splitlines() == ["red", "blue red True True", "nothing", "blue", "red"]
