@@ -260,6 +260,7 @@ def bench(
 @app.command()
 def kernels(
     weights: WeightsOption = "cameo-256",
+    device: DeviceOption = "auto",
     aside: Annotated[bool, typer.Option("--aside", help="Let every other process go first (Unix).")] = False,
     weights_folder: FolderOption = None,
 ) -> None:
@@ -268,15 +269,27 @@ def kernels(
         os.nice(RANK)
     # The window asks so when it closes: what is half made is then taken away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_INTERRUPTED))
+    from core.capability import capability_of
+    from core.fused import prepare
     from core.kernels import build
     from core.models.bundle import read_networks
     from core.rendering.folded import chains_of
+    from core.tensors import choose_device
 
     try:
         paths = registry_of(weights_folder).locate(weights).values()
-        networks = read_networks([path for path in paths if path.suffix == ".safetensors"])
+        place = choose_device(device)
+        networks = read_networks([path for path in paths if path.suffix == ".safetensors"]).ready(place)
     except CameoError as error:
         refuse(error)
+    except (RuntimeError, AssertionError):
+        refuse(CameoError(f"The device “{device}” cannot be used.", hint="Use --device auto or cpu."))
+    if place.type != "cpu":
+        # Into the compiler's own cache, from which the window takes it.
+        if not capability_of(place).compiles or not prepare(place, chains_of(networks.generator.field)):
+            hint = "Everything works without, somewhat slower. CAMEO_LOG=info says more."
+            refuse(CameoError(f"The layers could not be compiled for “{place}”.", hint=hint), EXIT_FAILED)
+        return
     failed = ""
     for chain in chains_of(networks.generator.field):
         try:

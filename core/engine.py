@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -24,6 +25,7 @@ from core.camera import Camera, CameraLimits
 from core.edit import ATTRIBUTES, Attribute, LatentEdit, known_as
 from core.errors import CameoError, FaceNotUsable, MemoryShort, WeightsMissing
 from core.frame import Frame, RenderRequest
+from core.fused import prepare, worth_preparing
 from core.inversion import Inversion, invert, photo_tier, stranger_warnings
 from core.job import Job
 from core.judge import Judge
@@ -36,7 +38,7 @@ from core.refining import RECONSTRUCTION_SIZE, Refining
 from core.rendering.edited import DRAWN_ON, edited_head
 from core.rendering.folded import chains_of
 from core.rendering.frames import PREVIEW
-from core.rendering.hands import Pause, resting
+from core.rendering.hands import PATIENCE, Pause, resting
 from core.surface import SurfaceMesh
 from core.tensors import choose_device, is_out_of_memory
 from core.tiers import Tiers
@@ -130,15 +132,28 @@ class Engine:
     @property
     def wants_kernels(self) -> bool:
         """Whether layers compiled for this machine would help, are not there, and have not failed to be made before."""
+        device = self.tiers.networks.device
+        if device.type != "cpu":
+            return worth_preparing(device)
         return any(worth_building(chain) for chain in chains_of(self.tiers.networks.generator.field))
 
-    def take_kernels(self) -> bool:
+    def take_kernels(self, job: Job | None = None) -> bool:
         """Use layers that were compiled since the engine was opened, and make heads anew with them.
+
+        On a graphics card they are taken from the compiler's cache beside whatever else is done meanwhile.
+
+        Args:
+            job: Where to report while that takes its seconds.
 
         Returns:
             Whether there were any.
         """
-        chains = chains_of(self.tiers.networks.generator.field)
+        device, chains = self.tiers.networks.device, chains_of(self.tiers.networks.generator.field)
+        if device.type != "cpu":
+            found = worth_preparing(device) and _beside(lambda: prepare(device, chains), job or Job.quiet())
+            if found:
+                self.tiers.forget()
+            return found
         before = [kernel_of(chain) is not None for chain in chains]
         look_again()
         found = [kernel_of(chain) is not None for chain in chains] != before
@@ -310,3 +325,14 @@ class Engine:
                 drawn[place] = frame
             yield drawn[place]
         job.report(1.0, "turntable ready")
+
+
+def _beside(task: Callable[[], bool], job: Job) -> bool:
+    """What a long task in a thread of its own says; this thread goes on giving way meanwhile."""
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(task()), name="cameo-compiler", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(PATIENCE)
+        job.report(0.5, "taking compiled layers")
+    return bool(found) and found[0]

@@ -32,6 +32,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.capability import SWITCH
+
 __all__ = ["Chain", "ChainKernel", "build", "kernel_of", "layers_of", "look_again", "plainly", "worth_building"]
 
 logger = logging.getLogger(__name__)
@@ -39,8 +41,6 @@ logger = logging.getLogger(__name__)
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Weights (out, in) and offsets (out,), first to last."""
 
-SWITCH = "CAMEO_KERNELS"
-"""Environment: "off" leaves compiled layers alone."""
 FEW = 16
 """Points below which a call costs more than it spares; also the least that the compiled code was made for."""
 TOLERANCE = {True: 0.02, False: 1e-4}

@@ -82,7 +82,7 @@ class Cameo(QObject):
         self.surfaces = SurfaceOperations(self.session, self.worker, self)
         self.exports = ExportOperations(self.session, self.worker, self)
         self.refinements = RefineOperations(self.session, self.worker, self)
-        self.kernels = KernelBuilder(settings.weights, self)
+        self.kernels = KernelBuilder(settings.weights, settings.device, self)
         self.window = MainWindow(self.session, self.view, opengl, sample)
         self.dialogs = Dialogs(
             self.window, self.session, self.live, self.photos, self.exports, all_keys(), settings, self

@@ -26,7 +26,7 @@ GRACE_MS = 500
 
 def take_kernels(engine: Any, job: Job) -> None:
     """A job of the worker's: pictures from now on are made with what was compiled; those that are shown stay."""
-    engine.take_kernels()
+    engine.take_kernels(job)
 
 
 def ignored(result: object) -> None:
@@ -38,6 +38,7 @@ class KernelBuilder(QObject):
 
     Args:
         weights: the model whose layers are wanted.
+        device: where it runs, as the settings say.
         parent: the owner.
         idle_ms: how long to wait.
     """
@@ -45,9 +46,11 @@ class KernelBuilder(QObject):
     built = Signal()
     """Compiled layers lie ready."""
 
-    def __init__(self, weights: str, parent: QObject | None = None, idle_ms: int = IDLE_MS) -> None:
+    def __init__(
+        self, weights: str, device: str = "auto", parent: QObject | None = None, idle_ms: int = IDLE_MS
+    ) -> None:
         super().__init__(parent)
-        self._arguments = ["-m", "core", "kernels", "--weights", weights, "--aside"]
+        self._arguments = ["-m", "core", "kernels", "--weights", weights, "--device", device, "--aside"]
         self._timer = QTimer(self, singleShot=True, interval=idle_ms)
         self._timer.timeout.connect(self._begin)
         self._process: QProcess | None = None

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.capability import capability_of
 from core.job import Job
 from core.models.decoder import Decoder, StyledConv, ToRGB
 from core.models.layers import ModulatedConv
 from core.models.ops import LEAK, resampling_kernel
+from core.recorded import Recorded, weakly
 from core.rendering.precision import packed
 
 __all__ = ["FrozenDecoder"]
@@ -86,18 +88,27 @@ class FrozenDecoder:
                 for i in range(2)
             ]
             self._blocks.append((pair, self._colour(decoder.to_rgbs[p], styles[0, 2 * p + 3])))
+        # There the calls cost more than the work, which is too short for a pause.
+        self._recorded = Recorded(weakly(self._decoded)) if capability_of(styles.device).records else None
 
     def __call__(self, features: Tensor, job: Job) -> Tensor:
         """Decode; every convolution is followed by a yield point.
 
         Shape: features (1, W, s, s); returns (1, out, S, S) float32, unclamped.
         """
+        if self._recorded is None:
+            return self._decoded(features, job)
+        job.report(0.0, "painting the picture")
+        return self._recorded(features)
+
+    def _decoded(self, features: Tensor, job: Job | None = None) -> Tensor:
         x = packed(features.to(self.dtype))
         picture = None
         for number, (convolutions, colour) in enumerate(self._blocks):
             for convolution in convolutions:
                 x = convolution(x)
-                job.report(number / len(self._blocks), "painting the picture")
+                if job is not None:
+                    job.report(number / len(self._blocks), "painting the picture")
             picture = colour(x, picture)
         assert picture is not None
         return picture

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.fused import compiled_for
 from core.job import Job
-from core.kernels import kernel_of, layers_of
 from core.models.field import Field, FilmSine
 
 __all__ = ["FrozenField"]
@@ -52,7 +52,7 @@ class FrozenField:
         scale = field.config.sdf_scale
         self._sdf = (scale * field.sigma_linear.weight.detach(), scale * field.sigma_linear.bias.detach())
         self._rgb = (field.rgb_linear.weight.detach(), field.rgb_linear.bias.detach())
-        self._kernel = kernel_of(layers_of(self._layers)) if low else None
+        self._kernel = compiled_for(self._layers) if low else None
 
     def hidden(self, points: Tensor, job: Job | None = None) -> Tensor:
         """Last geometry activation; every chunk is a yield point.

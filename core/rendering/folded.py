@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.kernels import Chain, kernel_of, layers_of, plainly
+from core.fused import compiled_for
+from core.kernels import Chain, plainly
 from core.models.field import Field, FilmSine
 from core.rendering.deformation import Deformation
 from core.rendering.hands import hands, together
@@ -27,7 +28,7 @@ __all__ = ["FoldedField", "chains_of"]
 
 # Points a chunk: activations of a chunk stay in the cache from one layer to the next (measured: 8,000 and 16,000 alike,
 # smaller ones pay for their calls).
-CHUNK = 8192
+CHUNK, LARGE = 8192, 1 << 18
 # Points below which sharing out costs more than it spares.
 FEW = 1000
 # Numbers of points that bfloat16 layers are asked for: oneDNN makes a product anew for every number of rows (0.4 ms)
@@ -63,7 +64,7 @@ class FoldedField:
         scale = field.config.sdf_scale
         self._sdf = (scale * field.sigma_linear.weight.detach(), scale * field.sigma_linear.bias.detach())
         self._rgb = (field.rgb_linear.weight.detach(), field.rgb_linear.bias.detach())
-        self._kernel = kernel_of(layers_of(self._layers))
+        self._kernel = compiled_for(self._layers)
 
     @cached_property
     def light(self) -> FoldedField:
@@ -74,7 +75,7 @@ class FoldedField:
         twin = copy.copy(self)
         twin._layers = [self._layers[0], *(_rounded(layer) for layer in self._layers[1:])]
         twin._paint = _rounded(self._paint)
-        twin._kernel = kernel_of(layers_of(twin._layers))
+        twin._kernel = compiled_for(twin._layers)
         return twin
 
     def hidden(self, points: Tensor) -> Tensor:
@@ -117,10 +118,8 @@ class FoldedField:
 
 
 def chains_of(field: Field) -> tuple[Chain, ...]:
-    """The forms of a field's layers that meshes and pictures are made with, for who compiles; none on other devices."""
+    """The forms of a field's layers that meshes and pictures are made with, for who compiles."""
     device = field.rgb_linear.weight.device
-    if device.type != "cpu":
-        return ()
     lows = (False, True) if has_fast_bfloat16(device) else (False,)
     return tuple(Chain(field.config.width, field.config.depth, low) for low in lows)
 
@@ -128,7 +127,8 @@ def chains_of(field: Field) -> tuple[Chain, ...]:
 def _in_chunks(ask: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     """What a function (N, 3) → (N, ...) says of points, chunk by chunk, shared out between the hands."""
     if len(points) < FEW or hands(points.device) == 1:
-        parts = [ask(part) for part in points.split(CHUNK)]
+        # A graphics card's caches are not the matter, its calls are.
+        parts = [ask(part) for part in points.split(CHUNK if points.device.type == "cpu" else LARGE)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
     shares = points.tensor_split(hands(points.device))
     return torch.cat(together(*(partial(_in_chunks, ask, share) for share in shares)))

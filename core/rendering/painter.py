@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.capability import capability_of
 from core.models.decoder import Decoder, StyledConv, ToRGB
 from core.models.layers import EqualConv, ModulatedConv
 from core.models.ops import LEAK
+from core.recorded import Recorded, weakly
 from core.rendering.hands import Pause, resting
 from core.rendering.precision import has_fast_bfloat16, packed
 
@@ -80,6 +82,9 @@ class Painter:
         out = decoder.config.out_channels
         row = styles.new_tensor((1.0, 3.0, 3.0, 1.0)) / 4.0
         self._grow = torch.outer(row, row).expand(out, 1, 4, 4).contiguous()
+        # There the calls cost more than the work, which is too short for a pause.
+        self._records = capability_of(styles.device).records
+        self._recorded: dict[int | None, Recorded] = {}
 
     def _styled(self, layer: object, style: Tensor, noise: Tensor) -> _Styled:
         assert isinstance(layer, StyledConv)
@@ -119,6 +124,17 @@ class Painter:
         Shape:
             features (1, W, s, s), guide (1, Gc, S, S); returns (1, out, S, S) float32, unclamped.
         """
+        if not self._records or guide is None:
+            return self._painted(features, guide, resolution, pause)
+        pause()
+        if resolution not in self._recorded:
+            painted = weakly(self._painted)
+            self._recorded[resolution] = Recorded(lambda *given: painted(*given, resolution))
+        return self._recorded[resolution](features, guide)
+
+    def _painted(
+        self, features: Tensor, guide: Tensor | None, resolution: int | None = None, pause: Pause = resting
+    ) -> Tensor:
         x = packed(features.to(self._type))
         picture: Tensor | None = None
         for level in self._levels:

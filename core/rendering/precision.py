@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from core.capability import capability_of
 from core.models.field import Field
 
 Sdf = Callable[[Tensor], Tensor]
@@ -19,10 +20,7 @@ Sdf = Callable[[Tensor], Tensor]
 
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 products are faster than float32 ones on a device."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and supported is not None and bool(supported())
+    return capability_of(device).low
 
 
 def packed(maps: Tensor) -> Tensor:

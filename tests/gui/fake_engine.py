@@ -86,7 +86,7 @@ class FakeEngine:
         self.meshed: list[tuple[LatentEdit, int]] = []
         self.kernels_taken = 0
 
-    def take_kernels(self) -> bool:
+    def take_kernels(self, job: Job) -> bool:
         """Compiled layers, if they came."""
         self._check_thread()
         self.kernels_taken += 1

@@ -61,7 +61,8 @@ def test_closing_the_window_ends_it(builder: KernelBuilder, qtbot: QtBot) -> Non
 
 
 def test_the_process_is_the_public_command() -> None:
-    assert KernelBuilder("cameo-256")._arguments == ["-m", "core", "kernels", "--weights", "cameo-256", "--aside"]
+    wanted = ["-m", "core", "kernels", "--weights", "cameo-256", "--device", "cpu", "--aside"]
+    assert KernelBuilder("cameo-256", "cpu")._arguments == wanted
 
 
 def test_an_engine_that_wants_layers_gets_them_and_one_that_does_not_is_left_alone(
