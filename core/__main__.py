@@ -234,6 +234,9 @@ def weights_verify(
 @app.command()
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Once each at small sizes, to see that it runs.")] = False,
+    person: Annotated[
+        int, typer.Option("--head", min=0, help="Another head and other views in the released family: do bounds hold?")
+    ] = 0,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -247,7 +250,7 @@ def bench(
         torch.set_num_threads(max(1, threads))
     rows = []
     with progress("bench", shown=not as_json) as show:
-        for row in library_rows(quick, Job("bench", on_report=show)):
+        for row in library_rows(quick, Job("bench", on_report=show), person):
             rows.append(row)
             if not as_json:
                 say(table([row]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from core.bench import head, official, rows
 from core.bench.run import SMALL
 from core.bench.surface_twins import compared
 from core.job import Job
+from tests.toy_head import toy_networks
 
 KEYS = {"name", "fast_ms", "must", "peak_rss_mb"}
 TWIN = {"slow_ms", "ratio"}
@@ -57,9 +59,14 @@ def test_rows_of_the_released_family_at_a_small_size(tmp_path: Path, monkeypatch
     assert [one["name"] for one in found] == NAMES[:4]
     for one in found:
         checked(one)
+    # Somebody else's head lies in a file of its own, and is seen from elsewhere.
+    other = dataclasses.replace(plan, person=3)
+    assert not other.path.exists()
+    views = [official.Official(SMALL, generator, person=number) for number in (0, 3, 4)]
+    assert len({(*one.seen[0].tolist(), *one.turned[0].tolist()) for one in views}) == 3
 
 
-def ball(count: int, seed: int = 0) -> head.Points:
+def ball(count: int, seed: int = 0, person: int = 0) -> head.Points:
     """A ball in place of cameo-256's head."""
     xyz = 0.12 * (2.0 * torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) - 1.0)
     sdf = xyz.norm(dim=-1, keepdim=True) - 0.08
@@ -98,3 +105,12 @@ def test_bench_quick_measures_every_row() -> None:
     assert [one["name"] for one in document["rows"]] == NAMES
     for one in document["rows"]:
         checked(one)
+
+
+def test_heads_of_other_people_are_theirs_and_always_the_same() -> None:
+    networks = toy_networks()
+    mean, one, same, other = (head.latent_of(networks, person) for person in (0, 1, 1, 2))
+    assert mean.shape == one.shape == (1, *networks.renderer_mean.shape)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert torch.equal(mean[0], networks.renderer_mean)

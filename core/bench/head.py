@@ -1,8 +1,8 @@
 """A head in the field of the released size: random weights have no surface, and without one nothing can be measured.
 
-The field is fitted to one head of cameo-256, its mean, by distances, their gradients, and colours at points in space;
-all other weights follow the golden rule (``core.bench.made_up``). What is fitted is the layers' weights and the two
-output layers for one latent; the γ and β layers keep the rule, so that other latents and edits deform this head. Kept
+The field is fitted to one head of cameo-256, its mean or another, by distances, their gradients, and colours at points
+in space; all other weights follow the golden rule (``core.bench.made_up``). What is fitted is the layers' weights and the
+two output layers for one latent; the γ and β layers keep the rule, so that other latents and edits deform this head. Kept
 under ``runs/bench`` and taken up again where it stopped. Refuses to know what is measured with it.
 """
 
@@ -66,17 +66,19 @@ class Plan:
         steps: Until it is done.
         batch: Points a step; an eighth of them have gradients.
         pool: Points that are drawn from.
+        person: Which head of cameo-256: 0 its mean, on which tolerances were chosen; others by chance, to check them.
     """
 
     config: ModelConfig
     steps: int = 1000
     batch: int = 3072
     pool: int = POOL
+    person: int = 0
 
     @property
     def path(self) -> Path:
         """Where it is kept."""
-        return FOLDER / f"head-{self.config.name}.safetensors"
+        return FOLDER / f"head-{self.config.name}{f'-{self.person}' if self.person else ''}.safetensors"
 
 
 class Points(NamedTuple):
@@ -113,10 +115,20 @@ def mean_head() -> Networks:
     return read_networks(paths).ready(torch.device("cpu"))
 
 
-def sampled_points(count: int, seed: int = 0) -> Points:
-    """Points near the mean head of cameo-256 and far from it, with what its field says there."""
+def latent_of(networks: Networks, person: int) -> Tensor:
+    """Latent rows (1, rows, style_dim) of a head of cameo-256: the mean's (0), or those of somebody drawn by chance."""
+    if person == 0:
+        return networks.renderer_mean[None]
+    generator = networks.generator
+    z = torch.randn(1, generator.config.z_dim, generator=torch.Generator().manual_seed(person))
+    with torch.no_grad():
+        return generator.mapping(z)[:, None].expand(1, len(networks.renderer_mean), -1).contiguous()
+
+
+def sampled_points(count: int, seed: int = 0, person: int = 0) -> Points:
+    """Points near a head of cameo-256 and far from it, with what its field says there."""
     networks = mean_head()
-    styles = networks.renderer_mean[None]
+    styles = latent_of(networks, person)
     folded = FoldedField(networks.generator.field, styles)
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -187,7 +199,7 @@ class Fit:
 
     def run(self, job: Job, seconds: float | None) -> None:
         """Fit until done."""
-        points = sampled_points(self.plan.pool)
+        points = sampled_points(self.plan.pool, person=self.plan.person)
         styles = latent(self.plan.config)
         for value in self.trained.values():
             value.requires_grad_(True)

@@ -34,6 +34,8 @@ __all__ = ["Official", "official_rows", "surface_row"]
 
 # The photo's camera and the one that is turned to, yaw and pitch [rad].
 PHOTO_VIEW, NEW_VIEW = (0.12, 0.04), (-0.35, 0.1)
+# Standard deviations of other people's views: those of StyleSDF's training.
+YAW_SPREAD, PITCH_SPREAD = 0.3, 0.15
 # Largest weight that a ray of the thumbnail may leave out; pictures take the default.
 THUMBNAIL_TOLERANCE = 0.25
 # Rays at a time in the plain path: a third of a gigabyte of activations.
@@ -48,11 +50,13 @@ class Official:
         config: The family's sizes.
         generator: With a head in its field.
         accuracy: Of the fast twin.
+        person: Whose head that is (``core.bench.head.Plan``); others than the mean are seen from elsewhere, too.
     """
 
     config: ModelConfig
     generator: Generator
     accuracy: Accuracy = field(default_factory=Accuracy)
+    person: int = 0
 
     def __post_init__(self) -> None:
         with torch.device("meta"):
@@ -72,6 +76,9 @@ class Official:
         moved = head.edit_direction(self.config)
         self.moved = (self.styles + moved[0], self.decoder_styles + moved[1])
         self.seen, self.turned = torch.tensor([PHOTO_VIEW]), torch.tensor([NEW_VIEW])
+        if self.person:
+            yaws, pitches = torch.from_numpy(draw(head.SALT, "views", str(self.person), (2, 2))).float()
+            self.seen, self.turned = torch.stack((YAW_SPREAD * yaws, PITCH_SPREAD * pitches), dim=1)[:, None]
         self.photo = self._photo()
 
     def _photo(self) -> Tensor:
@@ -106,9 +113,11 @@ class Official:
         return source, self.released.edit_tier(source, self.moved, Job.quiet())
 
 
-def official_rows(generator: Generator, config: ModelConfig, repeats: int, quick: bool) -> Iterator[Row]:
+def official_rows(
+    generator: Generator, config: ModelConfig, repeats: int, quick: bool, person: int = 0
+) -> Iterator[Row]:
     """The rows but the surface's."""
-    official = Official(config, generator)
+    official = Official(config, generator, person=person)
     yield _thumbnail(official, repeats, quick)
     photo_ms, source = timed(
         lambda: official.released.photo_tier(

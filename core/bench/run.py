@@ -51,20 +51,23 @@ def compile_layers(*configs: FieldConfig) -> None:
     look_again()
 
 
-def library_rows(quick: bool, job: Job) -> Iterator[Row]:
+def library_rows(quick: bool, job: Job, person: int = 0) -> Iterator[Row]:
     """The rows in order; the released family first.
 
     Args:
         quick: Once each, at small sizes.
         job: Where fitting the head reports, which the first run does.
+        person: Whose head the released family holds; of others than the mean there are its rows only.
     """
     if not quick:
         compile_layers(OFFICIAL_1024.generator.field, CAMEO_256.generator.field)
-    plan = head.Plan(SMALL, 60, 1024, 6000) if quick else head.Plan(OFFICIAL_1024)
+    plan = head.Plan(SMALL, 60, 1024, 6000, person) if quick else head.Plan(OFFICIAL_1024, person=person)
     repeats = 1 if quick else REPEATS
     generator = head.fitted_generator(plan, job)
     with torch.inference_mode():
         yield official.surface_row(generator, plan.config, 32 if quick else 128, quick)
-        yield from official.official_rows(generator, plan.config, repeats, quick)
+        yield from official.official_rows(generator, plan.config, repeats, quick, person)
+    if person:
+        return
     del generator
     yield from cameo.cameo_rows(head.mean_head(), repeats, quick)
