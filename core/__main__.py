@@ -65,6 +65,7 @@ MeshFormat = StrEnum("MeshFormat", ["glb", "obj", "ply", "stl", "none"])
 RefineMethod = StrEnum(
     "RefineMethod", ["fast", "best", "sg2", "sg2plus", "pti", "pti-split", "pti-appearance", "hfgi3d", "density"]
 )
+PolishedFirst = StrEnum("PolishedFirst", ["camera", "light"])
 TurntableFormat = StrEnum("TurntableFormat", ["mp4", "webm", "gif", "none"])
 
 
@@ -88,6 +89,12 @@ def reconstruct(
         RefineMethod | None,
         typer.Option(help="Optimise the head for its photo: fast (under a minute), best (minutes)."),
     ] = None,
+    from_mean: Annotated[
+        bool, typer.Option("--from-mean", help="The refinement begins with the mean head instead of the encoder's.")
+    ] = False,
+    polish: Annotated[
+        list[PolishedFirst] | None, typer.Option(help="Before the refinement, move the camera or the light a little.")
+    ] = None,
     refine_passes: Annotated[
         int | None, typer.Option(min=1, help="Shorten the refinement to so many passes of the generator.")
     ] = None,
@@ -103,6 +110,9 @@ def reconstruct(
         registry.entry(weights)
     except CameoError as error:
         refuse(error)
+    first = [*(["mean"] if from_mean else []), *dict.fromkeys(one.value for one in polish or ())]
+    if first and refine is None:
+        refuse(CameoError("There is no refinement to begin.", hint="Add --refine fast, or another method."))
     opener = Opener(weights, device, threads, registry, wanted)
 
     def wishes() -> Wishes:
@@ -117,7 +127,7 @@ def reconstruct(
             frames,
             face,
             detector.value,
-            None if refine is None else refine.value,
+            None if refine is None else "+".join((*first, refine.value)),
             refine_passes,
         )
 

@@ -21,7 +21,7 @@ from core.inversion import Inversion, photo_tier
 from core.job import Job
 from core.judge import Judge
 from core.refinement.delta import Refinement, scaled
-from core.refinement.methods import METHODS
+from core.refinement.methods import method_of
 from core.refinement.refiner import Refiner, report_of
 from core.refinement.watch import SIDE_YAW, compared
 from core.refinement.waypoint import Waypoint
@@ -60,7 +60,7 @@ class Refining:
 
         Args:
             inversion: What to start from; a refined one starts again from where it began.
-            method: One of ``core.refinement.methods.METHODS``.
+            method: One of ``core.refinement.methods.METHODS``; after a polish as ``method_of`` says.
             job: Where to report.
             passes: At most so many guided passes; the method's schedule is shortened in proportion.
 
@@ -69,9 +69,7 @@ class Refining:
             Cancelled: Somebody asked to stop; nothing has changed. Who asks the job to finish instead gets what is
                 there.
         """
-        plan = METHODS.get(method)
-        if plan is None:
-            raise CameoError(f"There is no refinement “{method}”.", hint=f"Use one of {', '.join(METHODS)}.")
+        plan = method_of(method)
         if self._tiers.networks.config.generator.decoder.guide_channels == 0:
             raise CameoError(f"The weights {inversion.weights} cannot be refined.", hint="Use cameo-256.")
         plan = plan if passes is None else plan.limited(passes)

@@ -81,6 +81,27 @@ def test_surfaces_that_differ_are_told_apart() -> None:
     assert compared((vertices[::-1], 5 - faces), (vertices, faces)).topology_equal
     assert not compared((vertices, faces[:, ::-1]), (vertices, faces)).topology_equal
     assert not compared((vertices, faces[:1]), (vertices, faces)).topology_equal
+    # Rounding moves vertices where the distance is flat: by no more than 1e-4 they are the same, farther they are not.
+    for moved, same in ((5e-5, True), (2e-4, False)):
+        shifted = vertices.copy()
+        shifted[[1, 4]] += [[moved, 0, 0], [0, -moved, 0]]
+        assert compared((shifted, faces), (vertices, faces)).topology_equal is same
+        assert not compared((shifted, faces[:, ::-1]), (vertices, faces)).topology_equal
+    crossed = vertices.copy()
+    crossed[[0, 3]] += 5e-5
+    assert not compared((crossed, np.array([[3, 1, 2], [0, 4, 5]])), (vertices, faces)).topology_equal
+    # A sliver in one that is a point in the other has no area that counts, unless it is longer.
+    fan = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]], np.float32)
+    around = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1]])
+    for apart, same in ((5e-5, True), (2e-4, False)):
+        split = np.concatenate((fan, [[0, -apart, 0]])).astype(np.float32)
+        parted = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 5], [5, 3, 4], [5, 4, 1], [0, 5, 1]])
+        assert compared((split, parted), (fan, around)).topology_equal is same
+        assert compared((fan, around), (split, parted)).topology_equal is same
+        assert not compared((split, parted[1:]), (fan, around)).topology_equal
+    # A face that ends at another vertex is another face, however near that one is to a third.
+    more = np.concatenate((vertices, vertices[:1] + 5e-5))
+    assert not compared((more, np.array([[0, 1, 2], [3, 4, 6]])), (vertices, faces)).topology_equal
 
 
 def test_two_places_as_far_apart_as_welding_reaches_are_welded_alike() -> None:

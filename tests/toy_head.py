@@ -8,7 +8,7 @@ import torch
 
 from core.camera import CameraLimits
 from core.models.bundle import write_networks
-from core.models.configuration import TOY
+from core.models.configuration import TOY, ModelConfig
 from core.models.networks import Networks
 from core.weights import InputContract, Registry
 
@@ -20,9 +20,9 @@ ATTRIBUTES = ("Smile", "Beard")
 LIMITS = CameraLimits(1.2, -0.6, 0.6)
 
 
-def toy_networks(seed: int = 0) -> Networks:
+def toy_networks(seed: int = 0, config: ModelConfig = TOY) -> Networks:
     """A ball of radius 0.08 with gentle bumps that depend on the latents."""
-    networks = Networks.random(TOY, seed, ATTRIBUTES)
+    networks = Networks.random(config, seed, ATTRIBUTES)
     field = networks.generator.field
     with torch.no_grad():
         field.sigma_linear.weight.mul_(0.02)

@@ -1,9 +1,9 @@
 """A head in the field of the released size: random weights have no surface, and without one nothing can be measured.
 
 The field is fitted to one head of cameo-256, its mean or another, by distances, their gradients, and colours at points
-in space; all other weights follow the golden rule (``core.bench.made_up``). What is fitted is the layers' weights and the
-two output layers for one latent; the γ and β layers keep the rule, so that other latents and edits deform this head. Kept
-under ``runs/bench`` and taken up again where it stopped. Refuses to know what is measured with it.
+in space; all other weights follow the golden rule (``core.bench.made_up``). What is fitted is the layers' weights and
+the two output layers for one latent; the γ and β layers keep the rule, so other latents and edits deform this head.
+Kept under ``runs/bench`` and taken up again where it stopped. Refuses to know what is measured with it.
 """
 
 from __future__ import annotations

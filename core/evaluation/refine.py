@@ -32,7 +32,7 @@ from core.frame import RenderRequest
 from core.inversion import Inversion
 from core.job import Job
 from core.photo import Photo
-from core.refinement.methods import METHODS
+from core.refinement.methods import METHODS, method_of
 
 PHOTOS = 12
 """Photos of a folder, evenly spaced by name: always the same ones."""
@@ -93,10 +93,9 @@ def evaluate(
         CameoError: There is no such method.
         Cancelled: Somebody asked to stop; the rows so far are kept.
     """
-    known = (ENCODER, EQUAL_PTI, *METHODS)
     for name in settings.methods:
-        if name not in known:
-            raise CameoError(f"There is no refinement “{name}”.", hint=f"Use some of {', '.join(known)}.")
+        if name not in (ENCODER, EQUAL_PTI):
+            method_of(name)
     kept = Kept(out / "rows", {"weights": stamp, "passes": settings.passes, "detector": settings.detector})
     judge = Networks.load()
     rows: dict[str, dict[str, Row]] = {}

@@ -74,6 +74,8 @@ class Settings:
     resolution: int = 128
     source: str = "ict"
     detector: str = "mediapipe"
+    refine: str = ""
+    """Method by which each head is refined for its photo before it is measured; none if empty."""
 
     @classmethod
     def quick(cls, source: str = "ict", detector: str = "mediapipe") -> Settings:
@@ -104,7 +106,7 @@ def evaluate(
     Raises:
         Cancelled: Somebody asked to stop; the rows so far are kept.
     """
-    marks = {name: value for name, value in asdict(settings).items() if name != "heads"}
+    marks = {name: value for name, value in asdict(settings).items() if name != "heads" and (name != "refine" or value)}
     kept = Kept(out / "heads", {"weights": stamp, **marks})
     rows: dict[str, Row] = {}
     for number, name in enumerate(names):
@@ -142,8 +144,9 @@ def evaluate(
 def table(summary: dict[str, Any]) -> str:
     """The summary as Markdown."""
     figures = summary["figures"]
+    how = f", refined by {summary['settings']['refine']}" if summary["settings"].get("refine") else ""
     lines = [
-        f"{summary['weights']}: {summary['heads'] - len(summary['failed'])} of {summary['heads']} heads "
+        f"{summary['weights']}{how}: {summary['heads'] - len(summary['failed'])} of {summary['heads']} heads "
         f"({summary['settings']['source']}), distance of scan points of the face to the surface in mm, mean ± std over "
         "heads.",
         "",
@@ -160,7 +163,9 @@ def table(summary: dict[str, Any]) -> str:
 
 def _one(engine: Engine, subject: Subject, settings: Settings, job: Job) -> tuple[Row, list[Pixels]]:
     inversion = engine.invert(Photo.from_pixels(subject.photo), job.part(0.0, 0.3), 0, settings.detector)
-    surface = engine.mesh(inversion, LatentEdit.none, settings.resolution, job.part(0.3, 0.8))
+    if settings.refine:
+        inversion = engine.refine(inversion, settings.refine, job.part(0.3, 0.7))
+    surface = engine.mesh(inversion, LatentEdit.none, settings.resolution, job.part(0.7, 0.8))
     front = engine.render(RenderRequest(inversion, LatentEdit.none, Camera(), 2 * SIZE))
     found = landmarks_of(front.pixels)
     if found is None:

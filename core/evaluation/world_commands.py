@@ -43,11 +43,12 @@ if TYPE_CHECKING:
 
 def _method(name: str) -> str:
     """A method of refinement, or nothing."""
-    from core.refinement.methods import METHODS
+    from core.refinement.methods import method_of
 
-    if name and name not in METHODS:
-        refuse(CameoError(f"There is no method {name}.", hint=f"Known are {', '.join(METHODS)}."))
-    return name
+    try:
+        return name and method_of(name).name
+    except CameoError as error:
+        refuse(error)
 
 
 @app.command("trajectories")
@@ -110,6 +111,7 @@ def shape(
     scans: Annotated[
         Path | None, typer.Option(help="Folder of real scans instead: NAME.jpg, NAME.ply, NAME.txt.")
     ] = None,
+    refine: Annotated[str, typer.Option(help="Refine each head for its photo first: best, pti, a method's name.")] = "",
     quick: QuickOption = False,
     pack: PackOption = None,
     weights: WeightsOption = "cameo-256",
@@ -127,6 +129,7 @@ def shape(
     settings = suite.Settings(heads, source=source, detector=detector.value)
     if quick:
         settings = suite.Settings.quick(source, detector.value)
+    settings = replace(settings, refine=_method(refine))
     try:
         registry = registry_of(weights_folder)
         stamp = weights_stamp(registry, weights)

@@ -7,11 +7,14 @@ they leave the geometry, which encoder, landmarks and outline agreed upon, as it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-LATENTS = ("w", "w+", "appearance")
-"""Latent variables: one offset for all rows; an offset a row; the rows that shape does not depend on."""
+from core.errors import CameoError
+
+LATENTS = ("w", "w+", "appearance", "light")
+"""Latent variables: one offset for all rows; an offset a row; the rows that shape does not depend on; these rows along
+the directions of the world's light."""
 WEIGHTS = ("geometry", "colour", "decoder", "mapping", "beta")
 """Groups of the generator's parameters."""
 MOVES_SHAPE = frozenset({"w", "w+", "geometry", "beta", "camera"})
@@ -30,7 +33,8 @@ class Stage:
     """For a person."""
     steps: int
     rates: Mapping[str, float]
-    """Variable → Adam's rate: of ``LATENTS``, ``WEIGHTS``, or "camera" [rad]."""
+    """Variable → Adam's rate: of ``LATENTS`` ("light" in standard deviations of the world's), ``WEIGHTS``, or "camera"
+    [rad]."""
     losses: Mapping[str, float]
     """Loss → weight: squared, pixels, structure, thumb, matte, offset, locality, shape, outline."""
     schedule: str = "constant"
@@ -86,11 +90,19 @@ class Method:
     """Stop at the knee, and go back to the best step; else the schedule runs out and the end is kept."""
     measures: int = 12
     """Points of the curve."""
+    mean_start: bool = False
+    """Begin with the mean latents instead of the encoder's."""
 
     @property
     def passes(self) -> int:
         """Guided passes with gradients, of all stages."""
         return sum(stage.passes for stage in self.stages)
+
+    def polished(self, what: Sequence[str]) -> Method:
+        """The same method after a polish of camera or light, or both: little steps by the photo, nothing else moves."""
+        rates = {name: POLISHES[name] for name in what}
+        stage = Stage(f"polishing {' and '.join(what)}", POLISH_STEPS, rates, _POLISH, "fading")
+        return replace(self, name="+".join((*what, self.name)), stages=(stage, *self.stages))
 
     def limited(self, passes: int) -> Method:
         """The same method with its steps shortened in proportion, for comparisons at equal cost."""
@@ -100,6 +112,10 @@ class Method:
         )
 
 
+POLISHES: Mapping[str, float] = {"camera": 2e-3, "light": 3e-2}
+"""What may be polished before a method, and at which rate."""
+POLISH_STEPS = 40
+_POLISH = {"pixels": 1.0, "structure": 0.5, "thumb": 0.5}
 _PAPER = {"squared": 1.0, "structure": 1.0, "thumb": 0.1}
 _OURS = {"pixels": 1.0, "structure": 0.5, "thumb": 0.5, "matte": 0.2}
 _ALL = dict.fromkeys(WEIGHTS, 5e-5)
@@ -171,4 +187,25 @@ METHODS: Mapping[str, Method] = {
 }
 """All methods by name, as ``--refine`` takes them."""
 
-__all__ = ["LATENTS", "METHODS", "MOVES_SHAPE", "WEIGHTS", "Method", "Stage"]
+
+MEAN = "mean"
+"""Before a method: it begins with the mean latents."""
+
+
+def method_of(name: str) -> Method:
+    """A method by its name: one of ``METHODS``; "mean+sg2" from the mean latents; "camera+light+best" after a polish.
+
+    Raises:
+        CameoError: There is no such method.
+    """
+    *first, last = name.split("+")
+    if last not in METHODS or not set(first) <= {MEAN, *POLISHES} or len(set(first)) < len(first):
+        before = ", ".join(f"{one}+" for one in (MEAN, *POLISHES))
+        hint = f"Use one of {', '.join(METHODS)}; before it, if wanted, {before}."
+        raise CameoError(f"There is no refinement “{name}”.", hint=hint)
+    polishes = [one for one in first if one != MEAN]
+    found = METHODS[last].polished(polishes) if polishes else METHODS[last]
+    return replace(found, name=name, mean_start=True) if MEAN in first else found
+
+
+__all__ = ["LATENTS", "MEAN", "METHODS", "MOVES_SHAPE", "POLISHES", "WEIGHTS", "Method", "Stage", "method_of"]

@@ -29,7 +29,7 @@ from core.refinement.optimiser import SCHEDULES, Adam
 from core.refinement.palette import fit_colours
 from core.refinement.passes import Body, Prepared, field_maps, prepare
 from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_targets
-from core.refinement.variables import Latents, parameter_groups
+from core.refinement.variables import Latents, light_directions, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
 from core.refinement.waypoint import Waypoint, thinned
 from core.rendering.edited import EditedHead, edited_head
@@ -120,7 +120,8 @@ class _Log:
         return self.curve[number].step
 
     def measure(self, state: _State, *, shape_moved: bool) -> None:
-        point = self.watch.measure(state.generator, *state.latents.rows(), self.steps, shape_moved=shape_moved)
+        rows = state.latents.rows()
+        point = self.watch.measure(state.generator, *rows, self.steps, shape_moved=shape_moved, angles=state.angles)
         logger.debug("%s", point)
         worth = cost(point, self.curve[0] if self.curve else point)
         self.curve.append(point)
@@ -148,30 +149,30 @@ class Refiner:
         self._networks, self._head, self._embed = networks, head, embed
         self._random = random_generator(seed)
 
-    def run(self, method: Method, job: Job, *, mean_start: bool = False) -> Refined:
+    def run(self, method: Method, job: Job) -> Refined:
         """Run a method; when the job is asked to finish, it ends after the step at hand.
 
         Args:
             method: Which.
             job: Where to report and to show a ``Glimpse`` after every step.
-            mean_start: Begin with the mean latents instead of the encoder's.
 
         Raises:
             Cancelled: Somebody asked to stop; nothing has changed anywhere.
         """
         with torch.inference_mode(mode=False), torch.enable_grad():
-            return self._run(method, job, mean_start)
+            return self._run(method, job)
 
-    def _run(self, method: Method, job: Job, mean_start: bool) -> Refined:
+    def _run(self, method: Method, job: Job) -> Refined:
         started = time.perf_counter()
         source = self._head.source
         # Copies: tensors that were made in inference mode can take no part in a gradient.
         styles, decoder = source.styles.clone(), source.decoder_styles.clone()
-        if mean_start:
+        if method.mean_start:
             styles = self._networks.renderer_mean[None].expand_as(styles).clone()
             decoder = self._networks.decoder_mean[None].expand_as(decoder).clone()
         base = self._networks.generator
-        state = _State(base, copy.deepcopy(base).requires_grad_(False), Latents(styles, decoder), source.angles.clone())
+        latents = Latents(styles, decoder, partial(light_directions, base))
+        state = _State(base, copy.deepcopy(base).requires_grad_(False), latents, source.angles.clone())
         body = Body.of(source)
         target = Target.of_photo(source, base.config.decoder.image_size)
         job.report(0.0, "looking at the head")
@@ -179,8 +180,8 @@ class Refiner:
         breathe = partial(_breathe, job)
         watch = Watch(base, styles, state.angles, target.picture, target.matte, body, self._embed, breathe)
         log = _Log(method, watch, job)
-        log.measure(state, shape_moved=mean_start)
-        every, share, reshaped = max(LEAST, log.total // method.measures), 0.0, mean_start
+        log.measure(state, shape_moved=method.mean_start)
+        every, share, reshaped = max(LEAST, log.total // method.measures), 0.0, method.mean_start
         for stage in method.stages:
             if stage.restart:
                 state.generator = copy.deepcopy(base).requires_grad_(False)

@@ -157,7 +157,7 @@ class Watch:
         breathe: Callable[[], None] = _nothing,
     ) -> None:
         self._breathe = breathe
-        self._body, self._embed, self._angles = body, embed, angles
+        self._body, self._embed, self._angles, self._now = body, embed, angles.clone(), angles.clone()
         self._photo_and_matte = torch.cat((photo, matte), dim=1)
         self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
         self._views: dict[float, Prepared] = {}
@@ -179,7 +179,16 @@ class Watch:
         return self._angles + self._angles.new_tensor([[yaw, 0.0]])
 
     @torch.no_grad()
-    def measure(self, generator: Generator, styles: Tensor, decoder: Tensor, step: int, *, shape_moved: bool) -> Point:
+    def measure(
+        self,
+        generator: Generator,
+        styles: Tensor,
+        decoder: Tensor,
+        step: int,
+        *,
+        shape_moved: bool,
+        angles: Tensor | None = None,
+    ) -> Point:
         """Draw and compare.
 
         Args:
@@ -188,10 +197,15 @@ class Watch:
             decoder: As they are now.
             step: Which one it is.
             shape_moved: Whether the surface may have changed since the last measurement.
+            angles: The photo's camera as it is believed now; as it was in the beginning if absent. Drift is always
+                seen from where it was.
 
         Shape:
-            styles (1, rows, style_dim), decoder (1, rows_d, D).
+            styles (1, rows, style_dim), decoder (1, rows_d, D), angles (1, 2).
         """
+        if angles is not None and not torch.equal(angles, self._now):
+            self._now = angles.clone()
+            self._views.clear()
         if shape_moved:
             self._views.clear()
             self._shape = None
@@ -202,8 +216,8 @@ class Watch:
             if yaw not in self._views:
                 if self._shape is None:
                     self._shape = self._body.shape(generator.field, styles, self._breathe)
-                angles = self._turned(yaw)
-                self._views[yaw] = prepare(generator, styles, angles, self._body, frozen=True, shape=self._shape)
+                place = self._now + self._now.new_tensor([[yaw, 0.0]])
+                self._views[yaw] = prepare(generator, styles, place, self._body, frozen=True, shape=self._shape)
             drawn[yaw] = draw(generator, styles, decoder, self._views[yaw])
         self._breathe()
         shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
@@ -237,9 +251,9 @@ class Watch:
             points = surface.points.flatten(2)[0].T[hit]
             side = surface.hit.shape[-1]
             colours = functional.interpolate(picture.picture.clamp(-1.0, 1.0), size=(side, side), mode="area")
-            uv, _ = project(points[None], self._angles)
+            uv, _ = project(points[None], self._now)
             shown = functional.grid_sample(self._photo_and_matte, uv[None], align_corners=False)[0, :, 0].T
-            seen = seen_from(points, self._angles, buffer, tolerance=SAME_SURFACE) & (shown[:, 3] > 0.99)
+            seen = seen_from(points, self._now, buffer, tolerance=SAME_SURFACE) & (shown[:, 3] > 0.99)
             differences.append((colours.flatten(2)[0].T[hit] - shown[:, :3]).abs()[seen].mean(dim=1))
         together = torch.cat(differences) if differences else torch.zeros(0)
         return float(together.mean()) if len(together) else 0.0

@@ -7,7 +7,7 @@ that was chosen, and a click takes another one.
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from core.job import Job
 from core.session import Changes
@@ -30,6 +30,11 @@ METHODS = (
     ("density", "Shape held (HFGI3D, D)", "Tuning with the shape held by a loss; very long."),
 )
 """Name, label, tip: the names are those of ``--refine``."""
+POLISHES = (
+    ("camera", "Camera", "First move the camera a little until the photo fits"),
+    ("light", "Light", "First find the light that falls on this photo, as far as the model knows lights"),
+)
+"""Name, label, tip: the names are those of ``--polish``."""
 PREVIEW_PX = 84
 PREVIEWS = ("The head now, by its own colours, from the photo's viewpoint", "From the left", "From the right")
 
@@ -43,7 +48,7 @@ class RefinePanel(QWidget):
     """
 
     refine_requested = Signal(str)
-    """A method's name."""
+    """A method's name, after what is polished first: "best", "camera+light+best"."""
     cancel_requested = Signal()
     """Give up what is running; the head stays as it was."""
     pause_requested = Signal(bool)
@@ -65,6 +70,10 @@ class RefinePanel(QWidget):
         for name, label, tip in METHODS:
             self.methods.addItem(label, name)
             self.methods.setItemData(self.methods.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        self.polishes = {name: QCheckBox(label) for name, label, _ in POLISHES}
+        for name, _, tip in POLISHES:
+            self.polishes[name].setToolTip(tip)
+            self.polishes[name].setAccessibleName(tip)
         self.button = QPushButton("Refine")
         self.button.setToolTip("Optimise the head until it is this very person; one step back undoes it")
         self.button.clicked.connect(self._on_clicked)
@@ -87,6 +96,9 @@ class RefinePanel(QWidget):
         self._column.setSpacing(theme.GAP)
         self._column.addWidget(heading)
         self._column.addLayout(_row(self.methods, self.button))
+        self._polish = QLabel("Polish first")
+        self._polish.setProperty("role", "muted")
+        self._column.addLayout(_row(self._polish, *self.polishes.values()))
         self._column.addLayout(_row(self.pause, self.keep))
         self._column.addWidget(self.words)
         self._column.addLayout(_row(*self.previews))
@@ -131,7 +143,8 @@ class RefinePanel(QWidget):
         if self._job is not None:
             self.cancel_requested.emit()
         else:
-            self.refine_requested.emit(self.methods.currentData())
+            first = [name for name, box in self.polishes.items() if box.isChecked()]
+            self.refine_requested.emit("+".join((*first, self.methods.currentData())))
 
     def _on_pause(self) -> None:
         if self._job is None:
@@ -154,7 +167,8 @@ class RefinePanel(QWidget):
     def _show(self) -> None:
         running = self._job is not None
         self.setEnabled(self._session.inversion is not None)
-        self.methods.setEnabled(not running)
+        for choice in (self.methods, *self.polishes.values()):
+            choice.setEnabled(not running)
         self.button.setText("Cancel" if running else "Refine")
         self.pause.setText("Pause")
         for button in (self.pause, self.keep):

@@ -14,12 +14,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from core.__main__ import RefineMethod
+from core.__main__ import PolishedFirst, RefineMethod
 from core.errors import CameoError
 from core.job import Job
 from core.refinement.glimpse import Glimpse
 from gui.app import Cameo
-from gui.widgets.refine_panel import METHODS, RefinePanel
+from gui.widgets.refine_panel import METHODS, POLISHES, RefinePanel
 from tests.gui.fake_engine import FakeEngine, FakeInversion, Gate
 
 WAIT = 10_000
@@ -79,6 +79,7 @@ def press(panel: RefinePanel, button: QPushButton | None = None) -> None:
 
 def test_the_panel_offers_the_methods_of_the_command_line() -> None:
     assert [name for name, _, _ in METHODS] == [method.value for method in RefineMethod]
+    assert [name for name, _, _ in POLISHES] == [polish.value for polish in PolishedFirst]
 
 
 def test_a_refinement_is_one_step_and_the_panel_says_what_it_brought(
@@ -90,9 +91,10 @@ def test_a_refinement_is_one_step_and_the_panel_says_what_it_brought(
     panel = cameo.window.refine_panel
     assert panel.curve is None
     panel.methods.setCurrentIndex(1)
+    QTest.mouseClick(panel.polishes["light"], Qt.MouseButton.LeftButton)
     press(panel)
     qtbot.waitUntil(lambda: cameo.session.inversion is not before, timeout=WAIT)
-    assert asked == ["best"]
+    assert asked == ["light+best"]
     assert cameo.session.undo_label == "Refine"
     assert "0.160 → 0.100" in panel.words.text()
     assert "Step 6 of 7" in panel.words.text()

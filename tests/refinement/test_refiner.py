@@ -14,19 +14,21 @@ import torch
 from safetensors.numpy import save_file
 
 from core.edit import LatentEdit
-from core.errors import Cancelled, WeightsCorrupt
+from core.errors import CameoError, Cancelled, WeightsCorrupt
 from core.job import Job
+from core.models.configuration import TOY_256
 from core.models.networks import Networks
 from core.refinement.delta import delta_bytes, difference, read_delta, scaled, tuned_networks, weights_hash
 from core.refinement.losses import shape_drift, shape_points, ssim_map, structure
-from core.refinement.methods import METHODS, Method, Stage
+from core.refinement.methods import METHODS, Method, Stage, method_of
 from core.refinement.optimiser import Adam, fading, step_decay, warmup_cosine
 from core.refinement.passes import draw, prepare
 from core.refinement.refiner import Refined, Refiner
-from core.refinement.variables import Latents, parameter_groups
+from core.refinement.variables import LIGHT, Latents, light_directions, parameter_groups
 from core.refinement.watch import Point, cost, past_the_knee
 from core.rendering.edited import EditedHead, edited_head
 from core.rendering.source import source_head
+from core.world.identity import IDENTITY_BLOCKS
 from tests.toy_head import toy_networks
 
 ANGLES = torch.tensor([[0.1, -0.05]])
@@ -174,9 +176,80 @@ def test_locality_and_camera_take_part(networks: Networks, head: EditedHead) -> 
     assert found.found.camera.yaw == pytest.approx(0.1, abs=0.01)
 
 
+def test_a_polished_camera_comes_nearer_to_where_the_photo_was_taken(networks: Networks) -> None:
+    with torch.no_grad():
+        styles, decoder = latents(networks, 1)
+        truth = draw(networks.generator, styles, decoder, prepare(networks.generator, styles, ANGLES, frozen=False))
+        photo = torch.nn.functional.interpolate(truth.picture.clamp(-1, 1), size=256, mode="nearest")
+        matte = torch.nn.functional.interpolate((truth.maps.alpha > 0.9).float(), size=256, mode="nearest")
+        believed = ANGLES + torch.tensor([[0.06, 0.0]])
+        source = source_head(networks, photo, photo, matte, styles, decoder, believed)
+        head = edited_head(networks, source, LatentEdit.none)
+    plan = method_of("camera+pti-appearance")
+    found = Refiner(networks, head).run(dataclasses.replace(plan, stages=plan.stages[:1], measures=2), Job.quiet())
+    assert abs(found.found.camera.yaw - float(ANGLES[0, 0])) < 0.5 * 0.06
+    assert found.curve[-1].mae < found.curve[0].mae
+    assert found.curve[-1].shape_drift == 0.0  # seen from where it was
+    assert not found.found.delta.tensors
+
+
+def test_light_moves_colours_along_the_worlds_light_and_nothing_else() -> None:
+    assert IDENTITY_BLOCKS["light"] == LIGHT
+    torch.manual_seed(0)
+    generator = Networks.random(TOY_256, 0, ()).generator
+    lights = light_directions(generator)
+    z = torch.zeros(1, 256)
+    z[0, LIGHT.start + 2] = 1e-3
+    with torch.no_grad():
+        slope = (generator.mapping(z) - generator.mapping(-z)) / 2e-3
+    assert torch.nn.functional.cosine_similarity(slope[0], lights[0][2], dim=0) > 0.8
+    rows = generator.config.field.rows, generator.config.decoder.rows
+    start = torch.zeros(1, rows[0], lights[0].shape[1]), torch.zeros(1, rows[1], lights[1].shape[1])
+    moved = Latents(*start, lambda: lights)
+    (shares,) = moved.free("light")
+    assert shares.shape == (24,)
+    with torch.no_grad():
+        shares[2] = 2.0
+    styles, decoder = moved.rows()
+    assert not styles[:, :-1].any()
+    torch.testing.assert_close(styles[0, -1], 2.0 * lights[0][2])
+    torch.testing.assert_close(decoder[0], (2.0 * lights[1][2]).expand(rows[1], -1))
+    with pytest.raises(ValueError, match="no light"):
+        Latents(*start).free("light")
+
+
+def test_a_polish_finds_the_light_of_a_photo() -> None:
+    networks = toy_networks(config=TOY_256)
+    with torch.no_grad():
+        styles, decoder = latents(networks, 1)
+        lights = light_directions(networks.generator)
+        lit = torch.cat((styles[:, :-1], styles[:, -1:] + 3.0 * lights[0][4]), dim=1)
+        other = decoder + 3.0 * lights[1][4]
+        truth = draw(networks.generator, lit, other, prepare(networks.generator, lit, ANGLES, frozen=False))
+        matte = torch.nn.functional.interpolate((truth.maps.alpha > 0.9).float(), size=256, mode="nearest")
+        source = source_head(networks, truth.picture, truth.picture, matte, styles, decoder, ANGLES)
+        head = edited_head(networks, source, LatentEdit.none)
+    plan = method_of("light+pti-appearance")
+    found = Refiner(networks, head).run(dataclasses.replace(plan, stages=plan.stages[:1], measures=2), Job.quiet())
+    assert found.curve[-1].mae < 0.8 * found.curve[0].mae
+    assert torch.equal(found.found.styles[:-1], styles[0, :-1])
+
+
+def test_methods_are_named_with_what_comes_before_them() -> None:
+    assert method_of("best") is METHODS["best"]
+    plan = method_of("mean+camera+light+sg2")
+    assert plan.name == "mean+camera+light+sg2"
+    assert plan.mean_start
+    assert plan.stages[1:] == METHODS["sg2"].stages
+    assert set(plan.stages[0].rates) == {"camera", "light"}
+    for name in ("", "camera", "sg2+camera", "camera+camera+sg2", "shape+sg2", "nothing"):
+        with pytest.raises(CameoError, match="no refinement"):
+            method_of(name)
+
+
 def test_the_mean_code_is_a_start_too(networks: Networks, head: EditedHead) -> None:
     stage = dataclasses.replace(APPEARANCE, steps=1, rates={"w": 1e-9})
-    found = Refiner(networks, head).run(method(stage), Job.quiet(), mean_start=True)
+    found = Refiner(networks, head).run(method(stage, mean_start=True), Job.quiet())
     assert torch.allclose(found.found.styles, networks.renderer_mean, atol=1e-6)
 
 

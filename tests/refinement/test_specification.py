@@ -64,7 +64,7 @@ def test_the_generators_own_render_is_inverted_from_the_mean_code(networks: Netw
         Stage("projecting", 80, {"w+": 3e-2}, {"squared": 1.0}, "fading"),
         Stage("tuning", 100, {"decoder": 2e-2, "colour": 1e-2}, {"squared": 1.0}, "fading"),
     )
-    found = Refiner(networks, head).run(Method("test", "Test", stages, measures=1), Job.quiet(), mean_start=True)
+    found = Refiner(networks, head).run(Method("test", "Test", stages, measures=1, mean_start=True), Job.quiet())
     picture, hit = seen(networks, truth, FRONT)
 
     def error(one: Networks, rows: tuple[Tensor, Tensor]) -> float:
