@@ -56,6 +56,29 @@ def test_a_lock_behind_the_neck_is_passed_by_and_the_head_stays(sdf: object) -> 
     assert int(both) > 1.03 * int(alone)
 
 
+def box(points: Tensor, low: tuple[float, float, float], high: tuple[float, float, float]) -> Tensor:
+    return torch.maximum(points.new_tensor(low) - points, points - points.new_tensor(high)).amax(dim=-1)
+
+
+def with_chip(points: Tensor) -> Tensor:
+    """A block, and a chip beside it with so little air between that the coarse grid has no point in it."""
+    block = box(points, (-0.06, -0.05, -0.05), (0.057, 0.05, 0.05))
+    return torch.minimum(block, box(points, (0.061, -0.01, -0.012), (0.066, 0.01, 0.012)))
+
+
+def test_pieces_with_little_air_between_are_told_from_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = solids.strays(with_chip, CPU)
+    assert mask is not None
+    clear = solids.without_strays(batched(with_chip), mask)
+    line = torch.linspace(-1.0, 1.0, 21)
+    chip = torch.cartesian_prod(torch.tensor([0.0615, 0.0635, 0.0655]), 0.0095 * line, 0.0115 * line)
+    assert (clear(chip[None]) > 0).all()  # corners as well
+    skin = torch.cartesian_prod(torch.tensor([0.0565]), 0.045 * line, 0.045 * line)
+    assert (clear(skin[None]) < 0).float().mean() == 1.0
+    monkeypatch.setattr(solids, "LOOSE_RESOLUTION", solids.STRAY_RESOLUTION)
+    assert solids.strays(with_chip, CPU) is None
+
+
 def test_nothing_beyond_the_scene_is_drawn() -> None:
     everywhere = solids.without_strays(lambda points: torch.full((*points.shape[:2], 1), -1.0), None)
     outside = torch.tensor([[[0.0, 0.0, -0.13], [0.124, 0.0, 0.0]]])

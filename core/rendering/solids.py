@@ -38,12 +38,14 @@ MIN_RESOLUTION, MAX_RESOLUTION = 16, 512
 
 # Grid points a side of the volume that strays are looked for in: 4 mm apart, the narrowest gap that matters.
 STRAY_RESOLUTION = 56
+# The same for loose pieces, whose air gap may be narrower.
+LOOSE_RESOLUTION = 72
 # Depth inside a solid from which on it counts as its core (world units): contacts thinner than twice this are cut.
 THIN = 0.003
 # A lock is small beside the head, and lies behind it (mean grid number along z, of STRAY_RESOLUTION).
 SMALL, BEHIND = 0.12, 0.3 * 56
-# Cells around a stray's core that are cleared with it.
-STRAY_REACH = 5.0
+# Cells around a stray's core, and around a loose piece, that are cleared with it.
+STRAY_REACH, LOOSE_REACH = 5.0, 2.0
 # A sheet of hair that hangs free behind the neck: below this height, thinner than this, this far back (world units). It
 # goes when it reaches below the chin, in so many columns, and hair is not seen there beside the neck in this share of
 # them: photos of short hair say nothing about it. Below the chin, that is between the jaw and the shoulders.
@@ -180,8 +182,9 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
     if pieces == 0:
         return None
     whole = apart == np.bincount(apart.ravel())[1:].argmax() + 1
-    # Loose pieces are cleared with a cell around them that is not the head's own.
-    stray = ndimage.binary_dilation((apart > 0) & ~whole) & ~whole
+    # Loose pieces are cleared with what is around them and nearer to them than to the head: their flesh reaches beyond
+    # the cells whose middle is solid, at corners as well.
+    stray = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
     # Cores, so that a hair's breadth of contact does not make a lock behind the neck part of the head.
     labels, count = ndimage.label((volume < -THIN) & whole)
     sizes = np.bincount(labels.ravel(), minlength=2)[1:]
@@ -194,20 +197,47 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
     if behind:
         lock = np.isin(labels, behind)
         # Space belongs to the nearer core; a lock's part of it is cleared as far as its own flesh can reach.
-        to_head, to_lock = ndimage.distance_transform_edt(~head), ndimage.distance_transform_edt(~lock)
-        stray |= (to_lock < to_head) & (to_lock < STRAY_REACH)
+        stray |= _around(lock, head, STRAY_REACH)
     sheet = hidden_sheet(whole & ~stray)
     if sheet.any():
         # What hung on it alone goes with it.
         pieces_left, _ = ndimage.label(whole & ~stray & ~sheet)
         rest = pieces_left == np.bincount(pieces_left.ravel())[1:].argmax() + 1
         gone = whole & ~stray & ~rest
-        to_head, to_gone = ndimage.distance_transform_edt(~rest), ndimage.distance_transform_edt(~gone)
-        stray |= (to_gone < to_head) & (to_gone < 2.0)
-    if not stray.any():
-        return None
-    mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)
-    return mask[None, None]
+        stray |= _around(gone, rest, LOOSE_REACH)
+    mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)[None, None]
+    return _with_loose(sdf, mask, device)
+
+
+def _with_loose(sdf: Sdf, mask: Tensor, device: torch.device) -> Tensor | None:
+    """The mask, finer, and with pieces in it that only a finer grid tells from the head; None if nothing is in it."""
+    clear = without_strays(lambda points: sdf(points[0])[None, :, None], mask)
+    volume = sampled_volume(lambda points: clear(points[None])[0, :, 0], LOOSE_RESOLUTION, device, Job.quiet())
+    apart, _ = ndimage.label(volume < 0.0)
+    sizes = np.bincount(apart.ravel())[1:]
+    if len(sizes) < 2:
+        return mask if bool(mask.any()) else None
+    whole = apart == sizes.argmax() + 1
+    loose = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
+    finer = functional.interpolate(mask, size=(LOOSE_RESOLUTION,) * 3, mode="trilinear", align_corners=True) > 0.5
+    found = finer | torch.from_numpy(loose.transpose(2, 1, 0).copy()).to(device)
+    return found.float()
+
+
+def _around(piece: NDArray[np.bool_], head: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """Cells that are nearer to a piece than to the head, and no farther from it than so many cells."""
+    found = np.zeros_like(piece)
+    if piece.any():
+        wide = int(reach) + 1
+        box = tuple(
+            slice(max(int(line.min()) - 2 * wide, 0), int(line.max()) + 2 * wide + 1) for line in piece.nonzero()
+        )
+        to_piece = ndimage.distance_transform_edt(~piece[box])
+        near = to_piece < reach
+        if head[box].any():
+            near &= to_piece < ndimage.distance_transform_edt(~head[box])
+        found[box] = near
+    return found
 
 
 def hidden_sheet(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -240,7 +270,7 @@ def without_strays(sdf: Sdf, mask: Tensor | None) -> Sdf:
         if mask is None:
             return distance
         grid = (points / EXTENT)[:, :, None, None]
-        inside = functional.grid_sample(mask, grid, mode="nearest", padding_mode="border", align_corners=True)
+        inside = functional.grid_sample(mask, grid, padding_mode="border", align_corners=True)
         return torch.where(inside[:, 0, :, 0] > 0.5, distance.clamp(min=CLEAR), distance)
 
     return clear
