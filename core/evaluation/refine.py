@@ -15,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
 from core.errors import CameoError
 from core.evaluation.likeness import SIDE_YAW, SIZE, measure
+from core.evaluation.perceptual import Perceptual
 from core.evaluation.reprojection import inconsistency, nearest_at_side, of_frames
 from core.evaluation.scorers import FaceBox, Networks, landmark_scores, landmarks_of
 from core.evaluation.sheets import Pixels, tiled, write_pages
+from core.evaluation.strips import of_strip, read_back
 from core.evaluation.tables import Kept, Row, Spread, cell, grid, share, spreads, write_report
+from core.evaluation.trade_off import trade_off
 from core.export import write_picture
 from core.frame import RenderRequest
 from core.inversion import Inversion
@@ -40,14 +41,15 @@ ENCODER, EQUAL_PTI = "encoder", "pti-equal"
 """Before any refinement; and PTI with as many passes as ``best`` took."""
 COMPARED = (ENCODER, "fast", "best", EQUAL_PTI)
 """What is compared by default; the papers' full schedules take from ten minutes to over an hour a photo."""
-FIGURES = ("mae", "ssim", "identity_distance", "novel_identity", "reprojection", "shape_drift", "seconds", "passes")
+FIGURES = (
+    *("mae", "ssim", "psnr", "perceptual", "identity_distance", "novel_identity"),
+    *("reprojection", "pose", "shape_drift", "seconds", "passes"),
+)
 SHOWN_FIGURES = ("shown_mae", "shown_ssim", "shown_psnr", "shown_identity_distance", "shown_identity_yaw35")
 EXTREMES = ((-SIDE_YAW, 0.0), (SIDE_YAW, 0.0), (0.0, -0.13), (0.0, 0.19))
 """Yaw and pitch from the photo's camera, HFGI3D's ellipse at its ends: from there the photo is seen again."""
 NOISE = 0.01
 """Rise of the identity distance at the photo that does not count."""
-PSNR_SHOWN = (8.0, 32.0)
-PALETTE = ((230, 90, 60), (70, 150, 230), (90, 190, 90), (190, 120, 220), (220, 180, 60), (120, 200, 200))
 SMILE = LatentEdit.none.with_strength("Smile", 1.0)
 SHOWN = tuple(f"{what} {turn}" for what in ("head", "Smile +1") for turn in ("left", "front", "right"))
 
@@ -74,7 +76,13 @@ def chosen_photos(photos: Sequence[Path], count: int = PHOTOS) -> list[Path]:
 
 
 def evaluate(
-    opener: Callable[[], Engine], photos: Sequence[Path], out: Path, stamp: str, settings: Settings, job: Job
+    opener: Callable[[], Engine],
+    photos: Sequence[Path],
+    out: Path,
+    stamp: str,
+    settings: Settings,
+    job: Job,
+    perceptual: Perceptual | None = None,
 ) -> dict[str, Any]:
     """Refine photos by several methods; write ``table.md``, ``table.json``, ``curves.png`` and sheets into ``out``.
 
@@ -85,6 +93,7 @@ def evaluate(
         stamp: Name and hash of the weights.
         settings: What is compared.
         job: Where to report.
+        perceptual: VGG16, or None to leave that distance out.
 
     Returns:
         The summary: per method mean, std and n of every figure, and how many photos reach the aims.
@@ -102,7 +111,7 @@ def evaluate(
     for number, path in enumerate(photos):
         part = job.part(number / len(photos), (number + 1) / len(photos))
         part.report(0.0, path.name)
-        rows[path.name] = _photo(opener, path, kept, settings, judge, part)
+        rows[path.name] = _photo(opener, path, kept, settings, (judge, perceptual), part)
     summary = summarise(rows, stamp, settings)
     if judge is None:
         summary["notes"].append("No expression network: smiles are judged by the width of the mouth.")
@@ -139,22 +148,34 @@ def evaluate(
 
 
 def _photo(
-    opener: Callable[[], Engine], path: Path, kept: Kept, settings: Settings, judge: Networks | None, job: Job
+    opener: Callable[[], Engine],
+    path: Path,
+    kept: Kept,
+    settings: Settings,
+    judges: tuple[Networks | None, Perceptual | None],
+    job: Job,
 ) -> dict[str, Row]:
     """One photo by every method; only what is not there yet is made."""
     rows: dict[str, Row] = {}
     inversion: Inversion | None = None
     for number, method in enumerate(settings.methods):
         key = f"{path.name}.{method}"
+        strip = kept.path(key, ".strip.png")
         row = kept.get(key)
-        if row is None or ("error" not in row and not kept.path(key, ".strip.png").is_file()):
+        whole = row is not None and ("error" in row or strip.is_file())
+        if row is None or not whole or not ("error" in row or _read_off(row, judges[1])):
             part = job.part(number / len(settings.methods), (number + 1) / len(settings.methods))
             try:
                 engine = opener()
                 if inversion is None:
                     inversion = engine.invert(Photo.load(path), part.part(0.0, 0.05), 0, settings.detector)
-                row, cells = _one(engine, inversion, method, settings.passes, judge, part.part(0.05, 1.0))
-                write_picture(tiled(cells), kept.path(key, ".strip.png"))
+                if row is None or not whole:
+                    row, cells = _one(engine, inversion, method, settings.passes, judges[0], part.part(0.05, 0.95))
+                    write_picture(tiled(cells), strip)
+                cells = read_back(strip, len(SHOWN))
+                # A polish may have moved the camera that the strip was drawn around.
+                seen = replace(inversion, camera=Camera(*row["camera"])) if "camera" in row else inversion
+                row |= of_strip(engine, seen, cells, judges[1], settings.detector, part.part(0.95, 1.0))
             except CameoError as error:
                 if job.cancelled:
                     raise
@@ -162,6 +183,11 @@ def _photo(
             kept.put(key, row)
         rows[method] = row
     return rows
+
+
+def _read_off(row: Row, perceptual: Perceptual | None) -> bool:
+    """Whether a row has what its strip tells."""
+    return "psnr" in row and (perceptual is None or "perceptual" in row)
 
 
 def _one(
@@ -181,6 +207,7 @@ def _one(
     else:
         row |= engine.own_figures(inversion)
     job.report(0.95, "measuring")
+    row["camera"] = [head.camera.yaw, head.camera.pitch]
     shown = measure(engine, head)
     row |= {f"shown_{name}": shown[name] for name in ("mae", "ssim", "psnr", "identity_distance", "identity_yaw35")}
     row |= _reprojection(engine, head)
@@ -356,43 +383,4 @@ def _caption(photo: str, method: str, row: Row) -> str:
     )
 
 
-def trade_off(curves: dict[str, list[list[dict[str, float]]]], size: int = 640) -> NDArray[np.uint8]:
-    """HFGI3D's figure B.2: what a method wins at the photo against what it costs elsewhere, while optimising.
-
-    Three panels over the PSNR at the photo: the difference that the sides show when they are carried back to the photo
-    (in place of IBRNet), identity from the sides, and drift of the shape. One line a method, the mean of its photos; a
-    ring marks its end. A line that goes right and stays down wins both.
-    """
-    panels = (
-        ("reprojection", 0.3, "sides carried back"),
-        ("novel_identity", 0.9, "identity distance at yaw +-0.35"),
-        ("shape_drift", 0.08, "shape drift, head sizes"),
-    )
-    picture = Image.new("RGB", (len(panels) * size, size), (250, 250, 250))
-    draw = ImageDraw.Draw(picture)
-    margin, (low, high) = 50, PSNR_SHOWN
-    span = size - 2 * margin
-    for panel, (figure, reach, words) in enumerate(panels):
-        left = panel * size
-        draw.rectangle((left + margin, margin, left + size - margin, size - margin), outline=(120, 120, 120))
-        draw.text((left + margin, size - margin + 8), f"PSNR at the photo, {low:.0f} .. {high:.0f} dB", fill=(0, 0, 0))
-        draw.text((left + margin, margin - 20), f"{words}, 0 .. {reach}", fill=(0, 0, 0))
-        for number, (name, found) in enumerate(curves.items()):
-            line = []
-            for step in range(min(len(curve) for curve in found)):
-                psnr, value = (_mean(curve[step].get(key, 0.0) for curve in found) for key in ("psnr", figure))
-                x = left + margin + span * min(max((psnr - low) / (high - low), 0.0), 1.0)
-                line.append((x, size - margin - span * min(value / reach, 1.0)))
-            colour = PALETTE[number % len(PALETTE)]
-            if len(line) > 1:
-                draw.line(line, fill=colour, width=2)
-            for x, y in line:
-                draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
-            if line:
-                x, y = line[-1]
-                draw.ellipse((x - 6, y - 6, x + 6, y + 6), outline=colour)
-            draw.text((left + size - margin - 120, margin + 10 + 14 * number), name, fill=colour)
-    return np.asarray(picture)
-
-
-__all__ = ["Settings", "aims", "chosen_photos", "evaluate", "summarise", "table", "trade_off"]
+__all__ = ["Settings", "aims", "chosen_photos", "evaluate", "summarise", "table"]

@@ -20,6 +20,7 @@ from core.evaluation.commands import (
     _show,
     app,
 )
+from core.evaluation.options import VggOption, _perceptual
 from core.terminal import (
     Detector,
     DetectorOption,
@@ -48,6 +49,7 @@ def refine(
     methods: Annotated[str, typer.Option(help="What is compared; the papers' methods take long.")] = "",
     passes: Annotated[int | None, typer.Option(min=1, help="Shorten every method to so many passes.")] = None,
     quick: QuickOption = False,
+    vgg: VggOption = None,
     weights: WeightsOption = "cameo-256",
     detector: DetectorOption = Detector.mediapipe,
     device: DeviceOption = "auto",
@@ -69,7 +71,8 @@ def refine(
     chosen = found[:QUICK_PHOTOS] if quick else found if everything else suite.chosen_photos(found)
     named = tuple(part.strip() for part in methods.split(",") if part.strip()) or suite.COMPARED
     settings = suite.Settings.quick(detector.value) if quick else suite.Settings(named, passes, detector.value)
+    perceptual = _perceptual(vgg)
     with _running(f"{len(chosen[:limit])} photos", out, as_json) as job:
         opener = Opener(weights, device, threads, registry)
-        summary = suite.evaluate(opener, chosen[:limit], Path(out), stamp, settings, job)
+        summary = suite.evaluate(opener, chosen[:limit], Path(out), stamp, settings, job, perceptual)
     _show(summary, suite.table, as_json)
