@@ -90,7 +90,8 @@ def reconstruct(
         typer.Option(help="Optimise the head for its photo: fast (under a minute), best (minutes)."),
     ] = None,
     from_mean: Annotated[
-        bool, typer.Option("--from-mean", help="The refinement begins with the mean head instead of the encoder's.")
+        bool,
+        typer.Option("--from-mean", help="Begin with the mean head; for methods that move the shape."),
     ] = False,
     polish: Annotated[
         list[PolishedFirst] | None, typer.Option(help="Before the refinement, move the camera or the light a little.")
@@ -110,9 +111,7 @@ def reconstruct(
         registry.entry(weights)
     except CameoError as error:
         refuse(error)
-    first = [*(["mean"] if from_mean else []), *dict.fromkeys(one.value for one in polish or ())]
-    if first and refine is None:
-        refuse(CameoError("There is no refinement to begin.", hint="Add --refine fast, or another method."))
+    refinement = _refinement(refine, polish or [], from_mean=from_mean)
     opener = Opener(weights, device, threads, registry, wanted)
 
     def wishes() -> Wishes:
@@ -127,7 +126,7 @@ def reconstruct(
             frames,
             face,
             detector.value,
-            None if refine is None else "+".join((*first, refine.value)),
+            refinement,
             refine_passes,
         )
 
@@ -270,6 +269,23 @@ def bench(
         raise typer.Exit(EXIT_FAILED)
 
 
+def _refinement(refine: RefineMethod | None, polish: list[PolishedFirst], *, from_mean: bool) -> str | None:
+    """The refinement's whole name, with what comes before it."""
+    first = [*(["mean"] if from_mean else []), *dict.fromkeys(one.value for one in polish)]
+    if refine is None:
+        if first:
+            refuse(CameoError("There is no refinement to begin.", hint="Add --refine fast, or another method."))
+        return None
+    if not first:
+        return refine.value
+    from core.refinement.methods import method_of
+
+    try:
+        return method_of("+".join((*first, refine.value))).name
+    except CameoError as error:
+        refuse(error)
+
+
 @app.command()
 def kernels(
     weights: WeightsOption = "cameo-256",
@@ -291,10 +307,12 @@ def kernels(
 
     try:
         paths = registry_of(weights_folder).locate(weights).values()
-        place = choose_device(device)
-        networks = read_networks([path for path in paths if path.suffix == ".safetensors"]).ready(place)
+        networks = read_networks([path for path in paths if path.suffix == ".safetensors"])
     except CameoError as error:
         refuse(error)
+    try:
+        place = choose_device(device)
+        networks = networks.ready(place)
     except (RuntimeError, AssertionError):
         refuse(CameoError(f"The device “{device}” cannot be used.", hint="Use --device auto or cpu."))
     if place.type != "cpu":

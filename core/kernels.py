@@ -85,12 +85,17 @@ class Chain:
 
 
 def layers_of(layers: Layers) -> Chain | None:
-    """The form of some layers, or None if no library could do for them."""
+    """The form of some layers, or None if no library could do for them: those are for processors."""
+    return form_of(layers) if layers[0][0].device.type == "cpu" else None
+
+
+def form_of(layers: Layers) -> Chain | None:
+    """The form of some layers on any device, or None if it is none that is compiled."""
     (first, _), *others = layers
     width = first.shape[0]
     kinds = {weight.dtype for weight, _ in others}
     even = all(weight.shape == (width, width) for weight, _ in others) and first.shape[1] == 3
-    if first.device.type != "cpu" or first.dtype != torch.float32 or not even or len(kinds) != 1:
+    if first.dtype != torch.float32 or not even or len(kinds) != 1:
         return None
     kind = kinds.pop()
     return Chain(width, len(layers), kind == torch.bfloat16) if kind in (torch.bfloat16, torch.float32) else None

@@ -99,22 +99,31 @@ class Recorded:
             if tape is None:
                 return answer
         self._remember(form, tape)
-        return tape.answer_for(inputs)
+        try:
+            return tape.answer_for(inputs)
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            self._give_up(f"a recorded graph cannot be played back: {error}")
+            return self._ask(*inputs)
+
+    def _give_up(self, why: str) -> None:
+        logger.warning("%s", why)
+        self._failed = True
+        self._kept.clear()
 
     def _taped(self, inputs: tuple[Tensor, ...], wanted: Tensor) -> _Tape | None:
         """A recording that answers as it should; None, now and always, if there is none to be had."""
         try:
-            places = tuple(one.clone(memory_format=torch.preserve_format) for one in inputs)
-            tape = _Tape(places, *self._recorder.record(self._ask, places))
+            # Ordinary tensors: those of inference mode could not be written to outside of it.
+            with torch.inference_mode(mode=False), torch.no_grad():
+                places = tuple(torch.empty_like(one).copy_(one) for one in inputs)
+                tape = _Tape(places, *self._recorder.record(self._ask, places))
             found = tape.answer_for(inputs)
             away = float((found.float() - wanted.float()).abs().mean())
             if found.shape == wanted.shape and away <= DIFFERENCE * float(wanted.float().abs().mean()):
                 return tape
-            logger.warning("a recorded graph answers otherwise than its function and is left alone")
+            self._give_up("a recorded graph answers otherwise than its function and is left alone")
         except Exception as error:  # noqa: BLE001 - a driver may raise anything
-            logger.warning("operations cannot be recorded here: %s", error)
-        self._failed = True
-        self._kept.clear()
+            self._give_up(f"operations cannot be recorded here: {error}")
         return None
 
     def _remember(self, form: tuple[object, ...], tape: _Tape | None) -> None:

@@ -160,7 +160,7 @@ class Refining:
             start,
             styles=latents[0],
             decoder_styles=latents[1],
-            camera=found.camera.clamped(self._limits),
+            camera=_between(start.camera, found.camera, share).clamped(self._limits),
             reconstruction=start.reconstruction.copy(),
             refinement=Refinement(delta, {}, start),
         )
@@ -173,6 +173,14 @@ class Refining:
         return dataclasses.replace(
             refined, reconstruction=picture, metrics=self._judge.likeness(start.aligned, picture)
         )
+
+
+def _between(old: Camera, new: Camera, share: float) -> Camera:
+    """A camera so far on the way from one to another; the one itself at 0."""
+    if share == 0.0:
+        return old
+    turn, rise = new.yaw - old.yaw, new.pitch - old.pitch
+    return dataclasses.replace(old, yaw=old.yaw + share * turn, pitch=old.pitch + share * rise)
 
 
 def _reported(refined: Inversion, report: Mapping[str, Any], waypoints: Mapping[int, Waypoint]) -> Inversion:

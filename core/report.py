@@ -46,7 +46,7 @@ class Wishes:
     face: int = 0
     detector: str = "mediapipe"
     refine: str | None = None
-    """One of ``core.refinement.methods.METHODS``, or the encoder's answer as it is."""
+    """A name that ``core.refinement.methods.method_of`` knows, or the encoder's answer as it is."""
     refine_passes: int | None = None
 
     def names(self) -> list[str]:

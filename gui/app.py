@@ -237,6 +237,7 @@ class Cameo(QObject):
     def _on_session_changed(self, changes: Changes, initiator: object) -> None:
         if changes & Changes.INVERSION and self.session.inversion is not None:
             self.window.stage.set_photo(image_from(self.session.inversion.aligned.crop1024))
+            self.view.move_home(self.session.inversion.camera)
         self._refresh()
 
     def _on_job_began(self, job: Job, background: bool) -> None:

@@ -176,7 +176,7 @@ class _Buffers:
 
     def filling(self, mesh: SurfaceMesh | None) -> Iterator[None]:
         """Hands a mesh over slice by slice; the context must be current whenever it goes on. Drawn once it is whole."""
-        self.count = 0
+        self.empty()
         if mesh is None:
             return
         face = 3 * np.dtype(np.uint32).itemsize
@@ -186,6 +186,7 @@ class _Buffers:
         ):
             GL.glBindBuffer(kind, name)
             GL.glBufferData(kind, count * size, None, GL.GL_STATIC_DRAW)
+            GL.glBindBuffer(kind, 0)
             for start in range(0, count, SLICE):
                 values = pack(mesh, slice(start, start + SLICE))
                 GL.glBindBuffer(kind, name)
@@ -238,6 +239,7 @@ class _Buffers:
             GL.glBindBuffer(kind, name)
             GL.glBufferData(kind, 0, None, GL.GL_STATIC_DRAW)
             GL.glBindBuffer(kind, 0)
+        self._fill_photo(_BARE)
         self.count = 0
 
     def release(self) -> None:
@@ -293,8 +295,8 @@ class MeshRenderer:
     def uploading(self, mesh: SurfaceMesh | None, draft: SurfaceMesh | None = None) -> Iterator[None]:
         """Replace the mesh, and the coarser one that may stand in for it while a hand moves, slice by slice.
 
-        What was there is drawn until all is there. The context must be current whenever it goes on; one that is given
-        up leaves nothing behind.
+        What was there is drawn until all is there. The context must be current whenever it goes on. What one that is
+        given up has handed over is let go of by the next.
         """
         full, rough = self._next
         yield from full.filling(mesh)

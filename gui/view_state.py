@@ -132,6 +132,16 @@ class ViewState(QObject):
         self._home = camera.clamped(self._limits)
         self.go_home()
 
+    def move_home(self, camera: Camera) -> None:
+        """The same photo was taken from elsewhere than was believed; who looks from there goes along, others stay."""
+        new = camera.clamped(self._limits)
+        if new == self._home:
+            return
+        was_there, self._home = self._camera == self._home, new
+        if was_there:
+            self._glide.stop()
+            self.look_from(new)
+
     def go_home(self) -> None:
         """Look from where the photo was taken, at the zoom that shows all of it."""
         self._glide.stop()

@@ -237,3 +237,18 @@ def test_a_bad_photo_is_refused_in_about_a_second(tmp_path: Path) -> None:
     assert "empty.jpg" in result.stderr
     # Nothing heavy was imported; a second on a free machine, more where tests run side by side.
     assert time.monotonic() - started < 5
+
+
+def test_what_comes_before_a_refinement_is_part_of_it_or_refused(weights: Path, tmp_path: Path) -> None:
+    begin = ("reconstruct", ASTRONAUT, "--out", tmp_path, "--weights", NAME)
+    alone = cameo(weights, *begin, "--polish", "camera")
+    assert alone.exit_code == 2
+    assert "no refinement to begin" in alone.output
+    kept = cameo(weights, *begin, "--from-mean", "--refine", "best")
+    assert kept.exit_code == 2
+    assert "keeps the shape" in kept.output
+    assert not (tmp_path / "astronaut").exists()
+    few = ("--refine", "sg2", "--refine-passes", "4", "--from-mean", "--polish", "camera", *QUICK, "--json")
+    done = cameo(weights, *begin, *few)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout.splitlines()[-1])["refinement"]["method"] == "mean+camera+sg2"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,17 +24,20 @@ CHAINS = (Chain(8, 3, low=False), Chain(8, 3, low=True))
 
 
 @pytest.fixture(autouse=True)
-def _afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _afresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(fused, "_made", {})
+    monkeypatch.setattr(fused, "_checked", set())
+    monkeypatch.setattr(fused, "folder", lambda: tmp_path)
     monkeypatch.setattr(fused, "BACKEND", "eager")
     yield
     torch.compiler.reset()
 
 
 def test_prepared_layers_say_what_plain_ones_say() -> None:
-    assert fused_of(CPU) is None
+    assert fused_of(CPU, CHAINS[0]) is None
     assert prepare(CPU, CHAINS)
-    made = fused_of(CPU)
+    made = fused_of(CPU, CHAINS[0])
+    assert fused_of(CPU, Chain(16, 3, low=False)) is None  # would be compiled unchecked, while somebody waits
     assert made is not None
     for chain in CHAINS:
         for count in (0, 1, 333):
@@ -52,9 +56,10 @@ def test_layers_that_answer_otherwise_or_cannot_be_made_are_left_alone(
     monkeypatch.setattr(fused, "_chained", lambda points, weights, offsets: points @ weights[0].T)
     with caplog.at_level("WARNING", "core.fused"):
         assert not prepare(CPU, CHAINS)
-    assert fused_of(CPU) is None
+    assert fused_of(CPU, CHAINS[0]) is None
     assert not worth_preparing(CPU)  # nobody tries again
     fused._made.clear()
+    assert not worth_preparing(CPU)  # nor does the next start
 
     def fails(*arguments: object, **options: object) -> None:
         raise ImportError("no Triton")
@@ -62,7 +67,7 @@ def test_layers_that_answer_otherwise_or_cannot_be_made_are_left_alone(
     monkeypatch.setattr(torch, "compile", fails)
     with caplog.at_level("WARNING", "core.fused"):
         assert not prepare(CPU, CHAINS)
-    assert fused_of(CPU) is None
+    assert fused_of(CPU, CHAINS[0]) is None
 
 
 def test_processors_take_their_own_kind() -> None:

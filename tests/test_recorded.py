@@ -114,6 +114,39 @@ def test_what_answers_otherwise_or_cannot_be_recorded_is_left_to_the_function(
         assert not ask._kept
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_was_recorded_in_inference_mode_plays_outside_of_it_and_the_other_way_round(first: bool) -> None:
+    recorder = Rerun()
+    ask = Recorded(blended, recorder)
+    for mode in (first, first, not first, first):
+        with torch.inference_mode(mode), torch.no_grad():
+            inputs = numbers(3, seed=1), numbers(3, seed=2)
+            torch.testing.assert_close(ask(*inputs), blended(*inputs))
+    assert len(recorder.forms) == 1
+    assert recorder.plays == 4
+
+
+@torch.no_grad()
+def test_a_recording_that_cannot_be_played_any_more_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    class Once(Rerun):
+        def record(self, ask: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> tuple[Tensor, Callable[[], None]]:
+            answer, play = super().record(ask, inputs)
+
+            def failing() -> None:
+                if self.plays:
+                    raise RuntimeError("device lost")
+                play()
+
+            return answer, failing
+
+    ask = Recorded(blended, Once())
+    with caplog.at_level(logging.WARNING):
+        for seed in range(4):
+            inputs = numbers(3, seed=seed), numbers(3, seed=seed + 1)
+            assert torch.equal(ask(*inputs), blended(*inputs))
+    assert ["device lost" in record.getMessage() for record in caplog.records] == [True]
+
+
 def test_gradients_are_not_recorded() -> None:
     recorder = Rerun()
     ask = Recorded(blended, recorder)

@@ -103,8 +103,12 @@ def evaluate(
         Cancelled: Somebody asked to stop; the rows so far are kept.
     """
     for name in settings.methods:
-        if name not in (ENCODER, EQUAL_PTI):
+        if name in (ENCODER, EQUAL_PTI):
+            continue
+        try:
             method_of(name)
+        except CameoError as error:
+            raise CameoError(error.message, hint=f"{error.hint} Here also {ENCODER} and {EQUAL_PTI}.") from error
     kept = Kept(out / "rows", {"weights": stamp, "passes": settings.passes, "detector": settings.detector})
     judge = Networks.load()
     rows: dict[str, dict[str, Row]] = {}
@@ -163,24 +167,29 @@ def _photo(
         strip = kept.path(key, ".strip.png")
         row = kept.get(key)
         whole = row is not None and ("error" in row or strip.is_file())
-        if row is None or not whole or not ("error" in row or _read_off(row, judges[1])):
-            part = job.part(number / len(settings.methods), (number + 1) / len(settings.methods))
-            try:
+        part = job.part(number / len(settings.methods), (number + 1) / len(settings.methods))
+        try:
+            if row is None or not whole or not ("error" in row or _read_off(row, judges[1])):
                 engine = opener()
                 if inversion is None:
                     inversion = engine.invert(Photo.load(path), part.part(0.0, 0.05), 0, settings.detector)
                 if row is None or not whole:
+                    row = None
                     row, cells = _one(engine, inversion, method, settings.passes, judges[0], part.part(0.05, 0.95))
                     write_picture(tiled(cells), strip)
+                    kept.put(key, row)
                 cells = read_back(strip, len(SHOWN))
                 # A polish may have moved the camera that the strip was drawn around.
                 seen = replace(inversion, camera=Camera(*row["camera"])) if "camera" in row else inversion
-                row |= of_strip(engine, seen, cells, judges[1], settings.detector, part.part(0.95, 1.0))
-            except CameoError as error:
-                if job.cancelled:
-                    raise
-                row = {"error": {"kind": error.kind, "message": error.message, "hint": error.hint}}
-            kept.put(key, row)
+                row = row | of_strip(engine, seen, cells, judges[1], settings.detector, part.part(0.95, 1.0))
+                kept.put(key, row)
+        except (CameoError, OSError) as error:
+            if job.cancelled:
+                raise
+            if row is None:  # what took minutes is not given up for a figure that cannot be read off it
+                found = error if isinstance(error, CameoError) else CameoError(str(error), hint="Look at the folder.")
+                row = {"error": {"kind": found.kind, "message": found.message, "hint": found.hint}}
+                kept.put(key, row)
         rows[method] = row
     return rows
 
@@ -311,7 +320,8 @@ def aims(rows: dict[str, dict[str, Row]]) -> dict[str, Any]:
         return [(a, b) for a, b in both if "error" not in a and "error" not in b]
 
     found: dict[str, Any] = {}
-    for method in ("fast", "best"):
+    ours = {method for row in rows.values() for method in row if method.split("+")[-1] in ("fast", "best")}
+    for method in sorted(ours, key=lambda name: (name.split("+")[-1] == "best", name)):
         if couples := pairs(ENCODER, method):
             found |= {
                 f"{method}: mae / before": _mean(b["mae"] / a["mae"] for a, b in couples),

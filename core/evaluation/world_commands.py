@@ -51,6 +51,11 @@ def _method(name: str) -> str:
         refuse(error)
 
 
+def _folder_of(out: Path, suite: str, *marks: str) -> Path:
+    """Where results go: unless a folder was named, each kind has its own, and none writes over another's."""
+    return RESULTS / "-".join((suite, *filter(None, marks))) if out == RESULTS / suite else out
+
+
 @app.command("trajectories")
 def trajectories(
     out: OutOption = RESULTS / "trajectories",
@@ -86,6 +91,7 @@ def trajectories(
     if quick or paper:
         settings = suite.Settings.quick(detector.value) if quick else suite.Settings.paper(detector.value)
     settings = replace(settings, refine=_method(refine), layer="generator" if own else suite.Settings.layer)
+    out = _folder_of(out, "trajectories", *([settings.refine] if refine else []), *(["own"] if own else []))
     drawn = _people(pack, needed=True)
     assert drawn is not None
     perceptual = _perceptual(vgg)
@@ -130,6 +136,7 @@ def shape(
     if quick:
         settings = suite.Settings.quick(source, detector.value)
     settings = replace(settings, refine=_method(refine))
+    out = _folder_of(out, "shape", settings.refine)
     try:
         registry = registry_of(weights_folder)
         stamp = weights_stamp(registry, weights)

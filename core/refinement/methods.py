@@ -99,7 +99,10 @@ class Method:
         return sum(stage.passes for stage in self.stages)
 
     def polished(self, what: Sequence[str]) -> Method:
-        """The same method after a polish of camera or light, or both: little steps by the photo, nothing else moves."""
+        """The same method after a polish of camera or light, or both: little steps by the photo, nothing else moves.
+
+        They count as passes, and become fewer with all others when the method is limited.
+        """
         rates = {name: POLISHES[name] for name in what}
         stage = Stage(f"polishing {' and '.join(what)}", POLISH_STEPS, rates, _POLISH, "fading")
         return replace(self, name="+".join((*what, self.name)), stages=(stage, *self.stages))
@@ -203,9 +206,13 @@ def method_of(name: str) -> Method:
         before = ", ".join(f"{one}+" for one in (MEAN, *POLISHES))
         hint = f"Use one of {', '.join(METHODS)}; before it, if wanted, {before}."
         raise CameoError(f"There is no refinement “{name}”.", hint=hint)
-    polishes = [one for one in first if one != MEAN]
+    if MEAN in first and not any(stage.moves_shape for stage in METHODS[last].stages):
+        able = [name for name, method in METHODS.items() if any(stage.moves_shape for stage in method.stages)]
+        hint = f"From the mean head only those lead to the photo that move the shape: {', '.join(able)}."
+        raise CameoError(f"The refinement “{last}” keeps the shape that it begins with.", hint=hint)
+    polishes = [one for one in POLISHES if one in first]
     found = METHODS[last].polished(polishes) if polishes else METHODS[last]
-    return replace(found, name=name, mean_start=True) if MEAN in first else found
+    return replace(found, name=f"{MEAN}+{found.name}", mean_start=True) if MEAN in first else found
 
 
 __all__ = ["LATENTS", "MEAN", "METHODS", "MOVES_SHAPE", "POLISHES", "WEIGHTS", "Method", "Stage", "method_of"]

@@ -200,7 +200,8 @@ class Refiner:
                 last = stage is method.stages[-1]
                 if job.finishing or (due and last and method.honest and past_the_knee(log.costs)):
                     break
-            reshaped |= stage.moves_shape
+            # Another light is another picture for whoever fills what the photo cannot see.
+            reshaped |= stage.moves_shape or "light" in stage.rates
             if job.finishing:
                 break
         job.report(1.0, "head refined")
@@ -226,13 +227,16 @@ class Refiner:
             styles, decoder = (row.detach() for row in state.latents.rows())
             photo, large, matte = (part.clone() for part in (old.photo, old.photo_large, old.matte))
             with torch.no_grad():
-                source = source_head(networks, photo, large, matte, styles, decoder, state.angles.clone())
+                angles = state.angles.clone()
+                source = source_head(
+                    networks, photo, large, matte, styles, decoder, angles, deformation=body.deformation
+                )
                 job.report(0.0, job.stage)
                 fill = edited_head(networks, source, LatentEdit.none)
             return pseudo_targets(networks, fill, state.generator, state.latents.rows(), method, fill, body, job)
-        return pseudo_targets(
-            self._networks, self._head, state.generator, state.latents.rows(), method, fill, body, job
-        )
+        # A polish may have moved the camera that the photo is carried from.
+        head = replace(self._head, source=replace(self._head.source, angles=state.angles.clone()))
+        return pseudo_targets(self._networks, head, state.generator, state.latents.rows(), method, fill, body, job)
 
     def _steps(self, stage: Stage, state: _State, views: list[View], body: Body, job: Job, log: _Log) -> Iterator[int]:
         """One stage, step by step."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from core.errors import CameoError
 from core.models.generator import Generator
 from core.refinement.methods import WEIGHTS
 
@@ -93,9 +94,14 @@ def light_directions(generator: Generator) -> tuple[Tensor, Tensor]:
     Light is a block of the world's code z; the mapping makes latents of it. Moving along these directions another light
     falls on the same person, as far as the generator has learned to keep them apart.
 
+    Raises:
+        CameoError: These weights were not trained on the world's codes.
+
     Shape:
         Returns (24, style_dim) and (24, D).
     """
+    if generator.config.z_dim < LIGHT.stop:
+        raise CameoError("These weights know no light.", hint="Refine without polishing the light.")
     count = LIGHT.stop - LIGHT.start
     z = torch.zeros(2 * count, generator.config.z_dim, device=generator.field.rgb_linear.weight.device)
     z[:count, LIGHT], z[count:, LIGHT] = torch.eye(count), -torch.eye(count)

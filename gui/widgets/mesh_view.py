@@ -230,18 +230,22 @@ class MeshView(QWidget):
     def _load(self) -> None:
         """Hands over as much of the mesh as fits into ``UPLOAD_MS``; a whole one is shown."""
         started = time.perf_counter()
-        renderer = self._ready()
-        if self._upload is None:
-            self._upload = renderer.uploading(self._mesh, self._draft)
-        for _ in self._upload:
-            if 1000.0 * (time.perf_counter() - started) > UPLOAD_MS:
-                break
-        else:
-            self._upload = None
-            self._is_uploaded = True
-            self._loader.stop()
-            self._redraw()
-        self._context.doneCurrent()
+        upload, self._upload = self._upload, None
+        try:
+            renderer = self._ready()
+            upload = renderer.uploading(self._mesh, self._draft) if upload is None else upload
+            for _ in upload:
+                if 1000.0 * (time.perf_counter() - started) > UPLOAD_MS:
+                    self._upload = upload
+                    break
+            else:
+                self._is_uploaded = True
+                self._redraw()
+            self._context.doneCurrent()
+        finally:
+            # Whole, or failed: the next picture that is asked for begins anew, not this timer.
+            if self._upload is None:
+                self._loader.stop()
 
     def _draw_smoothly(self) -> None:
         self._image = None

@@ -9,8 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from core.__main__ import app
+from core.errors import MemoryShort
+from core.evaluation.options import RESULTS
 from core.evaluation.refine import COMPARED, Settings, aims, chosen_photos, summarise, table
 from core.evaluation.trade_off import trade_off
+from core.evaluation.world_commands import _folder_of
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
@@ -80,6 +83,42 @@ def test_the_command_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert json.loads(run("--json"))["methods"] == summary["methods"]
     again = json.loads(kept.read_text())["row"]
     assert (again["psnr"], again["seconds"]) == (psnr, seconds)
+
+
+@pytest.mark.slow
+def test_a_row_is_not_given_up_for_a_figure_that_cannot_be_read_off_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*arguments: object) -> None:
+        raise MemoryShort("no memory", hint="-")
+
+    monkeypatch.setattr("core.evaluation.refine.of_strip", short)
+    weights = toy_registry(tmp_path / "weights").folder
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "one.jpg").write_bytes(ASTRONAUT.read_bytes())
+    command = ["evaluate", "refine", str(photos), "--out", str(tmp_path / "out"), "--weights", NAME, "--passes", "2"]
+    result = CliRunner().invoke(
+        app, [*command, "--methods", "camera+fast", "--json"], env={"CAMEO_WEIGHTS": str(weights)}
+    )
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert not summary["failed"]
+    assert "psnr" not in summary["methods"]["camera+fast"]["figures"]
+    assert summary["methods"]["camera+fast"]["figures"]["mae"]["n"] == 1
+
+
+def test_results_of_every_kind_have_a_folder_of_their_own() -> None:
+    assert _folder_of(RESULTS / "shape", "shape", "") == RESULTS / "shape"
+    assert _folder_of(RESULTS / "shape", "shape", "pti") == RESULTS / "shape-pti"
+    assert _folder_of(Path("mine"), "shape", "pti") == Path("mine")
+
+
+def test_aims_are_told_of_polished_methods_too() -> None:
+    rows = {"a": {"encoder": row(0.2, 0.6), "best": row(0.05, 0.4), "camera+best": row(0.1, 0.5)}}
+    found = aims(rows)
+    assert found["camera+best: mae / before"] == pytest.approx(0.5)
+    assert found["best: mae / before"] == pytest.approx(0.25)
 
 
 def test_an_unknown_method_is_explained(tmp_path: Path) -> None:

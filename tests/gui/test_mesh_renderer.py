@@ -1,14 +1,18 @@
 """The part of the mesh renderer that needs no OpenGL; the rest is looked at under Xvfb in the journeys."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.surface import PhotoTexture
 from gui.mesh_renderer import VERTEX, clip_matrix, packed_indices, packed_vertices
+from gui.widgets import mesh_view
+from gui.widgets.mesh_view import MeshView, OpenGLFacts
 from tests.gui.fake_engine import bust_mesh
 
 
@@ -62,3 +66,29 @@ def test_the_mesh_lies_exactly_where_the_picture_shows_it(width: int, height: in
         ndc = clip[:, :2] / clip[:, 3:]
         np.testing.assert_allclose(ndc[:, 0] * width, uv[:, 0] * side, atol=side * 1e-5)
         np.testing.assert_allclose(-ndc[:, 1] * height, uv[:, 1] * side, atol=side * 1e-5)
+
+
+def test_a_mesh_that_cannot_be_handed_over_is_not_tried_without_end(qtbot: QtBot) -> None:
+    view = MeshView(OpenGLFacts("none", "2.0", software=True, embedded=False))
+    qtbot.addWidget(view)
+    tried = []
+
+    class Failing:
+        def uploading(self, mesh: object, draft: object) -> Iterator[None]:
+            tried.append(mesh)
+            yield
+            raise RuntimeError("out of memory")
+
+    view._renderer = Failing()  # type: ignore[assignment]
+    view._ready = lambda: view._renderer  # type: ignore[assignment, method-assign, return-value]
+    mesh_view.UPLOAD_MS, before = -1.0, mesh_view.UPLOAD_MS
+    try:
+        with qtbot.captureExceptions() as raised:
+            view.set_mesh(bust_mesh(LatentEdit.none, 12))
+            qtbot.wait(60)
+    finally:
+        mesh_view.UPLOAD_MS = before
+    assert len(raised) == 1
+    assert len(tried) == 1
+    assert not view.is_up_to_date
+    view._renderer = None

@@ -116,6 +116,19 @@ def test_home_is_the_photos_camera(view: ViewState) -> None:
     assert (view.camera.yaw, view.camera.pitch, view.zoom) == (0.2, -0.1, 1.0)
 
 
+def test_who_looks_from_the_photos_camera_goes_along_when_it_turns_out_to_be_elsewhere(view: ViewState) -> None:
+    view.set_home(Camera(0.2, -0.1))
+    view.zoom_by(2.0)
+    view.move_home(Camera(0.25, -0.1))
+    assert (view.camera.yaw, view.zoom) == (0.25, 2.0)
+    view.orbit(0.4, 0.0)
+    away = view.camera
+    view.move_home(Camera(0.3, 0.0))
+    assert view.camera == away
+    view.go_home()
+    assert view.camera.yaw == 0.3
+
+
 def test_comparing_goes_home_and_turning_away_ends_it(view: ViewState) -> None:
     view.set_home(Camera(0.2, 0.0))
     view.orbit(0.4, 0.0)

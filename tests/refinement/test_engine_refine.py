@@ -27,7 +27,7 @@ from core.refinement.delta import Delta, read_delta
 from core.refinement.glimpse import SURE_AFTER, Clock, Glimpse
 from core.refinement.methods import METHODS
 from core.refinement.waypoint import Waypoint, thinned
-from core.refining import NOTHING_GAINED, WORSE_IDENTITY, WORSE_MAE
+from core.refining import NOTHING_GAINED, WORSE_IDENTITY, WORSE_MAE, _between
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
@@ -267,3 +267,26 @@ def test_killing_it_midway_leaves_photo_and_results_as_they_were(tmp_path: Path)
     again = [*whole, "--refine", "sg2", "--refine-passes", "2"]
     subprocess.run(again, env=surroundings, check=True, capture_output=True, timeout=300)
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_polished_camera_is_taken_back_with_everything_else(
+    engine: Engine, inversion: Inversion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polished = engine.refine(inversion, "camera+sg2plus", Job.quiet(), passes=20)
+    assert polished.refinement is not None
+    report = polished.refinement.report
+    assert report["method"] == "camera+sg2plus"
+    assert (polished.camera == inversion.camera) == (report["share"] == 0.0)
+    monkeypatch.setattr("core.refining.WORSE_MAE", -9.0)
+    back = engine.refine(inversion, "camera+sg2plus", Job.quiet(), passes=20)
+    assert back.refinement is not None
+    assert back.refinement.report["share"] == 0.0
+    assert back.camera == inversion.camera
+
+
+def test_a_share_of_a_camera_lies_on_the_way_to_it() -> None:
+    old, new = Camera(0.1, 0.0), Camera(0.2, -0.1)
+    assert _between(old, new, 0.0) is old
+    for share, wanted in ((0.5, (0.15, -0.05)), (1.0, (0.2, -0.1))):
+        found = _between(old, new, share)
+        assert (found.yaw, found.pitch) == pytest.approx(wanted)

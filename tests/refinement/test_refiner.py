@@ -18,14 +18,17 @@ from core.errors import CameoError, Cancelled, WeightsCorrupt
 from core.job import Job
 from core.models.configuration import TOY_256
 from core.models.networks import Networks
+from core.refinement import refiner
 from core.refinement.delta import delta_bytes, difference, read_delta, scaled, tuned_networks, weights_hash
 from core.refinement.losses import shape_drift, shape_points, ssim_map, structure
 from core.refinement.methods import METHODS, Method, Stage, method_of
 from core.refinement.optimiser import Adam, fading, step_decay, warmup_cosine
 from core.refinement.passes import draw, prepare
 from core.refinement.refiner import Refined, Refiner
+from core.refinement.steps import pseudo_targets
 from core.refinement.variables import LIGHT, Latents, light_directions, parameter_groups
 from core.refinement.watch import Point, cost, past_the_knee
+from core.rendering.deformation import Deformation
 from core.rendering.edited import EditedHead, edited_head
 from core.rendering.source import source_head
 from core.world.identity import IDENTITY_BLOCKS
@@ -216,6 +219,8 @@ def test_light_moves_colours_along_the_worlds_light_and_nothing_else() -> None:
     torch.testing.assert_close(decoder[0], (2.0 * lights[1][2]).expand(rows[1], -1))
     with pytest.raises(ValueError, match="no light"):
         Latents(*start).free("light")
+    with pytest.raises(CameoError, match="no light"):
+        light_directions(toy_networks().generator)
 
 
 def test_a_polish_finds_the_light_of_a_photo() -> None:
@@ -235,6 +240,43 @@ def test_a_polish_finds_the_light_of_a_photo() -> None:
     assert torch.equal(found.found.styles[:-1], styles[0, :-1])
 
 
+@pytest.mark.parametrize("name", ["camera+fast", "light+fast", "camera+hfgi3d"])
+def test_after_a_polish_other_views_are_those_of_the_head_as_it_is_then(
+    networks: Networks, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    networks = toy_networks(config=TOY_256) if "light" in name else networks
+    with torch.no_grad():
+        styles, decoder = latents(networks, 1)
+        truth = draw(networks.generator, styles, decoder, prepare(networks.generator, styles, ANGLES, frozen=False))
+        photo = torch.nn.functional.interpolate(truth.picture.clamp(-1, 1), size=256, mode="nearest")
+        matte = torch.nn.functional.interpolate((truth.maps.alpha > 0.9).float(), size=256, mode="nearest")
+        own = Deformation(0.002 * torch.randn(5, 5, 5, 3, generator=torch.Generator().manual_seed(3)))
+        believed = ANGLES + torch.tensor([[0.06, 0.0]])
+        source = source_head(networks, photo, photo, matte, styles, decoder, believed, deformation=own)
+        head = edited_head(networks, source, LatentEdit.none)
+    plan = method_of(name)
+    first = dataclasses.replace(plan.stages[0], steps=8)
+    last = dataclasses.replace(plan.stages[-1], steps=1)
+    seen: list[EditedHead] = []
+
+    def spied(networks: Networks, head: EditedHead, *others: object) -> object:
+        seen.append(head)
+        return pseudo_targets(networks, head, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(refiner, "pseudo_targets", spied)
+    plan = dataclasses.replace(plan, stages=(first, last), views=1, wide=0, measures=1)
+    found = Refiner(networks, head).run(plan, Job.quiet())
+    (carried,) = seen
+    assert carried.source.deformation is not None
+    torch.testing.assert_close(carried.source.deformation._grid, own._grid)
+    where = (found.found.camera.yaw, found.found.camera.pitch)
+    assert carried.source.angles[0].tolist() == pytest.approx(where, abs=1e-6)
+    if "camera" in name:
+        assert not torch.equal(carried.source.angles, believed)
+    if name == "light+fast":
+        assert not torch.equal(carried.source.styles, styles)
+
+
 def test_methods_are_named_with_what_comes_before_them() -> None:
     assert method_of("best") is METHODS["best"]
     plan = method_of("mean+camera+light+sg2")
@@ -242,6 +284,9 @@ def test_methods_are_named_with_what_comes_before_them() -> None:
     assert plan.mean_start
     assert plan.stages[1:] == METHODS["sg2"].stages
     assert set(plan.stages[0].rates) == {"camera", "light"}
+    assert method_of("light+camera+best").name == "camera+light+best"
+    with pytest.raises(CameoError, match="keeps the shape"):
+        method_of("mean+best")
     for name in ("", "camera", "sg2+camera", "camera+camera+sg2", "shape+sg2", "nothing"):
         with pytest.raises(CameoError, match="no refinement"):
             method_of(name)
