@@ -124,6 +124,7 @@ def photo_tier(networks: Networks, inversion: Inversion, pause: Pause = resting)
         torch.tensor([[inversion.camera.yaw, inversion.camera.pitch]], device=device, dtype=torch.float32),
         pause,
         None if inversion.deformation is None else Deformation(torch.tensor(inversion.deformation, device=device)),
+        None if aligned.landmarks is None else torch.tensor(aligned.landmarks, device=device, dtype=torch.float32),
     )
 
 

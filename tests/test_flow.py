@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.rendering.flow import landmark_flow
+from core.rendering.flow import anchored, landmark_flow
+from core.tensor_camera import project
 
 
 def face(shift: float) -> Tensor:
@@ -27,3 +28,25 @@ def test_a_shifted_face_is_read_where_it_was_and_the_corners_stay() -> None:
     assert abs(float(flow[0, 0, 64, 64]) - expected) < 0.1 * abs(expected)
     assert flow[0, 1].abs().max() < 1e-4
     assert flow[0, :, 0, 0].abs().max() < 1e-5
+
+
+def test_a_landmark_moves_nearly_as_far_as_it_should_among_neighbours_that_do_not() -> None:
+    before = 0.25 * face(0.0)  # neighbours are a reach apart, as around a mouth
+    after = before.clone()
+    after[0, 12, 1] += 0.001
+    flow = landmark_flow(before, after, torch.zeros(1, 2), 256, 256)
+    was, uv = (project(state, torch.zeros(1, 2))[0] for state in (before, after))
+    found = torch.nn.functional.grid_sample(flow, uv[None, :, 12:13], align_corners=False)[0, 1, 0, 0]
+    wanted = 0.5 * (was - uv)[0, 12, 1]
+    assert 0.6 < float(found / wanted) < 1.05
+
+
+def test_anchored_landmarks_lie_where_the_photo_shows_them_and_move_as_they_did() -> None:
+    random = torch.Generator().manual_seed(0)
+    states = 0.05 * torch.randn(3, 9, 3, generator=random)
+    marks, angles = torch.rand(9, 2, generator=random), torch.tensor([[0.3, -0.1]])
+    found = anchored(states, marks, angles)
+    uv, depth = project(found[:1], angles)
+    torch.testing.assert_close((uv[0] + 1.0) / 2.0, marks, atol=1e-5, rtol=0)
+    torch.testing.assert_close(depth, project(states[:1], angles)[1], atol=1e-6, rtol=0)
+    torch.testing.assert_close(found[1:] - found[:1], states[1:] - states[:1], atol=1e-6, rtol=0)

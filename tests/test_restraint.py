@@ -80,6 +80,12 @@ def test_lips_part_as_far_as_is_meant_and_corners_stay_the_edits(meant: float, w
     torch.testing.assert_close(kept[0, middle[0]] + kept[0, middle[1]], after[0, middle[0]] + after[0, middle[1]])
 
 
+def test_lips_that_nobody_asked_for_stay_as_they_are_even_where_latents_have_them_shut() -> None:
+    before, after = face(gap=-1.0), face(gap=-2.5)
+    kept = restraint.with_lips_kept(before, after, before, NUMBERS)
+    assert gap(kept) == pytest.approx(-1.0, abs=1e-4)
+
+
 def test_the_skin_around_lips_goes_with_them() -> None:
     before, after = face(gap=2.0), face(gap=6.0)
     kept = restraint.with_lips_kept(before, after, before, NUMBERS)

@@ -229,7 +229,15 @@ class Refiner:
             with torch.no_grad():
                 angles = state.angles.clone()
                 source = source_head(
-                    networks, photo, large, matte, styles, decoder, angles, deformation=body.deformation
+                    networks,
+                    photo,
+                    large,
+                    matte,
+                    styles,
+                    decoder,
+                    angles,
+                    deformation=body.deformation,
+                    marks=old.marks,
                 )
                 job.report(0.0, job.stage)
                 fill = edited_head(networks, source, LatentEdit.none)

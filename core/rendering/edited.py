@@ -27,7 +27,7 @@ from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import brows_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
-from core.rendering.flow import GRID, landmark_flow
+from core.rendering.flow import GRID, anchored, landmark_flow
 from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
@@ -249,7 +249,10 @@ def _landmark_states(
         return None
     permitted, _ = edited_latents(networks, source, allowed(edit))
     latents = torch.cat([latent[:, :-1].mean(dim=1) for latent in (source.styles, styles, permitted)])
-    old, new, meant = networks.landmarks(latents).split(1)
+    found = networks.landmarks(latents)
+    if source.marks is not None and networks.landmark_indices is not None:
+        found = anchored(found, source.marks[networks.landmark_indices], source.angles)
+    old, new, meant = found.split(1)
     if networks.landmark_indices is not None:
         numbers = networks.landmark_indices
         new = with_lips_kept(old, with_lids_kept(old, new, numbers), meant, numbers)

@@ -91,9 +91,13 @@ def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor
     def gap(state: Tensor) -> Tensor:
         return ((state[0, lower] - state[0, upper]) @ down)[:, None]
 
-    # A gap that landmarks see negative is shut, whatever comes off it.
-    wanted = gap(meant).clamp(min=0.0)
-    back = (wanted - gap(after).clamp(min=0.0)) * down
+    if torch.equal(meant, before):
+        # Nobody asked for other lips. Those of the latents may be shut while the photo's are open: what they would
+        # still move by is taken back all the same.
+        back = (gap(before) - gap(after)) * down
+    else:
+        # A gap that landmarks see negative is shut, whatever comes off it.
+        back = (gap(meant).clamp(min=0.0) - gap(after).clamp(min=0.0)) * down
     moved = after.clone()
     for line, share in ((upper, -0.5), (over, -0.5 * OUTER), (lower, 0.5), (under, 0.5 * OUTER)):
         # Corners belong to both lips; there the gap is none.

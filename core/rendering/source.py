@@ -78,6 +78,8 @@ class SourceHead:
     """The back of the head, where the photo shows hair."""
     tresses: Tresses | None = None
     """Strands for hair that no photo saw, likewise."""
+    marks: Tensor | None = None
+    """Where a detector saw the face's landmarks in the photo, by MediaPipe's numbers (468, 2), unit coordinates."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def matte_at(self, size: int) -> tuple[Tensor, Tensor]:
@@ -121,6 +123,7 @@ def source_head(
     angles: Tensor,
     pause: Pause = resting,
     deformation: Deformation | None = None,
+    marks: Tensor | None = None,
 ) -> SourceHead:
     """Render the head from the photo's camera and prepare the photo for look-ups; pauses between stages.
 
@@ -176,6 +179,7 @@ def source_head(
         tone,
         behind,
         tresses,
+        marks,
     )
 
 
