@@ -124,6 +124,16 @@ def test_a_lock_that_shines_like_skin_within_hair_is_hair() -> None:
     assert strands(picture, WHOLE, taken_for_hair(45), a_face())[0, 0, 38:45, 55:70].max() < 0.2
 
 
+def test_a_wide_streak_of_shine_in_hair_is_hair() -> None:
+    picture = painted(45)
+    picture[:, :, :26, 40:84] = torch.tensor(SKIN)[:, None, None]
+    found = strands(picture, WHOLE, taken_for_hair(45), a_face())
+    assert found[0, 0, :20, 45:80].min() > 0.5
+    # Unless most of what was parted as hair looks like skin.
+    picture[:, :, :45, 14:114] = torch.tensor(SKIN)[:, None, None]
+    assert strands(picture, WHOLE, taken_for_hair(45), a_face())[0, 0, :20, 45:80].max() < 0.5
+
+
 def test_what_is_dark_under_the_chin_is_shade_and_beside_the_face_hair() -> None:
     picture = painted(0, HAIR)
     picture[:, :, 90:] = torch.tensor(HAIR)[:, None, None]

@@ -65,6 +65,8 @@ CHEEKS_OWN, HUE, SURELY = 1.3, 0.008, 0.016
 DARK, PALE = (0.64, 0.46), (1.05, 1.25)
 # Width of the surroundings of hair within hair, and the share of them that must be hair for certain.
 LOCK, MANY = 19, 0.3
+# Share of a patch of hair, away from skin, that must be hair for certain for all of it to be.
+MOSTLY = 0.6
 
 
 class Face(NamedTuple):
@@ -191,9 +193,20 @@ def strands(picture: Tensor, solid: Tensor, hair: Tensor, face: Face) -> Tensor:
     near = [functional.avg_pool2d(one, LOCK, 1, LOCK // 2, count_include_pad=False) for one in (found, hair)]
     head = functional.interpolate(solid, size=(SIDE, SIDE), mode="bilinear", antialias=True)
     beside = functional.max_pool2d(_with_face((1.0 - hair) * head > 0.5, face.bare), LOCK, 1, LOCK // 2)
-    filled = hair * (near[0] / near[1].clamp(min=1e-3) / MANY).clamp(max=1.0)
+    filled = (near[0] / near[1].clamp(min=1e-3) / MANY).clamp(max=1.0)
+    filled = hair * torch.maximum(filled, _mostly(found > 0.5, (hair * head * (1.0 - beside)) > 0.5))
     filled = functional.avg_pool2d(filled * (1.0 - beside), 5, 1, 2, count_include_pad=False)
     return torch.maximum(found, filled) * torch.maximum(face.upper, columns)
+
+
+def _mostly(found: Tensor, hair: Tensor) -> Tensor:
+    """Patches of hair (1, 1, S, S) most of which is hair for certain: wide streaks of shine in them are hair, too."""
+    patches, count = ndimage.label(hair[0, 0].cpu().numpy())
+    sizes = np.bincount(patches.ravel(), minlength=count + 1)
+    sure = np.bincount(patches.ravel(), weights=found[0, 0].cpu().numpy().ravel(), minlength=count + 1)
+    whole = sure > MOSTLY * np.maximum(sizes, 1)
+    whole[0] = False
+    return torch.from_numpy(whole[patches].astype(np.float32)).to(hair.device)[None, None]
 
 
 def _with_face(skin: Tensor, face: Tensor) -> Tensor:
