@@ -289,6 +289,22 @@ def test_a_beard_on_a_fair_cheek_is_as_brown_as_the_generator_paints_it() -> Non
     assert 0.25 < red < 0.5
 
 
+def test_dark_hair_that_is_lightened_keeps_its_contrast_and_skin_is_only_raised() -> None:
+    strands = 0.1 + 0.02 * torch.randn(1, 1, 256, 256, generator=torch.Generator().manual_seed(0)).clamp(-2.0, 2.0)
+    photo = (2.0 * strands - 1.0).expand(1, 3, 256, 256)
+    before, after = (torch.full((1, 3, 256, 256), 2.0 * bright - 1.0) for bright in (0.1, 0.17))
+    whole = torch.ones(1, 1, 256, 256)
+    plain, hair = (
+        (_repainted(photo, before, after, whole, share)[0, 0] + 1.0) / 2.0 for share in (None, torch.ones_like(whole))
+    )
+    assert hair.mean() == pytest.approx(float(plain.mean()), abs=0.003)
+    contrast = [float(one.std() / one.mean()) for one in (strands, plain, hair)]
+    assert contrast[1] < 0.7 * contrast[0]
+    assert contrast[2] == pytest.approx(contrast[0], rel=0.1)
+    half = _repainted(photo, before, after, whole, torch.cat((0.0 * whole[..., :128], whole[..., 128:]), dim=3))
+    torch.testing.assert_close((half[0, 0, :, :128] + 1.0) / 2.0, plain[:, :128])
+
+
 def test_paint_stays_where_the_attribute_can_be() -> None:
     height = torch.linspace(0.08, -0.08, 16)[None, None, :, None].expand(1, 1, 16, 16)
     place = torch.cat((torch.zeros_like(height), height, torch.zeros_like(height)), dim=1)

@@ -35,6 +35,8 @@ CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
 # A patch that an edit lightens may outshine what the generator paints there by what it did before, but by no more than
 # this much; patches a side.
 SURPLUS, AROUND = 0.15, 64
+# By how much strands may stand out more than they did when their hair is lightened: as much as it is, up to this.
+LIVELIER = 1.8
 
 
 class Drawn(NamedTuple):
@@ -121,7 +123,7 @@ class EditedColours:
             found = new_hair(edit, meant, share, fresh, hair, parts[:, :1], parts[:, 1:], matte)
             self._locks, share = found.locks * alpha, found.rest
             painted = torch.maximum(painted, self._locks)
-        self._before, self._after, self._share = before, after, share
+        self._before, self._after, self._share, self._hair = before, after, share, hair
         self.matte = torch.maximum(matte, torch.maximum(painted, fresh) * alpha)
         # Colours are carried past the matte's edge first: the flow may then pull those in, never the background.
 
@@ -134,7 +136,8 @@ class EditedColours:
         # Wrinkles first: what the edit paints lies on skin as it then is.
         if self._skin is not None:
             here = with_wrinkles(here, self._skin, self._age)
-        edited = _repainted(here, before, after, share)
+        hair = None if self._hair is None else grown(self._hair, side)
+        edited = _repainted(here, before, after, share, hair)
         if self._locks is not None and self._tone is not None:
             edited = bearded(edited, self._locks, self._tone, 1.0)
         if self._beard is not None and self._tone is not None:
@@ -177,22 +180,27 @@ def _solid_colours(maps: VolumeMaps, size: int) -> Tensor:
     return grown(extended(maps.rgb / maps.alpha.clamp(min=1e-3), solid), size)
 
 
-def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor) -> Tensor:
+def _repainted(photo: Tensor, before: Tensor, after: Tensor, share: Tensor, hair: Tensor | None = None) -> Tensor:
     """The photo with what the generator painted anew.
 
     Generator and photo never quite agree on a skin or a head of hair. Their difference, taken from a fair cheek to put
     a beard on it, leaves a purple cast. So brightness is carried on: what gets darker is multiplied by the ratio of
     the generator's brightnesses, what gets lighter is raised by their difference, but a patch not far above the new one
-    (teeth on teeth stay teeth). Colour is the new thing's own, the more of it is new.
+    (teeth on teeth stay teeth). Colour is the new thing's own, the more of it is new. Hair that is lightened keeps its
+    contrast: black strands raised alike would be fog.
 
     Shape:
-        photo, before, after (1, 3, S, S) in [-1, 1]; share (1, 1, S, S) of the change that is meant.
+        photo, before, after (1, 3, S, S) in [-1, 1]; share (1, 1, S, S) of the change that is meant; hair (1, 1, S, S),
+        0..1.
     """
     here, old, new = ((picture + 1.0) * 0.5 for picture in (photo, before, after))
     bright_here, bright_old, bright_new = (luma(picture).clamp(min=0.02) for picture in (here, old, new))
     around = grown(functional.interpolate(bright_here, size=AROUND, mode="area"), photo.shape[-1])
     surplus = (around - bright_old).clamp(0.0, SURPLUS)
     raised = bright_here + torch.minimum(bright_new - bright_old, (bright_new + surplus - around).clamp(min=0.0))
+    if hair is not None:
+        gain = (1.0 + (raised - bright_here).clamp(min=0.0) / around.clamp(min=0.02)).clamp(max=LIVELIER)
+        raised = (raised + hair * (gain - 1.0) * (bright_here - around)).clamp(min=0.02)
     bright = torch.where(bright_new < bright_old, bright_here * bright_new / bright_old, raised)
     own = here / bright_here - old / bright_old
     changed = bright * (new / bright_new + own * (1.0 - share))
