@@ -79,6 +79,33 @@ def test_pieces_with_little_air_between_are_told_from_the_head(monkeypatch: pyte
     assert solids.strays(with_chip, CPU) is None
 
 
+def test_what_an_edit_leaves_floating_is_passed_by_together_with_what_floated_before() -> None:
+    axis = torch.linspace(-solids.EXTENT, solids.EXTENT, 40)
+    points = torch.cartesian_prod(axis, axis, axis)
+    alone = head(points).reshape(40, 40, 40)
+    assert solids.with_loose(alone, None) is None
+    bun = ball(points, (0.0, 0.06, -0.095), 0.016).reshape(40, 40, 40)
+    mask = solids.with_loose(torch.minimum(alone, bun), None)
+    assert mask is not None
+    assert mask.shape == (1, 1, 40, 40, 40)
+    clear = solids.without_strays(batched(lambda places: torch.minimum(head(places), bunned(places))), mask)
+    assert (clear(torch.tensor([[[0.0, 0.06, -0.095], [0.0, 0.07, -0.1], [0.01, 0.06, -0.095]]])) > 0).all()
+    assert (clear(torch.tensor([[[0.0, 0.0, -0.065], [0.07, 0.0, 0.005]]])) < 0).all()
+    # What the photo tier passes by already is no part of the head, and stays passed by.
+    known = solids.strays(with_lock, CPU)
+    assert known is not None
+    volume = torch.minimum(torch.minimum(alone, bun), with_lock(points).reshape(40, 40, 40))
+    both = solids.with_loose(volume, known)
+    assert both is not None
+    assert both.shape == known.shape
+    assert bool((both >= known).all())
+    assert both.sum() > known.sum()
+
+
+def bunned(points: Tensor) -> Tensor:
+    return ball(points, (0.0, 0.06, -0.095), 0.016)
+
+
 def test_nothing_beyond_the_scene_is_drawn() -> None:
     everywhere = solids.without_strays(lambda points: torch.full((*points.shape[:2], 1), -1.0), None)
     outside = torch.tensor([[[0.0, 0.0, -0.13], [0.124, 0.0, 0.0]]])

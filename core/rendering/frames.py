@@ -223,7 +223,7 @@ class _View:
         if plainly:
             undeformed = distance(self.field, head.styles)
             own = self.deformation
-            self._sdf: Sdf = without_strays(undeformed if own is None else own.sdf(undeformed), head.source.strays)
+            self._sdf: Sdf = without_strays(undeformed if own is None else own.sdf(undeformed), head.shape.strays)
             self.found = surfaces.crossings(self._sdf, angles, half_fov)
         else:
             self._sdf = head.shape.light

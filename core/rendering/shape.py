@@ -19,7 +19,7 @@ from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, resting
 from core.rendering.precision import Sdf
-from core.rendering.solids import CLEAR, EXTENT, SCENE, SLAB, measured, without_strays
+from core.rendering.solids import CLEAR, EXTENT, SCENE, SLAB, measured, with_loose, without_strays
 
 __all__ = ["HeadShape", "draft_shape", "head_shape"]
 
@@ -53,6 +53,8 @@ class HeadShape:
     light: Sdf
     """The same by the field's light twin: what pictures ask."""
     volume: Tensor
+    strays: Tensor | None = None
+    """What is passed by, as ``core.rendering.solids`` says it: the photo tier's, and what an edit has left floating."""
 
     def estimate(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Interpolated distances, and how far they may be off. Shape: points (..., 3); returns (...) twice."""
@@ -96,7 +98,7 @@ def head_shape(
         return folded.light.sdf(points[None])[0, :, 0]
 
     volume = measured(sdf, RESOLUTION, styles.device, Job.quiet(), SAFETY)
-    return _shape(folded, volume, _errors(sdf, volume), stray)
+    return _shape(folded, volume, _errors(sdf, volume), with_loose(volume, stray))
 
 
 def draft_shape(field: Field, styles: Tensor, like: HeadShape, stray: Tensor | None) -> HeadShape:
@@ -117,7 +119,7 @@ def draft_shape(field: Field, styles: Tensor, like: HeadShape, stray: Tensor | N
 
     volume = measured(sdf, DRAFT_RESOLUTION, styles.device, Job.quiet(), DRAFT_SAFETY)
     error = functional.interpolate(like.volume[:, 1:], size=(len(volume),) * 3, mode="trilinear", align_corners=True)
-    return _shape(folded, volume, DRAFT_CAUTION * error[0, 0].permute(2, 1, 0), stray)
+    return _shape(folded, volume, DRAFT_CAUTION * error[0, 0].permute(2, 1, 0), with_loose(volume, stray))
 
 
 def _shape(folded: FoldedField, volume: Tensor, error: Tensor, stray: Tensor | None) -> HeadShape:
@@ -130,7 +132,8 @@ def _shape(folded: FoldedField, volume: Tensor, error: Tensor, stray: Tensor | N
         inside = functional.interpolate(stray, size=both.shape[-3:], mode="trilinear", align_corners=True)[:, 0]
         both[:, 0] = torch.where(inside > 0.999, both[:, 0].clamp(min=CLEAR), both[:, 0])
         both[:, 1] = torch.where((inside > 0.0) & (inside < 1.0), both[:, 1].clamp(min=CLEAR), both[:, 1])
-    return HeadShape(folded, without_strays(folded.sdf, stray), without_strays(folded.light.sdf, stray), both)
+    clear, light = without_strays(folded.sdf, stray), without_strays(folded.light.sdf, stray)
+    return HeadShape(folded, clear, light, both, stray)
 
 
 def _errors(sdf: Sdf, volume: Tensor) -> Tensor:

@@ -206,22 +206,40 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
         gone = whole & ~stray & ~rest
         stray |= _around(gone, rest, LOOSE_REACH)
     mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)[None, None]
-    return _with_loose(sdf, mask, device)
+    # Some pieces only a finer grid tells from the head.
+    finer = sampled_volume(sdf, LOOSE_RESOLUTION, device, Job.quiet())
+    return with_loose(torch.from_numpy(finer).to(device), mask)
 
 
-def _with_loose(sdf: Sdf, mask: Tensor, device: torch.device) -> Tensor | None:
-    """The mask, finer, and with pieces in it that only a finer grid tells from the head; None if nothing is in it."""
-    clear = without_strays(lambda points: sdf(points[0])[None, :, None], mask)
-    volume = sampled_volume(lambda points: clear(points[None])[0, :, 0], LOOSE_RESOLUTION, device, Job.quiet())
-    apart, _ = ndimage.label(volume < 0.0)
+def with_loose(volume: Tensor, mask: Tensor | None) -> Tensor | None:
+    """A mask of strays, with the pieces in it that float beside the head on a grid; None if nothing is in it.
+
+    Shape:
+        volume (R, R, R), axes x, y, z: distances; mask (1, 1, Q, Q, Q), axes z, y, x, 0 and 1; returns like the mask,
+        as fine as the finer of both.
+    """
+    size = len(volume)
+    solid = (volume < 0.0).permute(2, 1, 0)
+    if mask is not None:
+        solid = solid & (_fitted(mask, size) < 0.5)[0, 0]
+    apart, _ = ndimage.label(solid.cpu().numpy())
     sizes = np.bincount(apart.ravel())[1:]
-    if len(sizes) < 2:
-        return mask if bool(mask.any()) else None
-    whole = apart == sizes.argmax() + 1
-    loose = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
-    finer = functional.interpolate(mask, size=(LOOSE_RESOLUTION,) * 3, mode="trilinear", align_corners=True) > 0.5
-    found = finer | torch.from_numpy(loose.transpose(2, 1, 0).copy()).to(device)
-    return found.float()
+    if len(sizes) > 1:
+        whole = apart == sizes.argmax() + 1
+        loose = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
+        found = torch.from_numpy(loose.astype(np.float32)).to(volume.device)[None, None]
+        if mask is not None:
+            finer = max(size, mask.shape[-1])
+            found = torch.maximum(_fitted(found, finer), _fitted(mask, finer))
+        mask = found
+    return mask if mask is not None and bool(mask.any()) else None
+
+
+def _fitted(mask: Tensor, size: int) -> Tensor:
+    """A mask on another grid over the same cube, 0 and 1."""
+    if mask.shape[-1] == size:
+        return mask
+    return (functional.interpolate(mask, size=(size,) * 3, mode="trilinear", align_corners=True) > 0.5).to(mask.dtype)
 
 
 def _around(piece: NDArray[np.bool_], head: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
