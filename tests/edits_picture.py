@@ -1,4 +1,4 @@
-"""Makes ``docs/images/edits.jpg``: ``python -m tests.edits_picture [PHOTO [OUT]]``, every slider one step down and up."""
+"""Makes ``docs/images/edits.jpg``, every slider one step down and up: ``python -m tests.edits_picture [PHOTO [OUT]]``."""
 
 from __future__ import annotations
 
