@@ -1,4 +1,4 @@
-"""Makes ``docs/images/edits.jpg``, every slider one step to both sides: ``python -m tests.edits_picture [PHOTO [OUT]]``"""
+"""Makes ``docs/images/edits.jpg``, every slider to both sides: ``python -m tests.edits_picture [PHOTO [OUT]]``."""
 
 from __future__ import annotations
 
