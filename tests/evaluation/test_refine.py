@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from core.__main__ import app
 from core.errors import MemoryShort
 from core.evaluation.options import RESULTS
-from core.evaluation.refine import COMPARED, Settings, aims, chosen_photos, summarise, table
+from core.evaluation.refine import COMPARED, Settings, chosen_photos
+from core.evaluation.refine_tables import aims, summarise, table
 from core.evaluation.trade_off import trade_off
 from core.evaluation.world_commands import _folder_of
 from tests.toy_head import NAME, toy_registry
@@ -43,6 +44,12 @@ def test_aims_compare_like_with_like() -> None:
     text = table(summarise(rows, "w@0", Settings(("encoder", "best", "pti-equal"))))
     assert "| best | 0.100 ± 0.071" in text
     assert "b pti-equal: no" in text
+    # A method that the program took back is compared as it was, too.
+    rows["a"]["pti-equal"] |= {"share": 0.0, "curve": [{"novel_identity": 0.6}, {"novel_identity": 0.3, "mae": 0.02}]}
+    assert aims(rows)["best: the same, nothing of PTI taken back"] == 0.0
+    ended = table(summarise(rows, "w@0", Settings(("encoder", "best", "pti-equal")))).split("At the end")[1]
+    (line,) = [line for line in ended.splitlines() if line.startswith("| pti-equal") and line.endswith("| 1 |")]
+    assert "0.020" in line
 
 
 def test_the_trade_off_is_drawn() -> None:
