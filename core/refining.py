@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from core.refinement.refiner import Refiner, report_of
 from core.refinement.watch import SIDE_YAW, compared
 from core.refinement.waypoint import Waypoint
 from core.rendering.edited import edited_head
+from core.rendering.hands import Pause
 from core.tiers import Tiers
 
 __all__ = ["RECONSTRUCTION_SIZE", "Refining"]
@@ -51,7 +53,7 @@ class Refining:
     """
 
     def __init__(
-        self, tiers: Tiers, judge: Judge, limits: CameraLimits, render: Callable[[RenderRequest], Frame]
+        self, tiers: Tiers, judge: Judge, limits: CameraLimits, render: Callable[[RenderRequest, Pause], Frame]
     ) -> None:
         self._tiers, self._judge, self._limits, self._render = tiers, judge, limits, render
 
@@ -137,17 +139,19 @@ class Refining:
             ``mae``, ``ssim``, ``identity_distance``, and ``novel_identity`` at yaw ±0.35 from the photo's camera.
         """
         camera, frames = inversion.camera, []
+        job = job or Job.quiet()
+        look = partial(job.report, 0.0, job.stage)
         for turn in (0.0, -SIDE_YAW, SIDE_YAW):
-            if job is not None:
-                job.report(0.0, job.stage)
+            look()
             view = Camera(camera.yaw + turn, camera.pitch)
-            frames.append(
-                self._render(RenderRequest(inversion, LatentEdit.none, view, RECONSTRUCTION_SIZE, "generator"))
-            )
+            request = RenderRequest(inversion, LatentEdit.none, view, RECONSTRUCTION_SIZE, "generator")
+            frames.append(self._render(request, look))
         shown = [(frame.pixels, frame.alpha) for frame in frames]
         aligned = inversion.aligned
         inside = aligned.matte256 > 0.5
-        return compared(aligned.crop256, inside, shown, None if self._judge.embedding is None else self._judge.embed)
+        return compared(
+            aligned.crop256, inside, shown, None if self._judge.embedding is None else self._judge.embed, look
+        )
 
     def _shared_out(self, start: Inversion, found: Waypoint, share: float, job: Job) -> Inversion:
         """The inversion with a share of what a refinement found: θ₀ + λ(θ − θ₀), and the latents likewise."""
@@ -164,15 +168,19 @@ class Refining:
             reconstruction=start.reconstruction.copy(),
             refinement=Refinement(delta, {}, start),
         )
-        networks = self._tiers.networks_of(refined)
-        source = photo_tier(networks, refined)
+        look = partial(job.report, 0.97, "looking at the refined head")
+        look()
+        networks = self._tiers.networks_of(refined, look)
+        look()
+        source = photo_tier(networks, refined, look)
+        look()
         with torch.inference_mode():
             head = edited_head(networks, source, LatentEdit.none)
-        job.report(0.97, "looking at the refined head")
-        picture, _ = self._tiers.picture(networks, head, refined.camera, RECONSTRUCTION_SIZE, "picture")
-        return dataclasses.replace(
-            refined, reconstruction=picture, metrics=self._judge.likeness(start.aligned, picture)
-        )
+        look()
+        picture, _ = self._tiers.picture(networks, head, refined.camera, RECONSTRUCTION_SIZE, "picture", look)
+        look()
+        metrics = self._judge.likeness(start.aligned, picture, look)
+        return dataclasses.replace(refined, reconstruction=picture, metrics=metrics)
 
 
 def _between(old: Camera, new: Camera, share: float) -> Camera:

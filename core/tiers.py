@@ -43,16 +43,16 @@ class Tiers:
         self.heads: Recent[EditedHead] = Recent(CACHED)
         self._drafts: Recent[EditedHead] = Recent(CACHED)
 
-    def networks_of(self, inversion: Inversion) -> Networks:
+    def networks_of(self, inversion: Inversion, pause: Pause = resting) -> Networks:
         """The networks that draw an inversion: the loaded ones, or a tuned copy of its own."""
         refinement = inversion.refinement
         if refinement is None:
             return self.networks
-        return self._tuned.get(refinement.delta, lambda: tuned_networks(self.networks, refinement.delta))
+        return self._tuned.get(refinement.delta, lambda: tuned_networks(self.networks, refinement.delta, pause))
 
-    def source(self, inversion: Inversion) -> SourceHead:
-        """The photo tier of a head."""
-        return self.sources.get(inversion, lambda: photo_tier(self.networks_of(inversion), inversion))
+    def source(self, inversion: Inversion, pause: Pause = resting) -> SourceHead:
+        """The photo tier of a head; pauses while it is made."""
+        return self.sources.get(inversion, lambda: photo_tier(self.networks_of(inversion), inversion, pause))
 
     def head(
         self, inversion: Inversion, edit: LatentEdit, *, draft: bool = False, pause: Pause = resting
@@ -61,7 +61,7 @@ class Tiers:
         networks = self.networks_of(inversion)
 
         def make() -> EditedHead:
-            source = self.source(inversion)
+            source = self.source(inversion, pause)
             with torch.inference_mode():
                 return edited_head(networks, source, edit, draft=draft, pause=pause)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import safetensors
@@ -24,6 +25,7 @@ from torch import Tensor
 from core.errors import WeightsCorrupt
 from core.models.generator import Generator
 from core.models.networks import Networks
+from core.rendering.hands import Pause, resting
 
 LARGEST = 6.0e4
 """Differences are kept within float16's range."""
@@ -72,6 +74,16 @@ def weights_hash(generator: Generator) -> str:
     return digest.hexdigest()
 
 
+def _hash_of(base: Generator) -> str:
+    """``weights_hash`` of a generator as it was loaded, found once: such a one never changes."""
+    if base not in _hashes:
+        _hashes[base] = weights_hash(base)
+    return _hashes[base]
+
+
+_hashes: WeakKeyDictionary[Generator, str] = WeakKeyDictionary()
+
+
 def difference(base: Generator, tuned: Mapping[str, Tensor], share: float = 1.0) -> Delta:
     """The delta that leads from a generator to tuned tensors.
 
@@ -86,7 +98,7 @@ def difference(base: Generator, tuned: Mapping[str, Tensor], share: float = 1.0)
         step = (values.detach() - before[name]) * share
         if bool(step.abs().amax() > 0):
             changed[name] = step.clamp(-LARGEST, LARGEST).cpu().numpy().astype(np.float16)
-    return Delta(weights_hash(base), changed, share)
+    return Delta(_hash_of(base), changed, share)
 
 
 def scaled(delta: Delta, share: float) -> Delta:
@@ -97,7 +109,7 @@ def scaled(delta: Delta, share: float) -> Delta:
     return Delta(delta.base, changed, delta.share * share)
 
 
-def tuned_networks(networks: Networks, delta: Delta) -> Networks:
+def tuned_networks(networks: Networks, delta: Delta, pause: Pause = resting) -> Networks:
     """Networks whose generator is a tuned copy; all else is shared.
 
     The local branch is left out: it says what the latents missed of the photo, which the tuned weights now say
@@ -106,18 +118,21 @@ def tuned_networks(networks: Networks, delta: Delta) -> Networks:
     Raises:
         WeightsCorrupt: The delta belongs to other weights, or does not fit them.
     """
-    if delta.base != weights_hash(networks.generator):
+    if delta.base != _hash_of(networks.generator):
         raise WeightsCorrupt(
             "This refinement belongs to other weights.", hint="Reconstruct and refine the photo again."
         )
     if delta.share <= 0.0:
         return networks
+    pause()
     generator = copy.deepcopy(networks.generator)
+    pause()
     state = generator.state_dict()
     with torch.no_grad():
         for name, values in delta.tensors.items():
             if name not in state or tuple(state[name].shape) != values.shape or not np.isfinite(values).all():
                 raise WeightsCorrupt(f"The refinement's “{name}” does not fit the weights.", hint="Refine again.")
+            pause()
             state[name].add_(torch.from_numpy(values.astype(np.float32)).to(state[name].device))
     return replace(networks, generator=generator.requires_grad_(False).eval(), local=None, tuned=delta.share)
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from core.models.generator import Generator
 from core.models.volume import VolumeMaps
+from core.rendering.hands import Pause, resting
 
 STEPS = 4
 HELD = 1e-2
@@ -24,12 +25,15 @@ THIN = 0.5
 
 
 @torch.no_grad()
-def fit_colours(generator: Generator, seen: Sequence[tuple[VolumeMaps, Tensor, Tensor]]) -> None:
+def fit_colours(
+    generator: Generator, seen: Sequence[tuple[VolumeMaps, Tensor, Tensor]], pause: Pause = resting
+) -> None:
     """Change weight and bias of the colour head so that the field's own pictures meet their targets.
 
     Args:
         generator: The copy that is being tuned; changed in place.
         seen: Per view its maps, the wanted colours, straight, and how much each pixel counts.
+        pause: Called between steps.
 
     Shape:
         maps at s x s; colours (1, 3, s, s) in [-1, 1]; weights (1, 1, s, s).
@@ -54,6 +58,7 @@ def fit_colours(generator: Generator, seen: Sequence[tuple[VolumeMaps, Tensor, T
         slope = 2.0 * lit * (1.0 - lit)
         missing = target - (2.0 * lit - 1.0)
         for channel in range(3):
+            pause()
             scaled = rows * slope[:, channel, None]
             normal = scaled.T @ (scaled * share[:, None]) + held
             pull = scaled.T @ (missing[:, channel] * share) - held @ (found[channel] - start[channel])

@@ -23,7 +23,7 @@ from core.models.volume import RaySamples, VolumeMaps
 from core.rendering import surfaces
 from core.rendering.deformation import Deformation
 from core.rendering.frames import bounded_alpha, in_tune
-from core.rendering.hands import Pause, resting
+from core.rendering.hands import Pause, resting, stepping
 from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.precision import Sdf, distance, has_fast_bfloat16
 from core.rendering.search import located
@@ -114,6 +114,7 @@ def prepare(
     *,
     frozen: bool,
     shape: HeadShape | None = None,
+    pause: Pause = resting,
 ) -> Prepared:
     """Find the surface of a view.
 
@@ -124,6 +125,7 @@ def prepare(
         body: What the head has beside its latents.
         frozen: Geometry will not change: find it as the product does, and keep its activations.
         shape: The head's, if it is at hand and geometry is frozen.
+        pause: Called between steps.
 
     Shape:
         styles (1, rows, style_dim), angles (1, 2).
@@ -131,30 +133,43 @@ def prepare(
     body = body or Body()
     geometry = None
     if frozen:
-        shape = shape or body.shape(generator.field, styles)
-        found = located(shape, angles)
+        shape = shape or body.shape(generator.field, styles, pause)
+        found = located(shape, angles, pause=pause)
+        pause()
         surface = surfaces.refined_surface(shape.light, angles, found, SURFACE, estimate=shape.distance)
+        pause()
         geometry = integrate_geometry(generator, shape.field.light, angles, found)
     else:
-        sdf = body.sdf(generator.field, styles)
+        plain = body.sdf(generator.field, styles)
+
+        def sdf(points: Tensor) -> Tensor:
+            pause()
+            return plain(points)
+
         found = surfaces.crossings(sdf, angles)
+        pause()
         surface = surfaces.refined_surface(sdf, angles, found, SURFACE)
+    pause()
     size = generator.config.decoder.image_size
     hit = functional.interpolate(surface.hit, size=size, mode="bilinear", align_corners=False)
     return Prepared(angles, found, surface, hit, geometry, body.deformation)
 
 
-def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Prepared) -> Drawn:
+def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Prepared, pause: Pause = resting) -> Drawn:
     """The generator's own picture; gradients reach latents, weights and (without kept geometry) the camera.
+
+    Pauses between layers and blocks, on the way back as well.
 
     Shape:
         styles (1, rows, style_dim), decoder_styles (1, rows_d, D).
     """
-    maps = field_maps(generator, styles, view)
+    with stepping(generator.field, pause):
+        maps = field_maps(generator, styles, view)
+    pause()
     size = generator.config.decoder.image_size
     # As in the product, bfloat16 where it is fast: gradients are right to a three-hundredth.
     kind = maps.feature.device
-    with torch.autocast(kind.type, torch.bfloat16, has_fast_bfloat16(kind)):
+    with torch.autocast(kind.type, torch.bfloat16, has_fast_bfloat16(kind)), stepping(generator.decoder, pause):
         decoded = generator.decoder(maps.feature, decoder_styles, guide=blind_guide(maps.alpha, size)).float()
     no_tones = decoded.new_zeros(1, 3, CELLS, CELLS, CELLS)
     logit = decoded[:, 3:4]

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from core.camera import HALF_FOV
 from core.refinement.relief import Raster, Relief, rasterise, seen_from
+from core.rendering.hands import Pause, resting
 
 REFERENCE = 512
 """Side of the pictures that the published kernel sizes belong to."""
@@ -42,7 +43,15 @@ class Warp:
 
 
 @torch.no_grad()
-def warp(relief: Relief, photo: Tensor, source: Tensor, target: Tensor, size: int, half_fov: float = HALF_FOV) -> Warp:
+def warp(
+    relief: Relief,
+    photo: Tensor,
+    source: Tensor,
+    target: Tensor,
+    size: int,
+    half_fov: float = HALF_FOV,
+    pause: Pause = resting,
+) -> Warp:
     """Draw the relief from a target camera in the photo's own colours (bilinear, no light model).
 
     Args:
@@ -52,19 +61,24 @@ def warp(relief: Relief, photo: Tensor, source: Tensor, target: Tensor, size: in
         target: The camera to draw from.
         size: Side of the drawing.
         half_fov: Of both cameras.
+        pause: Called between steps.
 
     Shape:
         photo (1, 3, H, H), source and target (1, 2).
     """
     drawn = rasterise(relief.points, relief.faces, target, size, half_fov)
+    pause()
     covered = drawn.covered
     face = drawn.face.clamp(min=0)
     corners = relief.faces[face]
     uv = (relief.uv[corners] * drawn.weights[..., None]).sum(dim=-2)
     points = (relief.points[corners] * drawn.weights[..., None]).sum(dim=-2)
+    pause()
     # A relief hides parts of itself from its own camera only at sheets; the test holds for any mesh.
     own: Raster = rasterise(relief.points, relief.faces, source, size, half_fov)
+    pause()
     seen = seen_from(points.reshape(-1, 3), source, _nearer_neighbours(own.depth), half_fov).reshape(size, size)
+    pause()
     colours = functional.grid_sample(photo, uv[None], align_corners=False, padding_mode="border")
     visible = covered & ~relief.sheet[face] & seen
     facing = ((relief.facing[face] - FACING_NONE) / (FACING_FULL - FACING_NONE)).clamp(0.0, 1.0) * covered

@@ -33,6 +33,7 @@ from core.refinement.variables import Latents, light_directions, parameter_group
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
 from core.refinement.waypoint import Waypoint, thinned
 from core.rendering.edited import EditedHead, edited_head
+from core.rendering.hands import Pause
 from core.rendering.shape import HeadShape
 from core.rendering.source import source_head
 from core.tensors import generator as random_generator
@@ -126,6 +127,7 @@ class _Log:
         worth = cost(point, self.curve[0] if self.curve else point)
         self.curve.append(point)
         self.costs.append(worth if math.isfinite(worth) else math.inf)
+        _breathe(self.job)
         self.waypoints[point.step] = state.waypoint()
         self.show()
 
@@ -228,6 +230,7 @@ class Refiner:
             photo, large, matte = (part.clone() for part in (old.photo, old.photo_large, old.matte))
             with torch.no_grad():
                 angles = state.angles.clone()
+                breathe = partial(_breathe, job)
                 source = source_head(
                     networks,
                     photo,
@@ -236,10 +239,11 @@ class Refiner:
                     styles,
                     decoder,
                     angles,
+                    breathe,
                     deformation=body.deformation,
                     marks=old.marks,
                 )
-                job.report(0.0, job.stage)
+                breathe()
                 fill = edited_head(networks, source, LatentEdit.none)
             return pseudo_targets(networks, fill, state.generator, state.latents.rows(), method, fill, body, job)
         # A polish may have moved the camera that the photo is carried from.
@@ -267,6 +271,7 @@ class Refiner:
         try:
             for step in range(stage.steps):
                 began = time.perf_counter()
+                breathe = partial(_breathe, job)
                 said = f"{stage.name}, step {log.steps + 1} of {log.total}, difference {log.curve[-1].mae:.3f}"
                 gradients: list[Tensor | None] = [None] * len(adam.tensors)
                 for number in self._chosen(stage, step, len(views)):
@@ -276,10 +281,12 @@ class Refiner:
                     if ready is None or (stage.moves_shape and step - age >= RETRACE):
                         rows = state.latents.rows()
                         still = not stage.moves_shape
-                        ready = prepare(state.generator, rows[0], view.angles, body, frozen=still, shape=shape)
+                        ready = prepare(
+                            state.generator, rows[0], view.angles, body, frozen=still, shape=shape, pause=breathe
+                        )
                         prepared[number] = (step, ready)
                         job.report(log.fraction, said)
-                    loss = self._loss(stage, state, view, ready, step, camera, held)
+                    loss = self._loss(stage, state, view, ready, step, camera, held, breathe)
                     job.report(log.fraction, said)
                     found = torch.autograd.grad(loss, adam.tensors, allow_unused=True)
                     gradients = [_added(a, b) for a, b in zip(gradients, found, strict=True)]
@@ -326,10 +333,13 @@ class Refiner:
         seen = []
         for number, view in enumerate(views):
             job.report(0.0, job.stage)
-            ready = prepare(state.generator, styles, view.angles, body, frozen=True, shape=shape)
+            still = partial(_breathe, job)
+            ready = prepare(state.generator, styles, view.angles, body, frozen=True, shape=shape, pause=still)
             prepared[number] = (0, ready)
+            still()
             seen.append((field_maps(state.generator, styles, ready), *view.target.thumb))
-        fit_colours(state.generator, seen)
+            still()
+        fit_colours(state.generator, seen, partial(_breathe, job))
         state.tuned.update(parameter_groups(state.generator)["colour"])
 
     def _chosen(self, stage: Stage, step: int, count: int) -> list[int]:
@@ -351,11 +361,12 @@ class Refiner:
         step: int,
         camera: Tensor | None,
         held: Held | None,
+        pause: Pause,
     ) -> Tensor:
         spread = stage.jitter * (1.0 - step / stage.steps)
         rows = state.latents.rows(spread, self._random)
         return loss_of(
-            stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random, held
+            stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random, held, pause
         )
 
 

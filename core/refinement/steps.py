@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,11 +25,14 @@ from core.refinement.rim import lowest_of, outline_loss, surface_around
 from core.refinement.variables import Latents
 from core.rendering.edited import EditedHead
 from core.rendering.frames import angles_of, render_layer
+from core.rendering.hands import Pause, resting
 from core.rendering.source import SourceHead
 from core.rendering.surfaces import crossings, refined_surface
 
 RELIEF = 256
 """Side of the depth map that the photo's relief is made of."""
+AT_ONCE = 8192
+"""Points that are asked for at a stretch."""
 HELD_POINTS = 2048
 SIDES = "seeing the photo from other sides"
 LOCALITY_STEP = 30.0
@@ -128,6 +132,7 @@ def loss_of(
     camera: Tensor | None,
     random: torch.Generator,
     held: Held | None = None,
+    pause: Pause = resting,
 ) -> Tensor:
     """The weighted sum of a stage's losses at one view.
 
@@ -136,12 +141,14 @@ def loss_of(
     if camera is not None:
         ready = replace(ready, angles=view.angles + camera)
     target, total = view.target, rows[0].new_zeros(())
-    drawn = draw(generator, *rows, ready) if stage.draws else None
+    drawn = draw(generator, *rows, ready, pause) if stage.draws else None
+    pause()
     weight = target.matte * ready.hit
     for name, share in stage.losses.items():
         if name in SHAPE_ONLY or drawn is None:
             part = _shape_part(name, generator, rows, latents, view, ready, held, random)
         else:
+            pause()
             part = _part(name, networks, generator, rows, drawn, target, weight, random)
         total = total + share * part
     return total
@@ -256,10 +263,11 @@ def pseudo_targets(
         body: What the head has beside its latents.
         job: Where to report; a fraction of 0 leaves its progress as it is.
     """
+    breathe = partial(job.report, 0.0, SIDES)
     with torch.no_grad():
         styles, decoder = (row.detach() for row in rows)
         source = head.source
-        relief = _photo_relief(generator, styles, source, body)
+        relief = _photo_relief(generator, styles, source, body, breathe)
         yaw, pitch = (float(angle) for angle in source.angles[0])
         centre = (yaw, pitch) if method.centred else (0.0, 0.0)
         views, shares = [], []
@@ -272,23 +280,34 @@ def pseudo_targets(
             job.report(0.0, SIDES)
             angles = angles_of(camera, styles.device)
             if fill is None:
-                drawn = draw(generator, styles, decoder, prepare(generator, styles, angles, body, frozen=False))
+                ready = prepare(generator, styles, angles, body, frozen=False, pause=breathe)
+                drawn = draw(generator, styles, decoder, ready, breathe)
                 picture, alpha = drawn.picture.clamp(-1.0, 1.0), drawn.alpha
             else:
-                colours, cover = render_layer(networks, fill, camera, size, "picture")
+                colours, cover = render_layer(networks, fill, camera, size, "picture", pause=breathe)
                 picture, alpha = colours[None].clone(), cover[None].clone()
             job.report(0.0, SIDES)
-            carried = warp(relief, photo, source.angles.clone(), angles, size)
+            carried = warp(relief, photo, source.angles.clone(), angles, size, pause=breathe)
+            breathe()
             mask = soft_mask(carried, method.border)
+            breathe()
             shares.append(float((mask * alpha).sum() / alpha.sum().clamp(min=1.0)))
             views.append(View(angles, Target.of(blend(carried.picture, picture, mask), alpha)))
     return views, sum(shares) / max(1, len(shares))
 
 
-def _photo_relief(generator: Generator, styles: Tensor, source: SourceHead, body: Body) -> Relief:
+def _photo_relief(generator: Generator, styles: Tensor, source: SourceHead, body: Body, pause: Pause) -> Relief:
     """The surface that the photo shows, where its matte is solid."""
     angles = source.angles.clone()
-    sdf = body.sdf(generator.field, styles)
+    plain = body.sdf(generator.field, styles)
+
+    def sdf(points: Tensor) -> Tensor:
+        found = []
+        for part in torch.split(points, AT_ONCE, dim=1):
+            pause()
+            found.append(plain(part))
+        return torch.cat(found, dim=1) if found else plain(points)
+
     surface = refined_surface(sdf, angles, crossings(sdf, angles), RELIEF)
     matte = functional.interpolate(source.matte.clone(), size=(RELIEF, RELIEF), mode="area")
     return relief_of(surface.depth, (surface.hit > 0.5) & (matte > 0.5), angles)

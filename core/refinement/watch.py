@@ -93,6 +93,7 @@ def compared(
     inside: NDArray[np.bool_],
     shown: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
     embed: Embed | None,
+    breathe: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Figures of a head against its photo, on the bytes that a person sees.
 
@@ -101,6 +102,7 @@ def compared(
         inside: The head in it; nothing else counts.
         shown: Pixels over the backdrop and alpha from the photo's camera, then from the sides.
         embed: Identity of pixels within a mask; without it distances are 0.
+        breathe: Called between steps.
 
     Returns:
         ``mae``, ``ssim``, ``identity_distance`` and ``novel_identity``, the mean of the sides.
@@ -117,9 +119,14 @@ def compared(
         "novel_identity": 0.0,
     }
     if embed is not None:
+        breathe()
         same = embed(photo, inside)
+        breathe()
         figures["identity_distance"] = float(np.linalg.norm(same - embed(shown[0][0], inside)))
-        away = [float(np.linalg.norm(same - embed(pixels, alpha > 127))) for pixels, alpha in shown[1:]]
+        away = []
+        for pixels, alpha in shown[1:]:
+            breathe()
+            away.append(float(np.linalg.norm(same - embed(pixels, alpha > 127))))
         figures["novel_identity"] = sum(away) / len(away) if away else 0.0
     return figures
 
@@ -168,7 +175,7 @@ class Watch:
         """What was measured last: from the photo's camera, then from the sides."""
         for yaw in (0.0, *DRIFT_YAWS):
             breathe()
-            self._start[yaw] = prepare(generator, styles, self._turned(yaw), body, frozen=False)
+            self._start[yaw] = prepare(generator, styles, self._turned(yaw), body, frozen=False, pause=breathe)
         # The photo's own surface decides what it saw; half a head is as wide as its relief.
         own = self._start[0.0].surface
         self._buffer = torch.where(own.hit > 0.5, own.depth, torch.full_like(own.depth, math.inf))[0, 0]
@@ -217,12 +224,15 @@ class Watch:
                 if self._shape is None:
                     self._shape = self._body.shape(generator.field, styles, self._breathe)
                 place = self._now + self._now.new_tensor([[yaw, 0.0]])
-                self._views[yaw] = prepare(generator, styles, place, self._body, frozen=True, shape=self._shape)
-            drawn[yaw] = draw(generator, styles, decoder, self._views[yaw])
+                self._views[yaw] = prepare(
+                    generator, styles, place, self._body, frozen=True, shape=self._shape, pause=self._breathe
+                )
+            drawn[yaw] = draw(generator, styles, decoder, self._views[yaw], self._breathe)
         self._breathe()
         shown = [to_pixels(d.picture[0].clamp(-1.0, 1.0), d.alpha[0]) for d in drawn.values()]
-        figures = compared(self._photo, self._inside, shown, self._embed)
+        figures = compared(self._photo, self._inside, shown, self._embed, self._breathe)
         self.pictures = tuple(pixels for pixels, _ in shown)
+        self._breathe()
         return Point(
             step,
             figures["mae"],
@@ -263,7 +273,8 @@ class Watch:
         for yaw in DRIFT_YAWS:
             self._breathe()
             before = self._start[yaw].surface
-            after = prepare(generator, styles, self._turned(yaw), self._body, frozen=False).surface
+            turned = self._turned(yaw)
+            after = prepare(generator, styles, turned, self._body, frozen=False, pause=self._breathe).surface
             points = before.points.flatten(2)[0].T
             hidden = ~seen_from(points, self._angles, self._buffer, tolerance=0.004)
             common = (before.hit > 0.5).flatten() & (after.hit > 0.5).flatten() & hidden

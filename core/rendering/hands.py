@@ -40,13 +40,21 @@ def resting() -> None:
 
 @contextmanager
 def stepping(module: nn.Module, pause: Pause) -> Iterator[None]:
-    """Within it a network pauses after every block: every module of a list of modules, at any depth."""
+    """Within it a network pauses after every block: every module of a list of modules, at any depth.
+
+    What is made of such blocks pauses there on the way back as well, when its gradient is asked for.
+    """
     blocks = [block for part in module.modules() if isinstance(part, nn.Sequential | nn.ModuleList) for block in part]
 
     def between(block: nn.Module, inputs: object, output: object) -> None:
         # Whatever goes first must not take over the network's precision.
         with torch.autocast("cpu", enabled=False):
             pause()
+        if isinstance(output, torch.Tensor) and output.requires_grad:
+            output.register_hook(returning)
+
+    def returning(gradient: torch.Tensor) -> None:
+        pause()
 
     hooks = [block.register_forward_hook(between) for block in blocks]
     try:

@@ -194,7 +194,9 @@ def test_strands_are_not_learnt(monkeypatch: pytest.MonkeyPatch, networks: Netwo
     filled, drawn = dataclasses.replace(head, source=haired), []
     size = networks.generator.config.decoder.image_size
 
-    def watched(networks: Networks, fill: EditedHead, *rest: object) -> tuple[torch.Tensor, torch.Tensor]:
+    def watched(
+        networks: Networks, fill: EditedHead, *rest: object, **options: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         drawn.append(fill)
         return torch.zeros(3, size, size), torch.ones(1, size, size)
 
