@@ -105,7 +105,13 @@ def scaled(delta: Delta, share: float) -> Delta:
     """λ times a delta."""
     if share <= 0.0:
         return Delta(delta.base, {}, 0.0)
-    changed = {name: (values * np.float16(share)) for name, values in delta.tensors.items()}
+    if share == 1.0:
+        return delta
+    # By torch: most differences are below float16's normal numbers, which numpy takes fifty times as long to multiply.
+    by = float(np.float16(share))
+    changed = {
+        name: torch.from_numpy(values.copy()).float().mul_(by).half().numpy() for name, values in delta.tensors.items()
+    }
     return Delta(delta.base, changed, delta.share * share)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +297,42 @@ def test_the_mean_code_is_a_start_too(networks: Networks, head: EditedHead) -> N
     stage = dataclasses.replace(APPEARANCE, steps=1, rates={"w": 1e-9})
     found = Refiner(networks, head).run(method(stage, mean_start=True), Job.quiet())
     assert torch.allclose(found.found.styles, networks.renderer_mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("rates", [{"decoder": 1e-3}, {"geometry": 1e-4, "decoder": 1e-3}])
+def test_a_step_gives_way_between_its_layers_and_on_the_way_back(
+    networks: Networks, head: EditedHead, rates: dict[str, float]
+) -> None:
+    back: list[bool] = []
+
+    def looked() -> None:
+        names = {frame.name for frame in traceback.extract_stack()}
+        back.append("returning" in names)
+        # Whoever is served here draws a picture, without gradients.
+        with torch.inference_mode():
+            draw(networks.generator, *latents(networks, 1), ready)
+
+    with torch.no_grad():
+        ready = prepare(networks.generator, latents(networks, 1)[0], ANGLES, frozen=False)
+    one = method(Stage("tuning", 2, rates, LOSSES))
+    served = Refiner(networks, head).run(one, Job("x", on_yield=looked))
+    assert sum(back) >= 2 * 3  # blocks of the decoder, in both steps
+    assert len(back) > 2 * sum(back)
+    alone = Refiner(networks, head).run(one, Job.quiet())
+    assert served.curve[-1].mae == alone.curve[-1].mae
+    # Cancelled on the way back, the copy is let go of and the loaded networks are as they were.
+    before = weights_hash(networks.generator)
+    first = back.index(True)
+    turns = iter(range(10**6))
+
+    def stop() -> None:
+        if next(turns) == first:
+            job.cancel()
+
+    job = Job("x", on_yield=stop)
+    with pytest.raises(Cancelled):
+        Refiner(networks, head).run(one, job)
+    assert weights_hash(networks.generator) == before
 
 
 def test_cancelling_stops_at_once(networks: Networks, head: EditedHead) -> None:
