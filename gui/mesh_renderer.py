@@ -1,7 +1,7 @@
 """OpenGL buffers and shaders that draw one mesh; no widget, no event, no camera of its own.
 
 Plain OpenGL 2.1 (or ES 2), so that old drivers, macOS's legacy profile and Mesa's software rasteriser all run the same
-code. Everything but ``packed_…`` and ``clip_matrix`` needs a current context.
+code. Everything but ``clip_matrix`` needs a current context.
 """
 
 import ctypes
@@ -18,13 +18,10 @@ from OpenGL.raw.GL.VERSION.GL_2_0 import glVertexAttribPointer
 
 from core.camera import Camera
 from core.surface import SurfaceMesh
+from gui.mesh_packing import VERTEX, packed_indices, packed_vertices
 
 NEAR, FAR = 0.6, 1.4
 """Clipping planes: wider than the rendered scene, since a mesh may carry a neck or hair beyond it."""
-
-VERTEX = np.dtype([("position", "<f4", 3), ("normal", "i1", 4), ("colour", "u1", 4), ("place", "<u2", 2)])
-"""One interleaved vertex, 24 bytes: half of what floats would take, which halves the upload. The colour's fourth byte
-is the photo's share of it, ``place`` where in the photo it lies."""
 
 SLICE = 16384
 """Vertices, or faces, that are handed over at a time: some milliseconds, after which a window may do something else."""
@@ -133,24 +130,6 @@ class MeshLook:
     """Colour by normal in the camera's frame instead of by the surface's own colour."""
     fade: float = 0.0
     """0 full colour .. 1 grey: a stale mesh steps back."""
-
-
-def packed_vertices(mesh: SurfaceMesh, part: slice = slice(None)) -> NDArray[np.void]:
-    """Vertices as the graphics card wants them, interleaved: ``(V,)`` of ``VERTEX``, or those of a part."""
-    positions = mesh.vertices[part]
-    vertices = np.zeros(len(positions), dtype=VERTEX)
-    vertices["position"] = positions
-    vertices["normal"][:, :3] = np.rint(np.clip(mesh.normals[part], -1.0, 1.0) * 127.0)
-    vertices["colour"][:, :3] = mesh.colours[part]
-    if mesh.texture is not None:
-        vertices["colour"][:, 3] = mesh.texture.shares[part]
-        vertices["place"] = np.rint(np.clip(mesh.texture.places[part], 0.0, 1.0) * 65535.0)
-    return vertices
-
-
-def packed_indices(mesh: SurfaceMesh, part: slice = slice(None)) -> NDArray[np.uint32]:
-    """Corners of faces, or of a part of them, one after the other: ``(3 F,)``."""
-    return mesh.faces[part].astype(np.uint32).reshape(-1)
 
 
 def clip_matrix(camera: Camera, width: float, height: float, side: float) -> NDArray[np.float32]:

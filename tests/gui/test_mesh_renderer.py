@@ -10,7 +10,8 @@ from pytestqt.qtbot import QtBot
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.surface import PhotoTexture
-from gui.mesh_renderer import VERTEX, clip_matrix, packed_indices, packed_vertices
+from gui.mesh_packing import VERTEX, packed_indices, packed_vertices
+from gui.mesh_renderer import clip_matrix
 from gui.widgets import mesh_view
 from gui.widgets.mesh_view import MeshView, OpenGLFacts
 from tests.gui.fake_engine import bust_mesh
