@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.camera import Camera
+from core.evaluation.changes import COORDINATES, changed
 from core.evaluation.likeness import over
 from core.evaluation.people import People
 from core.evaluation.tables import cell, grid, spread, write_report
@@ -26,8 +27,6 @@ from core.models.generator import Generator
 from core.rendering.integrals import integrate_geometry
 from core.rendering.search import located
 from core.rendering.shape import head_shape
-from core.world import identity
-from core.world.fullness import FULL
 from core.world.identity import scene_parameters
 
 STREAM = 4
@@ -35,29 +34,6 @@ STREAM = 4
 SIZE = 64  # of the field's own pictures
 STEP = 1.0
 """Standard deviations to both sides of what a coordinate is."""
-SHAPE = identity.IDENTITY_BLOCKS["shape"].start
-COORDINATES: dict[str, tuple[int, ...]] = {
-    "Smile": (identity.SMILE,),
-    "Mouth open": (identity.MOUTH_OPEN,),
-    "Eyes open": (identity.EYES_OPEN,),
-    "Brows": (identity.BROWS,),
-    "Age": (identity.AGE,),
-    "Gender": (identity.GENDER,),
-    "Weight": tuple(SHAPE + number for number in FULL),
-    "Skin tone": (identity.SKIN_TONE,),
-    "Hair length": (identity.HAIR_LENGTH,),
-    "Hair colour": (identity.HAIR_COLOUR,),
-    "Bangs": (identity.BANGS,),
-    "Beard": (identity.BEARD,),
-    "Eyeglasses": (identity.EYEGLASSES,),
-}
-"""Attribute -> what of z rules it."""
-STARTS: dict[str, tuple[float, float | None]] = {
-    "Mouth open": (1.0, None),
-    "Beard": (1.0, 1.0),
-    "Eyeglasses": (identity.GLASSES_FROM, None),
-}
-"""Where there is nothing to see on most heads: the coordinate's middle, and that of the gender, for this comparison."""
 Picture = NDArray[np.float64]
 
 
@@ -79,15 +55,10 @@ def evaluate(generator: Generator, people: People, out: Path, stamp: str, heads:
     sizes: dict[str, list[float]] = {name: [] for name in COORDINATES}
     painted: dict[str, list[float]] = {name: [] for name in COORDINATES}
     for index in range(heads):
-        for number, (name, coordinates) in enumerate(COORDINATES.items()):
+        for number, name in enumerate(COORDINATES):
             job.report((index + number / len(COORDINATES)) / heads, f"head {index + 1} of {heads}: {name}")
             truth, drawn = [], []
-            for sign in (-1.0, 1.0):
-                z = people.code(index)
-                z[list(coordinates)] += sign * STEP
-                if name in STARTS:
-                    z[identity.GENDER] = STARTS[name][1] or z[identity.GENDER]
-                    z[list(coordinates)] = STARTS[name][0] + sign * STEP
+            for z in changed(people.code(index), name, STEP):
                 truth.append(_world(people, z))
                 drawn.append(_field(generator, z))
             change, ours = truth[1] - truth[0], drawn[1] - drawn[0]

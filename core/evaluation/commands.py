@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 QUICK_PHOTOS = 2
+TRUE_HEADS = 24  # people whose true changes the judges of edits see
 
 
 @app.command("photos")
@@ -104,7 +105,7 @@ def edits(
     stride: Annotated[int, typer.Option(min=1, help="Every so many photos only, by name.")] = 1,
     quick: QuickOption = False,
     strengths: Annotated[str, typer.Option(help="What is tried to both sides; 1 is always.")] = "0.5,1,1.5,2",
-    judge_heads: Annotated[int, typer.Option(min=0, help="World heads that judges learn from; 0: none.")] = 400,
+    judge_heads: Annotated[int, typer.Option(min=0, help="World heads that judges learn from; 0: none.")] = 200,
     vgg: VggOption = None,
     pack: PackOption = None,
     weights: WeightsOption = "cameo-256",
@@ -133,12 +134,14 @@ def edits(
     perceptual = _perceptual(vgg) if judge_heads and not quick else None
     people = _people(pack, 1) if perceptual is not None else None
     with _running(f"{len(chosen)} photos", out, as_json) as job:
-        probes, start = None, 0.0
+        probes, truth, start = None, None, 0.0
         if perceptual is not None and people is not None:
             from core.evaluation.probes import probes as learnt
+            from core.evaluation.truth_of_edits import true_changes
 
-            start = 0.2
-            probes = learnt(perceptual, people, judge_heads, RESULTS / "probes", job.part(0.0, start))
+            start = 0.25
+            probes = learnt(perceptual, people, judge_heads, RESULTS / "probes", job.part(0.0, 0.2))
+            truth = true_changes(people, suite.Judges(networks, perceptual, probes), TRUE_HEADS, job.part(0.2, start))
         if probes is None:
             notes.append("No classifiers of the world's labels: hair, beard and glasses have no judge.")
         summary = suite.evaluate(
@@ -150,6 +153,7 @@ def edits(
             suite.Judges(networks, perceptual, probes),
             job.part(start, 1.0),
             notes,
+            truth,
         )
     _show(summary, table, as_json)
 

@@ -54,6 +54,7 @@ def summarise(
     attributes: Sequence[Attribute],
     strengths: Sequence[float],
     probes: Probes | None,
+    truth: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
     """Everything the table says.
 
@@ -64,6 +65,7 @@ def summarise(
         attributes: What was edited.
         strengths: What was tried to both sides.
         probes: Where "world" scores come from.
+        truth: What true changes of the world move, attribute -> score -> mean change.
     """
     good = [row for row in rows.values() if "error" not in row]
     units = _units(good, probes)
@@ -84,6 +86,11 @@ def summarise(
             if any(f"{name} {sign:+g}" in row for row in good)
         },
         "leakage": {name: _leakage(good, name, judged, units) for name in names},
+        "truth": {
+            name: {other: _in_units(changes, judge, units) for other, judge in judged.items()}
+            for name, changes in (truth or {}).items()
+            if name in judged
+        },
         "limits": {attribute.name: _limits(good, attribute, strengths) for attribute in attributes},
     }
 
@@ -95,7 +102,9 @@ def _units(rows: Sequence[Row], probes: Probes | None) -> dict[str, float]:
         values = [row["unedited"]["scores"][score] for row in rows if score in row["unedited"]["scores"]]
         usual = USUAL.get(score)
         if probes is not None and score.startswith("world "):
-            usual = probes.spread[score.removeprefix("world ")]
+            # They know changes, not levels: their unit is the label's own.
+            found[score] = probes.spread[score.removeprefix("world ")]
+            continue
         found[score] = usual if len(values) < ENOUGH and usual else float(np.std(values)) or usual or 1.0
     return found
 
@@ -133,6 +142,10 @@ def _leakage(
         return float(np.mean(changes)) / units[str(score)] if changes else None
 
     return {other: moved(score) for other, score in judged.items()}
+
+
+def _in_units(changes: Mapping[str, float], score: str | None, units: Mapping[str, float]) -> float | None:
+    return changes[score] / units[score] if score is not None and score in changes else None
 
 
 def _limits(rows: Sequence[Row], attribute: Attribute, strengths: Sequence[float]) -> dict[str, Any]:
@@ -183,6 +196,7 @@ def table(summary: Mapping[str, Any]) -> str:
             ],
         ),
         "",
+        *_truth_lines(summary),
         f"Limits: the strongest edit that at least {HOLDS:.0%} of the photos stand.",
         "",
         *grid(
@@ -198,6 +212,24 @@ def table(summary: Mapping[str, Any]) -> str:
         lines += ["", f"R² of the world's judges on people they were not fitted on: {told}."]
     remarks = [*summary.get("notes", ()), *(f"{name}: {e['message']}" for name, e in summary["failed"].items())]
     return "\n".join([*lines, "", *(f"* {remark}" for remark in remarks)]).rstrip()
+
+
+def _truth_lines(summary: Mapping[str, Any]) -> list[str]:
+    """The same of true changes, where the world drew them."""
+    truth: Mapping[str, Mapping[str, float | None]] = summary.get("truth", {})
+    if not truth:
+        return []
+    names = list(summary["judges"])
+    return [
+        "The same judges on true changes of the world's people, everything else of them held: what an ideal slider "
+        "would seem to bring along.",
+        "",
+        *grid(
+            ("true change of", *names),
+            [(name, *(_leak(row[o], row[name], own_cell=o == name) for o in names)) for name, row in truth.items()],
+        ),
+        "",
+    ]
 
 
 def _success_lines(edit: str, value: Mapping[str, Any]) -> list[tuple[str, ...]]:

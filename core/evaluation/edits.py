@@ -9,7 +9,7 @@ range is measured, not guessed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,7 @@ def evaluate(
     judges: Judges,
     job: Job,
     notes: Sequence[str] = (),
+    truth: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
     """Edit photos and write ``table.md``, ``table.json``, ``sheet.png`` … and one file a photo into ``out``.
 
@@ -110,6 +111,8 @@ def evaluate(
         judges: Who scores.
         job: Where to report.
         notes: Remarks for the table.
+        truth: What true changes of the world move, attribute -> score -> mean change; see
+            ``core.evaluation.truth_of_edits``.
 
     Returns:
         The summary; see ``core.evaluation.edit_tables``.
@@ -128,7 +131,7 @@ def evaluate(
             row = _one(engine, path, kept, settings, judges, job.part(done, after))
             kept.put(path.name, row)
         rows[path.name] = row
-    summary = summarise(rows, stamp, engine.attributes, settings.strengths, judges.probes)
+    summary = summarise(rows, stamp, engine.attributes, settings.strengths, judges.probes, truth)
     summary["settings"], summary["notes"] = asdict(settings), [*notes]
     write_report(out, summary, table(summary))
     good = [path for path in photos if "error" not in rows[path.name]]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from core.__main__ import app
 from core.edit import Attribute
-from core.evaluation import edits, probes
+from core.evaluation import changes, edits, probes
 from core.evaluation.edit_tables import summarise, table
 from tests.toy_head import NAME, toy_registry
 
@@ -79,20 +79,43 @@ def test_a_head_in_pieces_is_not_whole() -> None:
     assert edits.whole(alpha) == 0.8
 
 
-def test_a_probe_learns_what_is_linear_and_says_when_it_cannot() -> None:
+def test_leakage_of_true_changes_stands_beside() -> None:
+    rows = {"a": row(Smile_p1=(5.0, 44.5, 0.3))}
+    summary = summarise(rows, "toy@1", (SMILE, AGE), (1.0,), None, {"Smile": {"happy": 10.0, "age": 4.5}, "Beard": {}})
+    assert summary["truth"] == {"Smile": pytest.approx({"Smile": 1.0, "Age": 0.5})}
+    assert "| Smile | **+1.00** | +0.50 (50%) |" in table({**summary, "notes": []})
+
+
+def test_a_probe_learns_the_change_and_not_what_comes_with_it_among_people() -> None:
     random = np.random.default_rng(0)
-    x = random.normal(size=(200, 30))
-    y = np.stack([x[:, 3] + 0.01 * random.normal(size=200), random.normal(size=200)], axis=1)
-    found = probes.fitted(x, y, ("told", "untold"), np.arange(200))
+    # Feature 3 is the thing; 4 goes with the other label. Among people both labels would rise together.
+    y = np.zeros((200, 2))
+    y[::2, 0], y[1::2, 1] = random.uniform(1, 2, 100), random.normal(size=100)
+    x = 0.05 * random.normal(size=(200, 30))
+    x[:, 3] += y[:, 0]
+    x[:, 4] += y[:, 0] * (np.arange(200) % 2 == 0) * 0.5 + 2.0 * (np.arange(200) % 2)
+    found = probes.fitted(x, y, ("told", "untold"), np.arange(200) // 2, np.array([0.5, 1.0]))
     assert found.explained["told"] > 0.9
     assert found.explained["untold"] < 0.3
-    score = (x[0] - found.mean) / found.scale @ found.weights + found.offsets
-    assert score[0] == pytest.approx(y[0, 0], abs=0.3)
+    assert found.spread == {"told": 0.5, "untold": 1.0}
+    step = np.zeros(30)
+    step[3], step[4] = 1.0, 0.5
+    assert (step / found.scale @ found.weights)[0] == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_change_touches_one_coordinate_to_both_sides() -> None:
+    code = np.random.default_rng(1).normal(size=256).astype(np.float32)
+    for name, places in changes.COORDINATES.items():
+        before, after = changes.changed(code, name, 0.5)
+        assert set(np.flatnonzero(before != after)) == set(places)
+        np.testing.assert_allclose((after - before)[list(places)], 1.0, atol=1e-6)
+    np.testing.assert_array_equal(code, np.random.default_rng(1).normal(size=256).astype(np.float32))
 
 
 def test_probes_survive_being_written(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    found = probes.fitted(random.normal(size=(40, 5)), random.normal(size=(40, 2)), ("a", "b"), np.arange(40))
+    x, y = random.normal(size=(40, 5)), random.normal(size=(40, 2))
+    found = probes.fitted(x, y, ("a", "b"), np.arange(40), np.ones(2))
     probes._write(found, tmp_path / "probes.npz")
     again = probes._read(tmp_path / "probes.npz")
     np.testing.assert_array_equal(again.weights, found.weights)
