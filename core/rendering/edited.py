@@ -52,6 +52,8 @@ DRAWN_ON = (LIDS, BROWS)
 DRAFT_VIEW, DRAFT_GRID = 128, 48
 # What is said about hair at the back counts as much as this share of a point that the photo sees.
 BEHIND = 0.5
+# The same of skin at the sides: where the photo shows little of a cheek, its shade is not that of the whole.
+BESIDE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +99,14 @@ class EditedHead:
         known = [points[0], colour[0] - own[0], trust[0, :, None]]
         # What is said of hair behind is said of undyed hair; dyed, it follows what the photo then shows of it.
         undyed = max(0.0, 1.0 - sum(abs(self.edit.strength(name)) for name in DYES))
-        if self.source.behind is not None and undyed > 0.0:
-            place, off, _ = self.source.behind
-            weight = BEHIND * undyed * torch.ones_like(off[:, :1])
-            known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]
+        behind = self.source.behind
+        if behind is not None:
+            for place, off, share in (
+                (behind.hair, behind.off, BEHIND * undyed),
+                (behind.skin, behind.skin_off, BESIDE),
+            ):
+                weight = share * torch.ones_like(off[:, :1])
+                known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]
         return (1.0 - self.tuned) * tone_volume(*known)
 
     @cached_property

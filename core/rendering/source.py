@@ -5,7 +5,6 @@ Made once a photo; every edit and every camera stands on it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,9 +16,10 @@ from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering.beard import hair_tone
+from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
-from core.rendering.hair import Parting, parted, tones_of
+from core.rendering.hair import Parting, parted
 from core.rendering.hands import Pause, resting
 from core.rendering.hybrid import aligned_residual, enlarged
 from core.rendering.integrals import HeadPass, integrate_geometry
@@ -33,10 +33,6 @@ from core.visibility import SourceView, source_view
 
 # Side of the source surface that colours are tested against: that of training's surface maps.
 SOURCE_SURFACE = 128
-# The back of the head begins here (z, world units); hair is known from this share of the photo's head on.
-BACK, SOME_HAIR = -0.02, 0.02
-# Below this height what is nearer to the neck's axis than that is neck (world units).
-NECK, NECK_AXIS = (-0.05, 0.062), (0.0, 0.0, -0.03)
 # Hair that hangs on shoulders is lower than that, on more pixels than so many.
 SHOULDERS, FEW = -0.065, 12
 # Share of hair that settles what a pixel is.
@@ -94,17 +90,6 @@ class SourceHead:
         return self._mattes[size]
 
 
-class Behind(NamedTuple):
-    """The back of a head, that no photo shows."""
-
-    hair: Tensor
-    """Points that are hair (N, 3)."""
-    off: Tensor
-    """By how much the photo's hair is off the generator's there (N, 3)."""
-    bare: Tensor
-    """Points that are not (M, 3)."""
-
-
 class Seen(NamedTuple):
     """A head from one camera, before the local branch."""
 
@@ -156,7 +141,10 @@ def source_head(
     pause()
     behind, tresses = None, None
     if parting is not None and tone is not None:
-        behind = _behind(networks, shape, angles, parting, tone, matte, pause)
+        density = maps.alpha.clamp(min=1e-3)
+        face = torch.zeros_like(parting.photo) if parting.bare is None else parting.bare
+        skin = skin_of(photo, maps.rgb / density, maps.alpha, face)
+        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, pause)
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
@@ -204,41 +192,6 @@ def _tresses(
         low = hair[:, 1] < SHOULDERS
         hair, bare = hair[~low], torch.cat((bare, hair[low]))
     return tresses_on(hair, bare, contrast_of(photo, sure * parting.above))
-
-
-def _behind(
-    networks: Networks,
-    shape: HeadShape,
-    angles: Tensor,
-    parting: Parting,
-    tone: Tensor,
-    matte: Tensor,
-    pause: Pause,
-) -> Behind | None:
-    """Hair that no photo shows has the colour of the hair that it does show; see :class:`SourceHead`."""
-    head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
-    if parting.palette is None or (parting.photo * parting.above * head).sum() < SOME_HAIR * head.sum():
-        return None
-    away = angles * angles.new_tensor((1.0, 0.0)) + angles.new_tensor((math.pi, 0.0))
-    field = shape.field.light
-    found = located(shape, away, draft=True, pause=pause)
-    pause()
-    maps = integrate_geometry(networks.generator, field, away, found, fallback=False)
-    pause()
-    seen = maps.appearance(networks.generator, field)
-    density = seen.alpha.clamp(min=1e-3)
-    own, points = ((one / density).flatten(2)[0].T for one in (seen.rgb, seen.xyz))
-    hair = parting.palette.certain(tones_of(own.T[None, :, :, None])[0, :, :, 0].T) > 0.0
-    solid = seen.alpha.flatten() > 0.9
-    back = solid & (points[:, 2] < BACK)
-    # A neck in the shade of hair looks like hair.
-    neck = (points[:, 1] < NECK[0]) & ((points - points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1) < NECK[1])
-    hair = hair & ~neck
-    bare, hair = solid & ~hair, back & hair
-    if not hair.any():
-        return None
-    off = 2.0 * tone - 1.0 - own[hair].mean(dim=0)
-    return Behind(points[hair], off.expand(int(hair.sum()), 3), points[bare])
 
 
 def _parting(

@@ -1,0 +1,50 @@
+"""What no photo shows: skin in shade is skin, however dark; hair in light is hair."""
+
+from __future__ import annotations
+
+import torch
+
+from core.rendering.behind import RATIO, certainty, skin_of
+from core.rendering.hair import tones_of
+
+SKIN, BROWN, BLACK = (190, 125, 90), (60, 42, 35), (22, 18, 17)
+
+
+def tones(*colours: tuple[float, ...]) -> torch.Tensor:
+    picture = torch.tensor(colours).T[None, :, :, None] / 127.5 - 1.0
+    return tones_of(picture)[0, :, :, 0].T
+
+
+def shaded(colour: tuple[int, ...], share: float) -> tuple[float, ...]:
+    return tuple(share * channel for channel in colour)
+
+
+def test_skin_in_any_shade_is_skin() -> None:
+    dim = tones(*(shaded(SKIN, share) for share in (1.1, 1.0, 0.8, 0.6, 0.45)))
+    for hair in (BROWN, BLACK):
+        assert (certainty(dim, tones(SKIN), tones(hair)) < -0.4).all()
+
+
+def test_hair_in_light_and_shade_is_hair() -> None:
+    for hair in (BROWN, BLACK):
+        found = certainty(tones(*(shaded(hair, share) for share in (1.5, 1.0, 0.7))), tones(SKIN), tones(hair))
+        assert (found > 0.0).all()
+
+
+def test_how_light_a_skin_is_is_told_by_the_face_alone() -> None:
+    own = torch.zeros(1, 3, 64, 64)  # 0.5 of white
+    photo = torch.full((1, 3, 256, 256), -1.0)
+    photo[:, 0, 64:192, 64:192] = 0.5
+    photo[:, 1:, 64:192, 64:192] = -0.5
+    face = torch.zeros(1, 1, 128, 128)
+    face[..., 32:96, 32:96] = 1.0
+    found = skin_of(photo, own, torch.ones(1, 1, 64, 64), face)
+    torch.testing.assert_close(found, torch.tensor([1.5, 0.5, 0.5]))
+    black = skin_of(torch.full((1, 3, 256, 256), -1.0), own, torch.ones(1, 1, 64, 64), face)
+    assert (black == RATIO[0]).all()
+
+
+def test_without_a_face_skin_is_taken_as_it_is() -> None:
+    nothing = torch.zeros(1, 1, 128, 128)
+    found = skin_of(torch.ones(1, 3, 256, 256), torch.zeros(1, 3, 64, 64), torch.ones(1, 1, 64, 64), nothing)
+    torch.testing.assert_close(found, torch.ones(3))
