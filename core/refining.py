@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from core.camera import Camera, CameraLimits
 from core.edit import LatentEdit
@@ -167,6 +168,7 @@ class Refining:
             camera=_between(start.camera, found.camera, share).clamped(self._limits),
             reconstruction=start.reconstruction.copy(),
             refinement=Refinement(delta, {}, start),
+            deformation=_moved(start.deformation, found.deformation, share),
         )
         look = partial(job.report, 0.97, "looking at the refined head")
         look()
@@ -181,6 +183,16 @@ class Refining:
         look()
         metrics = self._judge.likeness(start.aligned, picture, look)
         return dataclasses.replace(refined, reconstruction=picture, metrics=metrics)
+
+
+def _moved(
+    old: NDArray[np.float32] | None, new: NDArray[np.float32] | None, share: float
+) -> NDArray[np.float32] | None:
+    """A deformation so far on the way from one to another; the one itself where no other was fitted."""
+    if new is None or share == 0.0:
+        return old
+    begin = np.zeros_like(new) if old is None else old
+    return (begin + share * (new - begin)).astype(np.float32)
 
 
 def _between(old: Camera, new: Camera, share: float) -> Camera:

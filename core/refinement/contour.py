@@ -93,7 +93,14 @@ def _measured(networks: Networks, styles: Tensor, pause: Pause) -> _Head:
 
 @torch.inference_mode()
 def fit_contour(
-    networks: Networks, styles: Tensor, angles: Tensor, matte: Tensor, landmarks: Tensor, pause: Pause = resting
+    networks: Networks,
+    styles: Tensor,
+    angles: Tensor,
+    matte: Tensor,
+    landmarks: Tensor,
+    pause: Pause = resting,
+    *,
+    pinned: bool = True,
 ) -> NDArray[np.float32] | None:
     """The displacement that brings the head's outline onto its matte's, and its landmarks onto the photo's.
 
@@ -104,6 +111,7 @@ def fit_contour(
         matte: Of the head, in the picture of that camera.
         landmarks: In the same picture, in the model's order.
         pause: Called between steps.
+        pinned: Whether landmarks say where the face is; else the outline alone speaks.
 
     Returns:
         The displacement of :class:`core.rendering.deformation.Deformation`, (GRID, GRID, GRID, 3); None when there is
@@ -120,7 +128,7 @@ def fit_contour(
         return None
     _, rotation = camera_frame(angles)
     axes = rotation[0].double().cpu().numpy().T  # right, up, towards the camera
-    pinned = _landmark_ties(networks.landmarks(styles[:, 0])[0], angles, landmarks, axes)
+    pins = _landmark_ties(networks.landmarks(styles[:, 0])[0], angles, landmarks, axes)
     plain = _measured(networks, styles, pause)
     process: Process | None = None
     for _ in range(ROUNDS):
@@ -131,7 +139,7 @@ def fit_contour(
         ties = _contour_ties(head, angles, wanted, lowest, axes, process)
         if ties is None:
             break
-        both = pinned.and_also(ties)
+        both = pins.and_also(ties) if pinned else ties
         pause()
         process = Process(both, axes[2])
         pause()

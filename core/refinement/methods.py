@@ -47,6 +47,11 @@ class Stage:
     """Begin with the weights as they were loaded, latents kept (HFGI3D's last stage)."""
     palette: bool = False
     """Begin with the colour head fitted to the stage's views in closed form."""
+    anchored: bool = False
+    """End with the deformation fitted anew: the moved shape is brought back onto the photo's outline."""
+    proof: tuple[int, float] | None = None
+    """Step at which, and similarity (SSIM) from which on, the photo counts as explained; else the stage, which may move
+    latents only, is undone and left."""
 
     @property
     def moves_shape(self) -> bool:
@@ -110,9 +115,12 @@ class Method:
     def limited(self, passes: int) -> Method:
         """The same method with its steps shortened in proportion, for comparisons at equal cost."""
         share = min(1.0, passes / max(1, self.passes))
-        return replace(
-            self, stages=tuple(replace(stage, steps=max(1, round(stage.steps * share))) for stage in self.stages)
-        )
+
+        def shorter(stage: Stage) -> Stage:
+            proof = stage.proof and (max(1, round(stage.proof[0] * share)), stage.proof[1])
+            return replace(stage, steps=max(1, round(stage.steps * share)), proof=proof)
+
+        return replace(self, stages=tuple(shorter(stage) for stage in self.stages))
 
 
 POLISHES: Mapping[str, float] = {"camera": 2e-3, "light": 3e-2}
@@ -126,6 +134,7 @@ _SPLIT = {"decoder": 1e-4, "colour": 2e-5, "geometry": 2e-5}
 _SG2 = Stage("projecting", 450, {"w": 5e-3}, _PAPER, schedule="step", jitter=0.03)
 _SG2PLUS = Stage("projecting", 500, {"w+": 5e-3}, {**_PAPER, "offset": 2e-4}, schedule="step", jitter=0.03)
 _STAGE_A = Stage("projecting", 500, {"w+": 1e-2}, {**_PAPER, "offset": 2e-4}, schedule="cosine", jitter=0.03)
+_FOUND = Stage("finding the shape", 120, {"w": 1e-2}, _PAPER, schedule="cosine", anchored=True, proof=(30, 0.55))
 _QUICK = {"appearance": 1e-2, "colour": 1.5e-3, "decoder": 1.6e-2}
 _APPEARANCE = {"appearance": 1e-2, "colour": 2e-3, "decoder": 1.2e-2}
 
@@ -146,7 +155,10 @@ METHODS: Mapping[str, Method] = {
         Method(
             "best",
             "Best",
-            (Stage("tuning on all sides", 800, _APPEARANCE, _OURS, "fading", "favoured", palette=True),),
+            (
+                _FOUND,
+                Stage("tuning on all sides", 800, _APPEARANCE, _OURS, "fading", "favoured", palette=True),
+            ),
             views=12,
             wide=8,
             fill="picture",

@@ -41,7 +41,7 @@ SAMPLES, SPACING, BEFORE = 6, 0.003, 0.4
 
 
 class Body(NamedTuple):
-    """What a head has beside its latents; no refinement changes it.
+    """What a head has beside its latents; see ``core.refinement.anchoring`` for what changes it.
 
     Shape:
         strays as in ``core.rendering.solids``.

@@ -14,14 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.camera import Camera
-from core.edit import LatentEdit
 from core.job import Job
 from core.models.generator import Generator
 from core.models.networks import Networks
+from core.refinement.anchoring import anchored, head_of
 from core.refinement.delta import difference
 from core.refinement.glimpse import Clock, Glimpse
 from core.refinement.methods import Method, Stage
@@ -32,10 +34,9 @@ from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_tar
 from core.refinement.variables import Latents, light_directions, parameter_groups
 from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
 from core.refinement.waypoint import Waypoint, thinned
-from core.rendering.edited import EditedHead, edited_head
+from core.rendering.edited import EditedHead
 from core.rendering.hands import Pause
 from core.rendering.shape import HeadShape
-from core.rendering.source import source_head
 from core.tensors import generator as random_generator
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,9 @@ class _State:
     generator: Generator
     latents: Latents
     angles: Tensor
+    body: Body
+    deformation: NDArray[np.float32] | None = None
+    """The body's displacement if it was fitted anew."""
     tuned: set[str] = field(default_factory=set)
 
     def waypoint(self) -> Waypoint:
@@ -84,7 +88,7 @@ class _State:
         styles, decoder = (row.detach().clone()[0] for row in self.latents.rows())
         yaw, pitch = (float(angle) for angle in self.angles[0])
         delta = difference(self.base, {name: state[name] for name in sorted(self.tuned)})
-        return Waypoint(styles, decoder, Camera(yaw, pitch), delta)
+        return Waypoint(styles, decoder, Camera(yaw, pitch), delta, self.deformation)
 
 
 @dataclass(eq=False)
@@ -100,15 +104,18 @@ class _Log:
     steps: int = 0
     passes: int = 0
     work: float = 0.0
+    spared: int = 0
+    """Steps of stages that were left early."""
+    spared_work: float = 0.0
     clock: Clock = field(default_factory=Clock)
 
     @property
     def total_work(self) -> float:
-        return max(sum(stage.work * stage.steps for stage in self.method.stages), 1e-9)
+        return max(sum(stage.work * stage.steps for stage in self.method.stages) - self.spared_work, 1e-9)
 
     @property
     def total(self) -> int:
-        return sum(stage.steps for stage in self.method.stages)
+        return sum(stage.steps for stage in self.method.stages) - self.spared
 
     @property
     def fraction(self) -> float:
@@ -130,6 +137,15 @@ class _Log:
         _breathe(self.job)
         self.waypoints[point.step] = state.waypoint()
         self.show()
+
+    def undo(self, stage: Stage, steps: int, state: _State) -> None:
+        """Leave a stage after so many steps as if it had not been; its last point is measured anew."""
+        state.latents.forget()
+        self.spared += stage.steps - steps
+        self.spared_work += (stage.steps - steps) * stage.work
+        self.curve.pop()
+        self.costs.pop()
+        self.measure(state, shape_moved=stage.moves_shape)
 
     def show(self) -> None:
         left = self.clock.seconds_left(self.total_work - self.work)
@@ -174,8 +190,8 @@ class Refiner:
             decoder = self._networks.decoder_mean[None].expand_as(decoder).clone()
         base = self._networks.generator
         latents = Latents(styles, decoder, partial(light_directions, base))
-        state = _State(base, copy.deepcopy(base).requires_grad_(False), latents, source.angles.clone())
-        body = Body.of(source)
+        copied, body = copy.deepcopy(base).requires_grad_(False), Body.of(source)
+        state = _State(base, copied, latents, source.angles.clone(), body)
         target = Target.of_photo(source, base.config.decoder.image_size)
         job.report(0.0, "looking at the head")
 
@@ -183,7 +199,7 @@ class Refiner:
         watch = Watch(base, styles, state.angles, target.picture, target.matte, body, self._embed, breathe)
         log = _Log(method, watch, job)
         log.measure(state, shape_moved=method.mean_start)
-        every, share, reshaped = max(LEAST, log.total // method.measures), 0.0, method.mean_start
+        every, share, reshaped, explained = max(LEAST, log.total // method.measures), 0.0, method.mean_start, False
         for stage in method.stages:
             if stage.restart:
                 state.generator = copy.deepcopy(base).requires_grad_(False)
@@ -191,19 +207,28 @@ class Refiner:
             views = [View(state.angles, target)]
             if stage.views != "photo" and not job.finishing:
                 job.report(log.fraction, SIDES)
-                extra, share = self._other_views(method, state, body, job, reshaped=reshaped)
+                extra, share = self._other_views(method, state, job, reshaped=reshaped, explained=explained)
                 views += extra
-            for step in self._steps(stage, state, views, body, job, log):
-                due = stage.draws and log.steps % every == 0
+            undone = False
+            for step in self._steps(stage, state, views, job, log):
+                if stage.anchored and step + 1 == stage.steps:
+                    self._anchor(state, watch, job)
+                proven = stage.proof is not None and step + 1 == stage.proof[0]
+                due = proven or (stage.draws and log.steps % every == 0)
                 end = log.steps == log.total or (stage.moves_shape and step + 1 == stage.steps) or job.finishing
                 if due or end:
                     log.measure(state, shape_moved=stage.moves_shape)
+                if proven and stage.proof is not None and log.curve[-1].ssim < stage.proof[1]:
+                    log.undo(stage, step + 1, state)
+                    undone = True
+                    break
                 # Only the last stage may be cut short: the ones before it are not meant to be good already.
                 last = stage is method.stages[-1]
                 if job.finishing or (due and last and method.honest and past_the_knee(log.costs)):
                     break
             # Another light is another picture for whoever fills what the photo cannot see.
-            reshaped |= stage.moves_shape or "light" in stage.rates
+            explained |= stage.proof is not None and not undone
+            reshaped |= not undone and (stage.moves_shape or "light" in stage.rates)
             if job.finishing:
                 break
         job.report(1.0, "head refined")
@@ -219,39 +244,34 @@ class Refiner:
             thinned(log.waypoints, log.kept),
         )
 
+    def _anchor(self, state: _State, watch: Watch, job: Job) -> None:
+        """Bring the moved shape back onto the photo's outline and landmarks."""
+        styles, _ = state.latents.rows()
+        state.body, state.deformation = anchored(
+            self._networks, state.generator, styles, state.angles, self._head.source, partial(_breathe, job)
+        )
+        watch.body = state.body
+
     def _other_views(
-        self, method: Method, state: _State, body: Body, job: Job, *, reshaped: bool
+        self, method: Method, state: _State, job: Job, *, reshaped: bool, explained: bool
     ) -> tuple[list[View], float]:
-        """The pseudo-views; what fills them is drawn on the surface as it is now."""
-        fill = None if method.fill == "generator" else self._head
+        """The pseudo-views; what fills them is drawn on the surface as it is now.
+
+        Latents that explain the photo know the other sides better than photo and symmetry do.
+        """
+        breathe, rows = partial(_breathe, job), state.latents.rows()
+        fill = None if explained or method.fill == "generator" else self._head
         if fill is not None and reshaped:
-            networks, old = replace(self._networks, generator=state.generator), self._head.source
-            styles, decoder = (row.detach() for row in state.latents.rows())
-            photo, large, matte = (part.clone() for part in (old.photo, old.photo_large, old.matte))
-            with torch.no_grad():
-                angles = state.angles.clone()
-                breathe = partial(_breathe, job)
-                source = source_head(
-                    networks,
-                    photo,
-                    large,
-                    matte,
-                    styles,
-                    decoder,
-                    angles,
-                    breathe,
-                    deformation=body.deformation,
-                    marks=old.marks,
-                )
-                breathe()
-                fill = edited_head(networks, source, LatentEdit.none)
-            return pseudo_targets(networks, fill, state.generator, state.latents.rows(), method, fill, body, job)
+            fill = head_of(self._networks, state.generator, rows, state.angles, state.body, fill.source, breathe)
+            networks = replace(self._networks, generator=state.generator)
+            return pseudo_targets(networks, fill, state.generator, rows, method, fill, state.body, job)
         # A polish may have moved the camera that the photo is carried from.
         head = replace(self._head, source=replace(self._head.source, angles=state.angles.clone()))
-        return pseudo_targets(self._networks, head, state.generator, state.latents.rows(), method, fill, body, job)
+        return pseudo_targets(self._networks, head, state.generator, rows, method, fill, state.body, job)
 
-    def _steps(self, stage: Stage, state: _State, views: list[View], body: Body, job: Job, log: _Log) -> Iterator[int]:
+    def _steps(self, stage: Stage, state: _State, views: list[View], job: Job, log: _Log) -> Iterator[int]:
         """One stage, step by step."""
+        body = state.body
         prepared: dict[int, tuple[int, Prepared]] = {}
         shape = None
         if stage.draws and not stage.moves_shape:

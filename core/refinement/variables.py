@@ -59,6 +59,11 @@ class Latents:
         self._names.append(name)
         return list(made)
 
+    def forget(self) -> None:
+        """Take back what was freed last and how far it moved."""
+        self._offsets.pop()
+        self._names.pop()
+
     def rows(self, jitter: float = 0.0, random: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Latents with offsets, and noise of a standard deviation on them if asked for."""
         styles, decoder = self._start

@@ -164,7 +164,9 @@ class Watch:
         breathe: Callable[[], None] = _nothing,
     ) -> None:
         self._breathe = breathe
-        self._body, self._embed, self._angles, self._now = body, embed, angles.clone(), angles.clone()
+        self._embed, self._angles, self._now = embed, angles.clone(), angles.clone()
+        self.body = body
+        """What the head has beside its latents now; whoever changes it says so by ``shape_moved``."""
         self._photo_and_matte = torch.cat((photo, matte), dim=1)
         self._photo, self._inside = picture_pixels(photo), (matte[0, 0] > 0.5).cpu().numpy()
         self._views: dict[float, Prepared] = {}
@@ -222,10 +224,10 @@ class Watch:
             self._breathe()
             if yaw not in self._views:
                 if self._shape is None:
-                    self._shape = self._body.shape(generator.field, styles, self._breathe)
+                    self._shape = self.body.shape(generator.field, styles, self._breathe)
                 place = self._now + self._now.new_tensor([[yaw, 0.0]])
                 self._views[yaw] = prepare(
-                    generator, styles, place, self._body, frozen=True, shape=self._shape, pause=self._breathe
+                    generator, styles, place, self.body, frozen=True, shape=self._shape, pause=self._breathe
                 )
             drawn[yaw] = draw(generator, styles, decoder, self._views[yaw], self._breathe)
         self._breathe()
@@ -274,7 +276,7 @@ class Watch:
             self._breathe()
             before = self._start[yaw].surface
             turned = self._turned(yaw)
-            after = prepare(generator, styles, turned, self._body, frozen=False, pause=self._breathe).surface
+            after = prepare(generator, styles, turned, self.body, frozen=False, pause=self._breathe).surface
             points = before.points.flatten(2)[0].T
             hidden = ~seen_from(points, self._angles, self._buffer, tolerance=0.004)
             common = (before.hit > 0.5).flatten() & (after.hit > 0.5).flatten() & hidden

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.camera import Camera
@@ -16,16 +18,17 @@ MOST_BYTES = 48_000_000
 
 @dataclass(frozen=True, eq=False)
 class Waypoint:
-    """Latents, camera and weights after some steps.
+    """Latents, camera, weights and deformation after some steps.
 
     Shape:
-        styles (rows, style_dim), decoder_styles (rows_d, D).
+        styles (rows, style_dim), decoder_styles (rows_d, D); deformation as ``core.rendering.deformation`` says.
     """
 
     styles: Tensor
     decoder_styles: Tensor
     camera: Camera
     delta: Delta
+    deformation: NDArray[np.float32] | None = None
 
 
 def thinned(waypoints: Mapping[int, Waypoint], wanted: int, most: int = MOST_BYTES) -> dict[int, Waypoint]:

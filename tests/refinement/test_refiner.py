@@ -299,6 +299,49 @@ def test_the_mean_code_is_a_start_too(networks: Networks, head: EditedHead) -> N
     assert torch.allclose(found.found.styles, networks.renderer_mean, atol=1e-6)
 
 
+@pytest.mark.parametrize("explained", [True, False])
+def test_a_shape_that_does_not_explain_the_photo_is_undone(
+    networks: Networks, head: EditedHead, explained: bool
+) -> None:
+    finding = Stage("finding", 8, {"w": 1e-2}, LOSSES, proof=(3, -1.0 if explained else 1.0))
+    found = Refiner(networks, head).run(method(finding, dataclasses.replace(APPEARANCE, steps=5)), Job.quiet())
+    moved = not torch.equal(found.found.styles[:-1], head.source.styles[0, :-1])
+    assert moved == explained
+    assert found.steps == (13 if explained else 8)
+    assert [point.step for point in found.curve] == sorted({point.step for point in found.curve})
+    if not explained:
+        assert found.curve[1].step == 3
+        assert found.curve[1].mae == pytest.approx(found.curve[0].mae, abs=1e-6)
+        assert found.curve[-1].shape_drift == 0.0
+        assert {3, 8} <= set(found.waypoints)
+
+
+def test_where_latents_explain_the_photo_they_fill_the_other_sides(
+    monkeypatch: pytest.MonkeyPatch, networks: Networks, head: EditedHead
+) -> None:
+    """Else what the photo does not show is the product's picture, as before."""
+    filled: list[bool] = []
+
+    def watched(*given: object, **named: object) -> object:
+        filled.append(given[5] is not None)
+        return pseudo_targets(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(refiner, "pseudo_targets", watched)
+    tuning = dataclasses.replace(APPEARANCE, steps=2, views="alternating")
+    for similar in (-1.0, 1.0):
+        finding = Stage("finding", 2, {"w": 1e-3}, LOSSES, proof=(1, similar))
+        plan = method(finding, tuning, views=1, fill="picture")
+        Refiner(networks, head).run(plan, Job.quiet())
+    assert filled == [False, True]
+
+
+def test_a_shortened_proof_comes_earlier() -> None:
+    plan = method(Stage("finding", 100, {"w": 1e-2}, LOSSES, proof=(30, 0.5)))
+    (stage,) = plan.limited(20).stages
+    assert (stage.steps, stage.proof) == (20, (6, 0.5))
+    assert plan.limited(1).stages[0].proof == (1, 0.5)
+
+
 @pytest.mark.parametrize("rates", [{"decoder": 1e-3}, {"geometry": 1e-4, "decoder": 1e-3}])
 def test_a_step_gives_way_between_its_layers_and_on_the_way_back(
     networks: Networks, head: EditedHead, rates: dict[str, float]
