@@ -103,6 +103,11 @@ class Method:
         """Guided passes with gradients, of all stages."""
         return sum(stage.passes for stage in self.stages)
 
+    @property
+    def moves_shape(self) -> bool:
+        """Whether the surface moves on every photo."""
+        return any(stage.moves_shape and stage.proof is None for stage in self.stages)
+
     def polished(self, what: Sequence[str]) -> Method:
         """The same method after a polish of camera or light, or both: little steps by the photo, nothing else moves.
 
@@ -218,8 +223,8 @@ def method_of(name: str) -> Method:
         before = ", ".join(f"{one}+" for one in (MEAN, *POLISHES))
         hint = f"Use one of {', '.join(METHODS)}; before it, if wanted, {before}."
         raise CameoError(f"There is no refinement “{name}”.", hint=hint)
-    if MEAN in first and not any(stage.moves_shape for stage in METHODS[last].stages):
-        able = [name for name, method in METHODS.items() if any(stage.moves_shape for stage in method.stages)]
+    if MEAN in first and not METHODS[last].moves_shape:
+        able = [name for name, method in METHODS.items() if method.moves_shape]
         hint = f"From the mean head only those lead to the photo that move the shape: {', '.join(able)}."
         raise CameoError(f"The refinement “{last}” keeps the shape that it begins with.", hint=hint)
     polishes = [one for one in POLISHES if one in first]

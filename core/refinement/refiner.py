@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from core.camera import Camera
 from core.job import Job
-from core.models.generator import Generator
 from core.models.networks import Networks
 from core.refinement.anchoring import anchored, head_of
-from core.refinement.delta import difference
-from core.refinement.glimpse import Clock, Glimpse
+from core.refinement.course import Log, State, breathe
 from core.refinement.methods import Method, Stage
 from core.refinement.optimiser import SCHEDULES, Adam
 from core.refinement.palette import fit_colours
 from core.refinement.passes import Body, Prepared, field_maps, prepare
 from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_targets
 from core.refinement.variables import Latents, light_directions, parameter_groups
-from core.refinement.watch import Embed, Point, Watch, cost, past_the_knee
+from core.refinement.watch import Embed, Point, Watch, past_the_knee
 from core.refinement.waypoint import Waypoint, thinned
 from core.rendering.edited import EditedHead
 from core.rendering.hands import Pause
@@ -68,89 +62,6 @@ class Refined:
     def rolled_back(self) -> bool:
         """Whether an earlier step was better than the last."""
         return self.kept < self.steps
-
-
-@dataclass(eq=False)
-class _State:
-    """What moves."""
-
-    base: Generator
-    generator: Generator
-    latents: Latents
-    angles: Tensor
-    body: Body
-    deformation: NDArray[np.float32] | None = None
-    """The body's displacement if it was fitted anew."""
-    tuned: set[str] = field(default_factory=set)
-
-    def waypoint(self) -> Waypoint:
-        state = self.generator.state_dict()
-        styles, decoder = (row.detach().clone()[0] for row in self.latents.rows())
-        yaw, pitch = (float(angle) for angle in self.angles[0])
-        delta = difference(self.base, {name: state[name] for name in sorted(self.tuned)})
-        return Waypoint(styles, decoder, Camera(yaw, pitch), delta, self.deformation)
-
-
-@dataclass(eq=False)
-class _Log:
-    """What was measured, and how far it is."""
-
-    method: Method
-    watch: Watch
-    job: Job
-    curve: list[Point] = field(default_factory=list)
-    costs: list[float] = field(default_factory=list)
-    waypoints: dict[int, Waypoint] = field(default_factory=dict)
-    steps: int = 0
-    passes: int = 0
-    work: float = 0.0
-    spared: int = 0
-    """Steps of stages that were left early."""
-    spared_work: float = 0.0
-    clock: Clock = field(default_factory=Clock)
-
-    @property
-    def total_work(self) -> float:
-        return max(sum(stage.work * stage.steps for stage in self.method.stages) - self.spared_work, 1e-9)
-
-    @property
-    def total(self) -> int:
-        return sum(stage.steps for stage in self.method.stages) - self.spared
-
-    @property
-    def fraction(self) -> float:
-        return self.work / self.total_work
-
-    @property
-    def kept(self) -> int:
-        """The best step, or the last one of a method that runs to its end."""
-        number = self.costs.index(min(self.costs)) if self.method.honest else len(self.costs) - 1
-        return self.curve[number].step
-
-    def measure(self, state: _State, *, shape_moved: bool) -> None:
-        rows = state.latents.rows()
-        point = self.watch.measure(state.generator, *rows, self.steps, shape_moved=shape_moved, angles=state.angles)
-        logger.debug("%s", point)
-        worth = cost(point, self.curve[0] if self.curve else point)
-        self.curve.append(point)
-        self.costs.append(worth if math.isfinite(worth) else math.inf)
-        _breathe(self.job)
-        self.waypoints[point.step] = state.waypoint()
-        self.show()
-
-    def undo(self, stage: Stage, steps: int, state: _State) -> None:
-        """Leave a stage after so many steps as if it had not been; its last point is measured anew."""
-        state.latents.forget()
-        self.spared += stage.steps - steps
-        self.spared_work += (stage.steps - steps) * stage.work
-        self.curve.pop()
-        self.costs.pop()
-        self.measure(state, shape_moved=stage.moves_shape)
-
-    def show(self) -> None:
-        left = self.clock.seconds_left(self.total_work - self.work)
-        rows = tuple(point.row() for point in self.curve)
-        self.job.show(Glimpse(self.steps, self.total, left, rows, self.kept, self.watch.pictures))
 
 
 class Refiner:
@@ -191,13 +102,14 @@ class Refiner:
         base = self._networks.generator
         latents = Latents(styles, decoder, partial(light_directions, base))
         copied, body = copy.deepcopy(base).requires_grad_(False), Body.of(source)
-        state = _State(base, copied, latents, source.angles.clone(), body)
+        state = State(base, copied, latents, source.angles.clone(), body)
         target = Target.of_photo(source, base.config.decoder.image_size)
         job.report(0.0, "looking at the head")
 
-        breathe = partial(_breathe, job)
-        watch = Watch(base, styles, state.angles, target.picture, target.matte, body, self._embed, breathe)
-        log = _Log(method, watch, job)
+        watch = Watch(
+            base, styles, state.angles, target.picture, target.matte, body, self._embed, partial(breathe, job)
+        )
+        log = Log(method, watch, job)
         log.measure(state, shape_moved=method.mean_start)
         every, share, reshaped, explained = max(LEAST, log.total // method.measures), 0.0, method.mean_start, False
         for stage in method.stages:
@@ -244,46 +156,46 @@ class Refiner:
             thinned(log.waypoints, log.kept),
         )
 
-    def _anchor(self, state: _State, watch: Watch, job: Job) -> None:
+    def _anchor(self, state: State, watch: Watch, job: Job) -> None:
         """Bring the moved shape back onto the photo's outline and landmarks."""
         styles, _ = state.latents.rows()
         state.body, state.deformation = anchored(
-            self._networks, state.generator, styles, state.angles, self._head.source, partial(_breathe, job)
+            self._networks, state.generator, styles, state.angles, self._head.source, partial(breathe, job)
         )
         watch.body = state.body
 
     def _other_views(
-        self, method: Method, state: _State, job: Job, *, reshaped: bool, explained: bool
+        self, method: Method, state: State, job: Job, *, reshaped: bool, explained: bool
     ) -> tuple[list[View], float]:
         """The pseudo-views; what fills them is drawn on the surface as it is now.
 
         Latents that explain the photo know the other sides better than photo and symmetry do.
         """
-        breathe, rows = partial(_breathe, job), state.latents.rows()
+        pause, rows = partial(breathe, job), state.latents.rows()
         fill = None if explained or method.fill == "generator" else self._head
         if fill is not None and reshaped:
-            fill = head_of(self._networks, state.generator, rows, state.angles, state.body, fill.source, breathe)
+            fill = head_of(self._networks, state.generator, rows, state.angles, state.body, fill.source, pause)
             networks = replace(self._networks, generator=state.generator)
             return pseudo_targets(networks, fill, state.generator, rows, method, fill, state.body, job)
         # A polish may have moved the camera that the photo is carried from.
         head = replace(self._head, source=replace(self._head.source, angles=state.angles.clone()))
         return pseudo_targets(self._networks, head, state.generator, rows, method, fill, state.body, job)
 
-    def _steps(self, stage: Stage, state: _State, views: list[View], job: Job, log: _Log) -> Iterator[int]:
+    def _steps(self, stage: Stage, state: State, views: list[View], job: Job, log: Log) -> Iterator[int]:
         """One stage, step by step."""
         body = state.body
         prepared: dict[int, tuple[int, Prepared]] = {}
         shape = None
         if stage.draws and not stage.moves_shape:
             job.report(log.fraction, stage.name)
-            shape = body.shape(state.generator.field, state.latents.rows()[0].detach(), partial(_breathe, job))
+            shape = body.shape(state.generator.field, state.latents.rows()[0].detach(), partial(breathe, job))
         if stage.palette:
             self._fit_colours(state, views, body, shape, job, prepared)
         held = None
         if {"outline", "shape"} & set(stage.losses):
             job.report(log.fraction, stage.name)
             styles, _ = state.latents.rows()
-            held = Held.of(self._networks, state.generator, styles, state.angles, body, partial(_breathe, job))
+            held = Held.of(self._networks, state.generator, styles, state.angles, body, partial(breathe, job))
         moving, camera = self._freed(stage, state)
         adam = Adam(moving)
         for tensor in adam.tensors:
@@ -291,7 +203,7 @@ class Refiner:
         try:
             for step in range(stage.steps):
                 began = time.perf_counter()
-                breathe = partial(_breathe, job)
+                pause = partial(breathe, job)
                 said = f"{stage.name}, step {log.steps + 1} of {log.total}, difference {log.curve[-1].mae:.3f}"
                 gradients: list[Tensor | None] = [None] * len(adam.tensors)
                 for number in self._chosen(stage, step, len(views)):
@@ -302,11 +214,11 @@ class Refiner:
                         rows = state.latents.rows()
                         still = not stage.moves_shape
                         ready = prepare(
-                            state.generator, rows[0], view.angles, body, frozen=still, shape=shape, pause=breathe
+                            state.generator, rows[0], view.angles, body, frozen=still, shape=shape, pause=pause
                         )
                         prepared[number] = (step, ready)
                         job.report(log.fraction, said)
-                    loss = self._loss(stage, state, view, ready, step, camera, held, breathe)
+                    loss = self._loss(stage, state, view, ready, step, camera, held, pause)
                     job.report(log.fraction, said)
                     found = torch.autograd.grad(loss, adam.tensors, allow_unused=True)
                     gradients = [_added(a, b) for a, b in zip(gradients, found, strict=True)]
@@ -324,7 +236,7 @@ class Refiner:
             for tensor in adam.tensors:
                 tensor.requires_grad_(False)
 
-    def _freed(self, stage: Stage, state: _State) -> tuple[list[tuple[list[Tensor], float]], Tensor | None]:
+    def _freed(self, stage: Stage, state: State) -> tuple[list[tuple[list[Tensor], float]], Tensor | None]:
         """The tensors of a stage with their rates, and the camera's offset if it moves."""
         groups = parameter_groups(state.generator)
         moving: list[tuple[list[Tensor], float]] = []
@@ -341,7 +253,7 @@ class Refiner:
 
     def _fit_colours(
         self,
-        state: _State,
+        state: State,
         views: list[View],
         body: Body,
         shape: HeadShape | None,
@@ -353,13 +265,13 @@ class Refiner:
         seen = []
         for number, view in enumerate(views):
             job.report(0.0, job.stage)
-            still = partial(_breathe, job)
+            still = partial(breathe, job)
             ready = prepare(state.generator, styles, view.angles, body, frozen=True, shape=shape, pause=still)
             prepared[number] = (0, ready)
             still()
             seen.append((field_maps(state.generator, styles, ready), *view.target.thumb))
             still()
-        fit_colours(state.generator, seen, partial(_breathe, job))
+        fit_colours(state.generator, seen, partial(breathe, job))
         state.tuned.update(parameter_groups(state.generator)["colour"])
 
     def _chosen(self, stage: Stage, step: int, count: int) -> list[int]:
@@ -375,7 +287,7 @@ class Refiner:
     def _loss(
         self,
         stage: Stage,
-        state: _State,
+        state: State,
         view: View,
         ready: Prepared,
         step: int,
@@ -388,11 +300,6 @@ class Refiner:
         return loss_of(
             stage, self._networks, state.generator, rows, state.latents, view, ready, camera, self._random, held, pause
         )
-
-
-def _breathe(job: Job) -> None:
-    """A yield point within a stage; progress stays."""
-    job.report(0.0, job.stage)
 
 
 def _added(one: Tensor | None, other: Tensor | None) -> Tensor | None:
