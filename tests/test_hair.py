@@ -19,6 +19,12 @@ def painted(line: int, hair: tuple[float, float, float] = HAIR) -> torch.Tensor:
     return picture + 0.02 * torch.randn(picture.shape, generator=torch.Generator().manual_seed(0))
 
 
+def combed(picture: torch.Tensor, amount: float = 0.12) -> torch.Tensor:
+    """The same with strands all over."""
+    strand = torch.randn(1, 1, 1, SIDE, generator=torch.Generator().manual_seed(1))
+    return picture * (1.0 - amount * strand) - amount * strand
+
+
 def a_face() -> Face:
     """Landmarks on a flat face: brows in row 58, chin in row 105 or so."""
     u, y = torch.meshgrid(torch.linspace(-0.048, 0.048, 13), torch.linspace(-0.08, 0.03, 23), indexing="ij")
@@ -127,11 +133,11 @@ def test_a_lock_that_shines_like_skin_within_hair_is_hair() -> None:
 def test_a_wide_streak_of_shine_in_hair_is_hair() -> None:
     picture = painted(45)
     picture[:, :, :26, 40:84] = torch.tensor(SKIN)[:, None, None]
-    found = strands(picture, WHOLE, taken_for_hair(45), a_face())
+    found = strands(combed(picture), WHOLE, taken_for_hair(45), a_face())
     assert found[0, 0, :20, 45:80].min() > 0.5
     # Unless most of what was parted as hair looks like skin.
     picture[:, :, :45, 14:114] = torch.tensor(SKIN)[:, None, None]
-    assert strands(picture, WHOLE, taken_for_hair(45), a_face())[0, 0, :20, 45:80].max() < 0.5
+    assert strands(combed(picture), WHOLE, taken_for_hair(45), a_face())[0, 0, :20, 45:80].max() < 0.5
 
 
 def test_what_is_dark_under_the_chin_is_shade_and_beside_the_face_hair() -> None:
@@ -139,7 +145,18 @@ def test_what_is_dark_under_the_chin_is_shade_and_beside_the_face_hair() -> None
     picture[:, :, 90:] = torch.tensor(HAIR)[:, None, None]
     share = torch.zeros(1, 1, SIDE, SIDE)
     share[:, :, 90:] = 1.0
-    found = strands(picture, WHOLE, share, a_face())
+    found = strands(combed(picture), WHOLE, share, a_face())
     face = (a_face().bare[0, 0] > 0.5).any(dim=0)
     assert found[0, 0, 112:, face].max() < 0.1
     assert found[0, 0, 112:, ~face].min() > 0.6
+
+
+def test_a_scalp_in_shade_has_no_strands_and_is_no_hair() -> None:
+    """Half of a bald head is as dark as somebody's hair; it is smooth. Pale hair is smooth as well, but wide."""
+    dark, shade = painted(45), taken_for_hair(45)
+    dark[:, :, :45] = torch.tensor(HAIR)[:, None, None]
+    assert strands(dark, WHOLE, shade, a_face())[0, 0, :40].max() < 0.1
+    assert strands(combed(dark), WHOLE, shade, a_face())[0, 0, :35].min() > 0.5
+    white = painted(45)
+    white[:, :, :45] = torch.tensor(GREY)[:, None, None]
+    assert strands(white, WHOLE, shade, a_face())[0, 0, :35].min() > 0.5

@@ -67,6 +67,11 @@ DARK, PALE = (0.64, 0.46), (1.05, 1.25)
 LOCK, MANY = 19, 0.3
 # Share of a patch of hair, away from skin, that must be hair for certain for all of it to be.
 MOSTLY = 0.6
+# A scalp has no strands: contrast of the middle pixel of a patch (share of its luma, at 256 px over this width) below
+# which it is smooth. White and blond hair can be as smooth, but is bright and covers this share of the picture.
+SMOOTH, STRAND, BRIGHT, WIDE = 0.028, 9, 0.85, 0.018
+# Pixels at a head's rim that say nothing of it.
+RIM = 3
 
 
 class Face(NamedTuple):
@@ -196,7 +201,30 @@ def strands(picture: Tensor, solid: Tensor, hair: Tensor, face: Face) -> Tensor:
     filled = (near[0] / near[1].clamp(min=1e-3) / MANY).clamp(max=1.0)
     filled = hair * torch.maximum(filled, _mostly(found > 0.5, (hair * head * (1.0 - beside)) > 0.5))
     filled = functional.avg_pool2d(filled * (1.0 - beside), 5, 1, 2, count_include_pad=False)
-    return torch.maximum(found, filled) * torch.maximum(face.upper, columns)
+    found = torch.maximum(found, filled) * torch.maximum(face.upper, columns)
+    return found * (1.0 - _scalp(picture, found > 0.5, head > 0.95, (light / bright).reshape(hair.shape)))
+
+
+def _scalp(picture: Tensor, hair: Tensor, head: Tensor, light: Tensor) -> Tensor:
+    """Patches of hair that have no strands (1, 1, SIDE, SIDE), 0 or 1: a bald head in another light than its cheeks.
+
+    Shape:
+        picture (1, 3, any, any); hair, head (1, 1, SIDE, SIDE), bool; light the same, in parts of the cheeks'.
+    """
+    fine = luma((functional.interpolate(picture, size=(2 * SIDE, 2 * SIDE), mode="area") + 1.0) * 0.5)
+    mean = functional.avg_pool2d(fine, STRAND, 1, STRAND // 2, count_include_pad=False)
+    contrast = functional.avg_pool2d((fine - mean).abs() / mean.clamp(min=0.05), 2)[0, 0].cpu().numpy()
+    inside = ndimage.binary_erosion(head[0, 0].cpu().numpy(), iterations=RIM)
+    patches, count = ndimage.label((hair[0, 0].cpu().numpy()) & inside)
+    bald = np.zeros(count + 1, bool)
+    for number in range(1, count + 1):
+        here = patches == number
+        wide = here.sum() > WIDE * here.size and np.median(light[0, 0].cpu().numpy()[here]) > BRIGHT
+        bald[number] = np.median(contrast[here]) < SMOOTH and not wide
+    # Its fringe goes with it, unless that is nearer to hair.
+    grown = ndimage.distance_transform_edt(patches == 0, return_distances=False, return_indices=True)
+    nearest = patches[tuple(grown)] if count else patches
+    return torch.from_numpy(bald[nearest].astype(np.float32)).to(picture)[None, None]
 
 
 def _mostly(found: Tensor, hair: Tensor) -> Tensor:
