@@ -154,9 +154,12 @@ def test_what_is_dark_under_the_chin_is_shade_and_beside_the_face_hair() -> None
 def test_a_scalp_in_shade_has_no_strands_and_is_no_hair() -> None:
     """Half of a bald head is as dark as somebody's hair; it is smooth. Pale hair is smooth as well, but wide."""
     dark, shade = painted(45), taken_for_hair(45)
-    dark[:, :, :45] = torch.tensor(HAIR)[:, None, None]
+    dark[:, :, :45] = torch.tensor((-0.3, -0.5, -0.6))[:, None, None]
     assert strands(dark, WHOLE, shade, a_face())[0, 0, :40].max() < 0.1
     assert strands(combed(dark), WHOLE, shade, a_face())[0, 0, :35].min() > 0.5
+    black = painted(45)
+    black[:, :, :45] = -0.97
+    assert strands(black, WHOLE, shade, a_face())[0, 0, :35].min() > 0.5
     white = painted(45)
     white[:, :, :45] = torch.tensor(GREY)[:, None, None]
     assert strands(white, WHOLE, shade, a_face())[0, 0, :35].min() > 0.5

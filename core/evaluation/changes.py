@@ -1,4 +1,4 @@
-"""One head of the world before and after a change of one attribute, everything else held: the truth about a change.
+"""One head of the world before and after a change of one coordinate, everything else held: the truth about a change.
 
 A slider of an ideal editor would do this. Judges of changes learn from such pairs, and what they say of pairs that they
 did not learn from is how much an ideal slider would seem to bring along.
@@ -37,12 +37,14 @@ STARTS: dict[str, tuple[float, float | None]] = {
     "Eyeglasses": (identity.GLASSES_FROM, None),
 }
 """Where there is nothing to see on most heads: the coordinate's middle, and that of the gender, for a change."""
+FALLING = ("Hair colour",)
+"""Whose label, as a slider's plus, falls with the coordinate: it is how light hair is, and the coordinate how dark."""
 
 Code = NDArray[np.float32]
 
 
 def changed(code: Code, name: str, step: float) -> tuple[Code, Code]:
-    """A head's code with an attribute ``step`` standard deviations below and above where it is, or where it shows.
+    """A head's code with less and more of an attribute than it has, or than where it begins to show.
 
     Args:
         code: z (256,); left as it is.
@@ -59,4 +61,4 @@ def changed(code: Code, name: str, step: float) -> tuple[Code, Code]:
     before, after = middle.copy(), middle.copy()
     before[where] -= step
     after[where] += step
-    return before, after
+    return (after, before) if name in FALLING else (before, after)

@@ -141,7 +141,8 @@ def edits(
 
             start = 0.25
             probes = learnt(perceptual, people, judge_heads, RESULTS / "probes", job.part(0.0, 0.2))
-            truth = true_changes(people, suite.Judges(networks, perceptual, probes), TRUE_HEADS, job.part(0.2, start))
+            judges = suite.Judges(networks, perceptual, probes)
+            truth = true_changes(people, judges, TRUE_HEADS, RESULTS / "probes", job.part(0.2, start))
         if probes is None:
             notes.append("No classifiers of the world's labels: hair, beard and glasses have no judge.")
         summary = suite.evaluate(

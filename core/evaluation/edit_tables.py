@@ -42,7 +42,7 @@ HOLDS = 0.9
 MOVES = 0.1
 """Standard deviations of people below which an attribute does not move its own score."""
 ENOUGH = 8
-"""Photos from which on their own spread is the unit of leakage; below it the world's people say what is usual."""
+"""Photos from which on their own spread is the unit of networks and landmarks; below it a usual spread stands in."""
 # What one standard deviation of a score is among people, where too few photos say so (60 portraits of photos-train).
 USUAL = {"happy": 10.0, "age": 9.0, "male": 2.6, "corner_lift": 0.05, "lip_gap": 0.06, "eye_opening": 0.025,
          "jaw_width": 0.1, "cheek_darkness": 0.08}  # fmt: skip
@@ -209,7 +209,7 @@ def table(summary: Mapping[str, Any]) -> str:
     ]
     if summary["explained"]:
         told = ", ".join(f"{name} {value:.2f}" for name, value in summary["explained"].items())
-        lines += ["", f"R² of the world's judges on people they were not fitted on: {told}."]
+        lines += ["", f"R² of the world's judges on changes of people they were not fitted on: {told}."]
     remarks = [*summary.get("notes", ()), *(f"{name}: {e['message']}" for name, e in summary["failed"].items())]
     return "\n".join([*lines, "", *(f"* {remark}" for remark in remarks)]).rstrip()
 

@@ -2,16 +2,17 @@
 
 Hair, beard and glasses have no permissive judge; the world knows them exactly. A ridge regression a label on pooled
 features of a general network is as plain as a judge can be. An edit is a change of one head, so probes learn from
-changes: the difference of features between two states of a head against the difference of its labels, all of which but
-one are nothing. (Fitted on people alone they took what people happen to have together for the thing itself: every
-other change of a head moved them.) What they explain of changes of people they were not fitted on stands beside them: a
-judge that cannot tell is no judge.
+changes: the difference of features between two states of a head against the difference of its labels, most of which
+are nothing (a change of gender also brings other hair and a beard, and says so). Fitted on people alone they took what
+people happen to have together for the thing itself: every other change of a head moved them. What they explain of
+changes of people they were not fitted on stands beside them: a judge that cannot tell is no judge.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from core.export import write_bytes
 from core.frame import BACKDROP
 from core.job import Job
 from core.world.fullness import fullness
-from core.world.identity import labels, scene_parameters
+from core.world.identity import Z_SIZE, labels, scene_parameters
 
 if TYPE_CHECKING:
     from core.evaluation.people import People
@@ -116,6 +117,14 @@ def fitted(x: Array, y: Array, names: tuple[str, ...], groups: NDArray[np.int_],
     return Probes(names, scale, weights * spread, told, dict(zip(names, map(float, spread), strict=True)))
 
 
+def usual_spread(names: Sequence[str] = JUDGED, people: int = 2000) -> Array:
+    """Standard deviation of labels among people of the world (A,), by their codes; nobody is drawn."""
+    random = np.random.default_rng(VERSION)
+    seen = [scene_parameters(z) for z in random.standard_normal((people, Z_SIZE)).astype(np.float32)]
+    known = [{**labels(one), "Weight": fullness(one)} for one in seen]
+    return np.array([[one[name] for name in names] for one in known]).std(axis=0)
+
+
 def probes(perceptual: Perceptual, people: People, heads: int, cache: Path, job: Job) -> Probes:
     """Probes fitted on changes of so many people of the world, or those that an earlier run left behind.
 
@@ -133,12 +142,10 @@ def probes(perceptual: Perceptual, people: People, heads: int, cache: Path, job:
     if file.is_file():
         return _read(file)
     names, backdrop = JUDGED, np.array(BACKDROP, np.float64)
-    x, y, known, groups = [], [], [], []
+    x, y, groups = [], [], []
     for index in range(heads):
         job.report(index / heads, f"learning to judge from head {index + 1} of {heads}")
         random = np.random.default_rng((VERSION, index))
-        known.append(list(people.person(index).labels.values()))
-        order = list(people.person(index).labels)
         (camera,) = people.cameras(index, 1, YAW, PITCH)
         for name in names:
             states = changed(people.code(index), name, random.uniform(*STEPS))
@@ -148,8 +155,7 @@ def probes(perceptual: Perceptual, people: People, heads: int, cache: Path, job:
             x.append((after - before).astype(np.float32))
             y.append([told[1][name] - told[0][name] for name in names])
             groups.append(index)
-    among = np.array(known)[:, [order.index(name) for name in names]].std(axis=0)
-    found = fitted(np.array(x), np.array(y), names, np.array(groups), np.maximum(among, 1e-6))
+    found = fitted(np.array(x), np.array(y), names, np.array(groups), usual_spread(names))
     logger.info("judges of the world explain %s", found.explained)
     _write(found, file)
     return found

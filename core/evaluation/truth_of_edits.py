@@ -7,7 +7,10 @@ step changes, everything else of them held; judged before and after exactly as a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +19,7 @@ from core.evaluation.changes import COORDINATES, changed
 from core.evaluation.likeness import over
 from core.evaluation.probes import PITCH, YAW
 from core.evaluation.scorers import FaceBox, landmarks_of
+from core.evaluation.tables import Kept
 from core.frame import BACKDROP
 from core.job import Job
 from core.world.identity import scene_parameters
@@ -33,7 +37,7 @@ STEP = 0.6
 
 
 def true_changes(
-    people: People, judges: Judges, heads: int, job: Job, names: Sequence[str] = tuple(COORDINATES)
+    people: People, judges: Judges, heads: int, cache: Path, job: Job, names: Sequence[str] = tuple(COORDINATES)
 ) -> dict[str, dict[str, float]]:
     """Mean change of every score by a true change of each attribute.
 
@@ -41,15 +45,21 @@ def true_changes(
         people: The world, on the stream of the probes.
         judges: Who scores.
         heads: How many people.
+        cache: Folder for what was found; the same judges are not asked again.
         job: Where to report.
         names: Which attributes.
 
     Returns:
-        Attribute -> score -> mean change; people in whom no face is found are left out.
+        Attribute -> score -> mean change; people in whom no face is found before the change are left out.
 
     Raises:
         Cancelled: Somebody asked to stop.
     """
+    asked = {"people": people.mark, "heads": heads, "step": STEP, "names": [*names], **judges.marks}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    kept = Kept(cache, asked)
+    if (known := kept.get(f"truth_{digest}")) is not None:
+        return known
     backdrop = np.array(BACKDROP, np.float64)
     found: dict[str, dict[str, list[float]]] = {name: {} for name in names}
     for number in range(heads):
@@ -66,4 +76,8 @@ def true_changes(
             (old, _), (new, _) = judges(before, box), judges(after, box)
             for score in old.keys() & new.keys():
                 found[name].setdefault(score, []).append(new[score] - old[score])
-    return {name: {score: float(np.mean(values)) for score, values in scores.items()} for name, scores in found.items()}
+    means = {
+        name: {score: float(np.mean(values)) for score, values in scores.items()} for name, scores in found.items()
+    }
+    kept.put(f"truth_{digest}", means)
+    return means

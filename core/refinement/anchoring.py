@@ -1,4 +1,4 @@
-"""A head whose shape was moved, brought back onto its photo: outline and landmarks stay where the photo shows them.
+"""A head whose shape was moved, brought back onto its photo: its outline stays where the photo shows it.
 
 Latents that were moved towards a photo's colours are another head beneath the deformation that was fitted to the first
 one. So the deformation is fitted anew, and whatever stands on the shape is made again.

@@ -128,7 +128,7 @@ def fit_contour(
         return None
     _, rotation = camera_frame(angles)
     axes = rotation[0].double().cpu().numpy().T  # right, up, towards the camera
-    pins = _landmark_ties(networks.landmarks(styles[:, 0])[0], angles, landmarks, axes)
+    pins = _landmark_ties(networks.landmarks(styles[:, 0])[0], angles, landmarks, axes) if pinned else None
     plain = _measured(networks, styles, pause)
     process: Process | None = None
     for _ in range(ROUNDS):
@@ -139,7 +139,7 @@ def fit_contour(
         ties = _contour_ties(head, angles, wanted, lowest, axes, process)
         if ties is None:
             break
-        both = pins.and_also(ties) if pinned else ties
+        both = ties if pins is None else pins.and_also(ties)
         pause()
         process = Process(both, axes[2])
         pause()

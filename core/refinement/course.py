@@ -21,7 +21,7 @@ from core.refinement.variables import Latents
 from core.refinement.watch import Point, Watch, cost
 from core.refinement.waypoint import Waypoint
 
-__all__ = ["Log", "State", "breathe"]
+__all__ = ["Log", "Mark", "State", "breathe"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,16 @@ class State:
         yaw, pitch = (float(angle) for angle in self.angles[0])
         delta = difference(self.base, {name: state[name] for name in sorted(self.tuned)})
         return Waypoint(styles, decoder, Camera(yaw, pitch), delta, self.deformation)
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """Where a stage began."""
+
+    points: int
+    """Points of the curve until then."""
+    body: Body
+    deformation: NDArray[np.float32] | None
 
 
 @dataclass(eq=False)
@@ -92,6 +102,9 @@ class Log:
         rows = state.latents.rows()
         point = self.watch.measure(state.generator, *rows, self.steps, shape_moved=shape_moved, angles=state.angles)
         logger.debug("%s", point)
+        if self.curve and self.curve[-1].step == point.step:  # looked at again
+            self.curve.pop()
+            self.costs.pop()
         worth = cost(point, self.curve[0] if self.curve else point)
         self.curve.append(point)
         self.costs.append(worth if math.isfinite(worth) else math.inf)
@@ -99,13 +112,19 @@ class Log:
         self.waypoints[point.step] = state.waypoint()
         self.show()
 
-    def undo(self, stage: Stage, steps: int, state: State) -> None:
-        """Leave a stage after so many steps as if it had not been; its last point is measured anew."""
+    def mark(self, state: State) -> Mark:
+        """Where a stage begins, for ``undo``."""
+        return Mark(len(self.curve), state.body, state.deformation)
+
+    def undo(self, stage: Stage, steps: int, state: State, begun: Mark) -> None:
+        """Leave a stage after so many steps as if it had not been: its points go, the head as it was is measured."""
         state.latents.forget()
+        state.body, state.deformation, self.watch.body = begun.body, begun.deformation, begun.body
         self.spared += stage.steps - steps
         self.spared_work += (stage.steps - steps) * stage.work
-        self.curve.pop()
-        self.costs.pop()
+        for point in self.curve[begun.points :]:
+            self.waypoints.pop(point.step)
+        del self.curve[begun.points :], self.costs[begun.points :]
         self.measure(state, shape_moved=stage.moves_shape)
 
     def show(self) -> None:

@@ -2,7 +2,8 @@
 
 The papers' methods keep their published steps, rates and schedules (specification §1, §2 and §11); where they ask for
 LPIPS, ``structure`` stands in, and its stop rule (LPIPS ≤ 0.06) has no counterpart. ``fast`` and ``best`` are ours:
-they leave the geometry, which encoder, landmarks and outline agreed upon, as it is, and move appearance only.
+they leave the geometry, which encoder, landmarks and outline agreed upon, as it is, and move appearance only; but where
+latents explain the photo, ``best`` takes their shape first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ MOVES_SHAPE = frozenset({"w", "w+", "geometry", "beta", "camera"})
 SHAPE_ONLY = frozenset({"outline", "shape", "offset"})
 """Losses that need no picture."""
 SHAPE_WORK = 0.3
-"""What a step costs that draws nothing, in passes."""
+"""What a step costs that draws nothing, in passes over a surface that stands still."""
+MOVING_WORK = 2.5
+"""What a pass costs whose surface moves, in the same."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,11 @@ class Stage:
     palette: bool = False
     """Begin with the colour head fitted to the stage's views in closed form."""
     anchored: bool = False
-    """End with the deformation fitted anew: the moved shape is brought back onto the photo's outline."""
+    """End with the deformation fitted anew: the moved shape is brought back onto the photo's outline (see
+    ``core.refinement.anchoring``)."""
     proof: tuple[int, float] | None = None
     """Step at which, and similarity (SSIM) from which on, the photo counts as explained; else the stage, which may move
-    latents only, is undone and left."""
+    latents of one kind only, is undone and left. So it is if it ends worse than it began."""
 
     @property
     def moves_shape(self) -> bool:
@@ -65,8 +69,10 @@ class Stage:
 
     @property
     def work(self) -> float:
-        """What a step costs, in passes."""
-        return (2.0 if self.views == "both" else 1.0) if self.draws else SHAPE_WORK
+        """What a step costs, in passes over a surface that stands still."""
+        if not self.draws:
+            return SHAPE_WORK
+        return (2.0 if self.views == "both" else 1.0) * (MOVING_WORK if self.moves_shape else 1.0)
 
     @property
     def passes(self) -> int:
@@ -122,8 +128,9 @@ class Method:
         share = min(1.0, passes / max(1, self.passes))
 
         def shorter(stage: Stage) -> Stage:
-            proof = stage.proof and (max(1, round(stage.proof[0] * share)), stage.proof[1])
-            return replace(stage, steps=max(1, round(stage.steps * share)), proof=proof)
+            steps = max(1, round(stage.steps * share))
+            # What is asked was found for so many steps; it does not come sooner.
+            return replace(stage, steps=steps, proof=stage.proof and (min(stage.proof[0], steps), stage.proof[1]))
 
         return replace(self, stages=tuple(shorter(stage) for stage in self.stages))
 

@@ -26,7 +26,7 @@ from core.refinement.palette import fit_colours
 from core.refinement.passes import Body, Prepared, field_maps, prepare
 from core.refinement.steps import SIDES, Held, Target, View, loss_of, pseudo_targets
 from core.refinement.variables import Latents, light_directions, parameter_groups
-from core.refinement.watch import Embed, Point, Watch, past_the_knee
+from core.refinement.watch import GAIN, Embed, Point, Watch, past_the_knee
 from core.refinement.waypoint import Waypoint, thinned
 from core.rendering.edited import EditedHead
 from core.rendering.hands import Pause
@@ -57,6 +57,8 @@ class Refined:
     """Share of the head in the pseudo-views that shows the photo; 0 without pseudo-views."""
     waypoints: Mapping[int, Waypoint]
     """Points of the curve that one can go to instead, by their step."""
+    explained: bool = False
+    """Whether latents that explain the photo were found, and kept."""
 
     @property
     def rolled_back(self) -> bool:
@@ -121,22 +123,26 @@ class Refiner:
                 job.report(log.fraction, SIDES)
                 extra, share = self._other_views(method, state, job, reshaped=reshaped, explained=explained)
                 views += extra
-            undone = False
+            begun, undone = log.mark(state), False
             for step in self._steps(stage, state, views, job, log):
-                if stage.anchored and step + 1 == stage.steps:
-                    self._anchor(state, watch, job)
-                proven = stage.proof is not None and step + 1 == stage.proof[0]
-                due = proven or (stage.draws and log.steps % every == 0)
-                end = log.steps == log.total or (stage.moves_shape and step + 1 == stage.steps) or job.finishing
-                if due or end:
+                ended = step + 1 == stage.steps or job.finishing
+                if stage.proof is not None and (step + 1 == stage.proof[0] or (ended and step + 1 < stage.proof[0])):
                     log.measure(state, shape_moved=stage.moves_shape)
-                if proven and stage.proof is not None and log.curve[-1].ssim < stage.proof[1]:
-                    log.undo(stage, step + 1, state)
-                    undone = True
+                    # Who stops before the proof gets the head as it was: what a stage has not earned is not kept.
+                    undone = step + 1 < stage.proof[0] or not log.curve[-1].ssim >= stage.proof[1]
+                if stage.anchored and ended and not undone:
+                    self._anchor(state, watch, job)
+                due = stage.draws and log.steps % every == 0
+                if not undone and (due or log.steps == log.total or (stage.moves_shape and ended) or job.finishing):
+                    log.measure(state, shape_moved=stage.moves_shape)
+                # A proven shape may still cost more than it gains.
+                undone |= stage.proof is not None and ended and log.costs[-1] > log.costs[0] + GAIN
+                if undone:
+                    log.undo(stage, step + 1, state, begun)
                     break
                 # Only the last stage may be cut short: the ones before it are not meant to be good already.
                 last = stage is method.stages[-1]
-                if job.finishing or (due and last and method.honest and past_the_knee(log.costs)):
+                if job.finishing or (due and last and method.honest and past_the_knee(log.costs[begun.points - 1 :])):
                     break
             # Another light is another picture for whoever fills what the photo cannot see.
             explained |= stage.proof is not None and not undone
@@ -154,10 +160,11 @@ class Refiner:
             log.kept,
             share,
             thinned(log.waypoints, log.kept),
+            explained,
         )
 
     def _anchor(self, state: State, watch: Watch, job: Job) -> None:
-        """Bring the moved shape back onto the photo's outline and landmarks."""
+        """Bring the moved shape back onto the photo's outline."""
         styles, _ = state.latents.rows()
         state.body, state.deformation = anchored(
             self._networks, state.generator, styles, state.angles, self._head.source, partial(breathe, job)
@@ -319,6 +326,7 @@ def report_of(refined: Refined, before: Mapping[str, float], after: Mapping[str,
         "kept_step": refined.kept,
         "rolled_back": refined.rolled_back,
         "visibility_share": refined.visibility_share,
+        "explained": refined.explained,
         "shape_drift": next(p.shape_drift for p in refined.curve if p.step == refined.kept),
         "points": sorted(refined.waypoints),
     }

@@ -42,7 +42,7 @@ ENOUGH = 40
 
 
 class Behind(NamedTuple):
-    """The back of a head, that no photo shows."""
+    """The back and the sides of a head, that no photo shows."""
 
     hair: Tensor
     """Points that are hair (N, 3)."""
@@ -98,9 +98,11 @@ def behind_of(
     behind = back.solid & (back.points[:, 2] < BACK)
     crown = behind & (back.points[:, 1] > CROWN)
     # Most of a crown is hair if any of the head is; a bald one looks like the face.
-    usual = back.tones[crown].median(dim=0).values[None]
-    bald = int(crown.sum()) < ENOUGH or float(_far(usual, parting.palette.skin, LIT)[0]) < CERTAIN
-    hair = parting.palette.hair if bald else usual
+    hair = parting.palette.hair
+    if int(crown.sum()) >= ENOUGH:
+        usual = back.tones[crown].median(dim=0).values[None]
+        if float(_far(usual, parting.palette.skin, LIT)[0]) >= CERTAIN:
+            hair = usual
     # A neck in the shade of hair looks like hair.
     off_axis = (back.points - back.points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1)
     neck = (back.points[:, 1] < NECK[0]) & (off_axis < NECK[1])

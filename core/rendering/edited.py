@@ -32,6 +32,7 @@ from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
 from core.rendering.lids import with_lids
+from core.rendering.locks import LENGTH
 from core.rendering.mouth import ATTRIBUTE as MOUTH
 from core.rendering.mouth import lips, opening
 from core.rendering.painter import Painter
@@ -99,11 +100,12 @@ class EditedHead:
         known = [points[0], colour[0] - own[0], trust[0, :, None]]
         # What is said of hair behind is said of undyed hair; dyed, it follows what the photo then shows of it.
         undyed = max(0.0, 1.0 - sum(abs(self.edit.strength(name)) for name in DYES))
+        uncovered = max(0.0, 1.0 - sum(max(0.0, self.edit.strength(name)) for name in (LENGTH, BEARD)))
         behind = self.source.behind
         if behind is not None:
             for place, off, share in (
                 (behind.hair, behind.off, BEHIND * undyed),
-                (behind.skin, behind.skin_off, BESIDE),
+                (behind.skin, behind.skin_off, BESIDE * uncovered),
             ):
                 weight = share * torch.ones_like(off[:, :1])
                 known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]

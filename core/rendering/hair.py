@@ -70,6 +70,8 @@ MOSTLY = 0.6
 # A scalp has no strands: contrast of the middle pixel of a patch (share of its luma, at 256 px over this width) below
 # which it is smooth. White and blond hair can be as smooth, but is bright and covers this share of the picture.
 SMOOTH, STRAND, BRIGHT, WIDE = 0.028, 9, 0.85, 0.018
+# No shade on a scalp is darker than this, in parts of the cheeks' light; black hair is, and may show no strands.
+DIMMEST = 0.3
 # Pixels at a head's rim that say nothing of it.
 RIM = 3
 
@@ -216,11 +218,13 @@ def _scalp(picture: Tensor, hair: Tensor, head: Tensor, light: Tensor) -> Tensor
     contrast = functional.avg_pool2d((fine - mean).abs() / mean.clamp(min=0.05), 2)[0, 0].cpu().numpy()
     inside = ndimage.binary_erosion(head[0, 0].cpu().numpy(), iterations=RIM)
     patches, count = ndimage.label((hair[0, 0].cpu().numpy()) & inside)
+    shades = light[0, 0].cpu().numpy()
     bald = np.zeros(count + 1, bool)
     for number in range(1, count + 1):
         here = patches == number
-        wide = here.sum() > WIDE * here.size and np.median(light[0, 0].cpu().numpy()[here]) > BRIGHT
-        bald[number] = np.median(contrast[here]) < SMOOTH and not wide
+        shade = float(np.median(shades[here]))
+        wide = here.sum() > WIDE * here.size and shade > BRIGHT
+        bald[number] = np.median(contrast[here]) < SMOOTH and shade > DIMMEST and not wide
     # Its fringe goes with it, unless that is nearer to hair.
     grown = ndimage.distance_transform_edt(patches == 0, return_distances=False, return_indices=True)
     nearest = patches[tuple(grown)] if count else patches

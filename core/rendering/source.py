@@ -71,7 +71,7 @@ class SourceHead:
     tone: Tensor | None = None
     """The colour of somebody's hair (3,) in [0, 1], likewise."""
     behind: Behind | None = None
-    """The back of the head, where the photo shows hair."""
+    """Back and sides of the head, where the photo shows hair."""
     tresses: Tresses | None = None
     """Strands for hair that no photo saw, likewise."""
     marks: Tensor | None = None

@@ -14,6 +14,8 @@ from core.__main__ import app
 from core.edit import Attribute
 from core.evaluation import changes, edits, probes
 from core.evaluation.edit_tables import summarise, table
+from core.world.fullness import fullness
+from core.world.identity import labels, scene_parameters
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
@@ -108,7 +110,9 @@ def test_a_change_touches_one_coordinate_to_both_sides() -> None:
     for name, places in changes.COORDINATES.items():
         before, after = changes.changed(code, name, 0.5)
         assert set(np.flatnonzero(before != after)) == set(places)
-        np.testing.assert_allclose((after - before)[list(places)], 1.0, atol=1e-6)
+        np.testing.assert_allclose(np.abs(after - before)[list(places)], 1.0, atol=1e-6)
+        told = [{**labels(one), "Weight": fullness(one)} for one in map(scene_parameters, (before, after))]
+        assert told[1][name] >= told[0][name]
     np.testing.assert_array_equal(code, np.random.default_rng(1).normal(size=256).astype(np.float32))
 
 

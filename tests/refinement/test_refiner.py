@@ -24,7 +24,7 @@ from core.refinement.delta import delta_bytes, difference, read_delta, scaled, t
 from core.refinement.losses import shape_drift, shape_points, ssim_map, structure
 from core.refinement.methods import METHODS, Method, Stage, method_of
 from core.refinement.optimiser import Adam, fading, step_decay, warmup_cosine
-from core.refinement.passes import draw, prepare
+from core.refinement.passes import Body, draw, prepare
 from core.refinement.refiner import Refined, Refiner
 from core.refinement.steps import pseudo_targets
 from core.refinement.variables import LIGHT, Latents, light_directions, parameter_groups
@@ -335,11 +335,58 @@ def test_where_latents_explain_the_photo_they_fill_the_other_sides(
     assert filled == [False, True]
 
 
-def test_a_shortened_proof_comes_earlier() -> None:
+def test_a_shortened_method_is_asked_as_late_as_it_can() -> None:
     plan = method(Stage("finding", 100, {"w": 1e-2}, LOSSES, proof=(30, 0.5)))
     (stage,) = plan.limited(20).stages
-    assert (stage.steps, stage.proof) == (20, (6, 0.5))
-    assert plan.limited(1).stages[0].proof == (1, 0.5)
+    assert (stage.steps, stage.proof) == (20, (20, 0.5))
+    assert plan.limited(50).stages[0].proof == (30, 0.5)
+
+
+def test_what_was_anchored_is_given_back_with_the_rest(
+    monkeypatch: pytest.MonkeyPatch, networks: Networks, head: EditedHead
+) -> None:
+    """A shape that passes its proof and ends worse than it began leaves no deformation behind, nor one unproven."""
+    bent = Deformation(torch.full((5, 5, 5, 3), 1e-4))
+    anchors: list[int] = []
+
+    def bend(*_: object) -> tuple[Body, np.ndarray]:
+        anchors.append(1)
+        return Body(None, bent), np.full((5, 5, 5, 3), 1e-4, np.float32)
+
+    monkeypatch.setattr(refiner, "anchored", bend)
+    tuning = dataclasses.replace(APPEARANCE, steps=2)
+    for similar, rate, kept in ((2.0, 1e-2, False), (-1.0, 30.0, False), (-1.0, 1e-6, True)):
+        anchors.clear()
+        finding = Stage("finding", 1, {"w": rate}, LOSSES, anchored=True, proof=(1, similar))
+        found = Refiner(networks, head).run(method(finding, tuning), Job.quiet())
+        assert bool(anchors) == (similar < 0.0)
+        assert (found.found.deformation is not None) == kept
+        assert found.explained == kept
+        if not kept:
+            assert torch.equal(found.found.styles[:-1], head.source.styles[0, :-1])
+            assert found.curve[-1].shape_drift == 0.0
+
+
+@pytest.mark.parametrize(("after", "kept"), [(2, False), (5, True)])
+def test_who_stops_before_the_proof_gets_the_head_as_it_was(
+    networks: Networks, head: EditedHead, after: int, kept: bool
+) -> None:
+    job = Job.quiet()
+    shown: list[int] = []
+
+    def stop(glimpse: object) -> None:
+        shown.append(1)
+        if len(shown) > after:
+            job.finish()
+
+    monkey = dataclasses.replace(APPEARANCE, steps=5)
+    finding = Stage("finding", 8, {"w": 1e-5}, LOSSES, proof=(4, -1.0))
+    job.show = stop  # type: ignore[method-assign]
+    found = Refiner(networks, head).run(method(finding, monkey), job)
+    assert found.steps < 8
+    assert found.explained == kept
+    moved = not torch.equal(found.found.styles[:-1], head.source.styles[0, :-1])
+    assert moved == kept
 
 
 @pytest.mark.parametrize("rates", [{"decoder": 1e-3}, {"geometry": 1e-4, "decoder": 1e-3}])
