@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
-from core.rendering.behind import RATIO, certainty, skin_of
+from core.edit import LatentEdit
+from core.engine import Engine
+from core.job import Job
+from core.photo import Photo
+from core.rendering.behind import BACK, RATIO, certainty, skin_of
 from core.rendering.hair import tones_of
 
 SKIN, BROWN, BLACK = (190, 125, 90), (60, 42, 35), (22, 18, 17)
@@ -48,3 +54,19 @@ def test_without_a_face_skin_is_taken_as_it_is() -> None:
     nothing = torch.zeros(1, 1, 128, 128)
     found = skin_of(torch.ones(1, 3, 256, 256), torch.zeros(1, 3, 64, 64), torch.ones(1, 1, 64, 64), nothing)
     torch.testing.assert_close(found, torch.ones(3))
+
+
+def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:
+    """The astronaut, by the embedded weights: hair behind and above, skin at the sides between eyes and chin."""
+    engine = Engine.open(device="cpu")
+    inversion = engine.invert(Photo.load(Path(__file__).parent / "data" / "astronaut.jpg"), Job.quiet())
+    behind = engine.tiers.head(inversion, LatentEdit.none).source.behind
+    assert behind is not None
+    assert (behind.hair[:, 2] < BACK).all()
+    assert behind.hair[:, 1].median() > 0.0
+    assert len(behind.skin) > 50
+    assert (behind.skin[:, 2] > BACK).all()
+    # Nothing that is skin lies on top of the head.
+    assert behind.skin[:, 1].quantile(0.9) < 0.05
+    assert len(behind.bare) >= len(behind.skin)
+    assert behind.skin_off.shape == behind.skin.shape
