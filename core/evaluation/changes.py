@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.world import identity
-from core.world.fullness import FULL
+from core.world.fullness import FULL, fullness
+from core.world.identity import SceneParameters, labels
 
-__all__ = ["COORDINATES", "STARTS", "changed"]
+__all__ = ["COORDINATES", "changed", "labels_of"]
 
 _SHAPE = identity.IDENTITY_BLOCKS["shape"].start
 COORDINATES: dict[str, tuple[int, ...]] = {
@@ -62,3 +63,8 @@ def changed(code: Code, name: str, step: float) -> tuple[Code, Code]:
     before[where] -= step
     after[where] += step
     return (after, before) if name in FALLING else (before, after)
+
+
+def labels_of(parameters: SceneParameters) -> dict[str, float]:
+    """Exact labels of a head as sliders mean them: the world's, but *Weight* is how full the face is."""
+    return {**labels(parameters), "Weight": fullness(parameters)}

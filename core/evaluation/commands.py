@@ -134,28 +134,22 @@ def edits(
     perceptual = _perceptual(vgg) if judge_heads and not quick else None
     people = _people(pack, 1) if perceptual is not None else None
     with _running(f"{len(chosen)} photos", out, as_json) as job:
-        probes, truth, start = None, None, 0.0
+        probes, start = None, 0.0
         if perceptual is not None and people is not None:
             from core.evaluation.probes import probes as learnt
+
+            start = 0.2
+            probes = learnt(perceptual, people, judge_heads, RESULTS / "probes", job.part(0.0, start))
+        judges, truth = suite.Judges(networks, perceptual, probes), None
+        if probes is None or people is None:
+            notes.append("No classifiers of the world's labels: hair, beard and glasses have no judge.")
+        else:
             from core.evaluation.truth_of_edits import true_changes
 
+            truth = true_changes(people, judges, TRUE_HEADS, RESULTS / "probes", job.part(start, 0.25))
             start = 0.25
-            probes = learnt(perceptual, people, judge_heads, RESULTS / "probes", job.part(0.0, 0.2))
-            judges = suite.Judges(networks, perceptual, probes)
-            truth = true_changes(people, judges, TRUE_HEADS, RESULTS / "probes", job.part(0.2, start))
-        if probes is None:
-            notes.append("No classifiers of the world's labels: hair, beard and glasses have no judge.")
-        summary = suite.evaluate(
-            Opener(weights, device, threads, registry),
-            chosen,
-            out,
-            stamp,
-            settings,
-            suite.Judges(networks, perceptual, probes),
-            job.part(start, 1.0),
-            notes,
-            truth,
-        )
+        opener = Opener(weights, device, threads, registry)
+        summary = suite.evaluate(opener, chosen, out, stamp, settings, judges, job.part(start, 1.0), notes, truth)
     _show(summary, table, as_json)
 
 

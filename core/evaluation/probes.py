@@ -22,14 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from core.evaluation.changes import changed
+from core.evaluation.changes import changed, labels_of
 from core.evaluation.likeness import as_tensor, over
 from core.evaluation.perceptual import Perceptual
 from core.export import write_bytes
 from core.frame import BACKDROP
 from core.job import Job
-from core.world.fullness import fullness
-from core.world.identity import Z_SIZE, labels, scene_parameters
+from core.world.identity import Z_SIZE, scene_parameters
 
 if TYPE_CHECKING:
     from core.evaluation.people import People
@@ -121,7 +120,7 @@ def usual_spread(names: Sequence[str] = JUDGED, people: int = 2000) -> Array:
     """Standard deviation of labels among people of the world (A,), by their codes; nobody is drawn."""
     random = np.random.default_rng(VERSION)
     seen = [scene_parameters(z) for z in random.standard_normal((people, Z_SIZE)).astype(np.float32)]
-    known = [{**labels(one), "Weight": fullness(one)} for one in seen]
+    known = [labels_of(one) for one in seen]
     return np.array([[one[name] for name in names] for one in known]).std(axis=0)
 
 
@@ -150,7 +149,7 @@ def probes(perceptual: Perceptual, people: People, heads: int, cache: Path, job:
         for name in names:
             states = changed(people.code(index), name, random.uniform(*STEPS))
             seen = [scene_parameters(z) for z in states]
-            told = [{**labels(one), "Weight": fullness(one)} for one in seen]
+            told = [labels_of(one) for one in seen]
             before, after = (features(perceptual, over(people.drawn(one, camera), backdrop)) for one in seen)
             x.append((after - before).astype(np.float32))
             y.append([told[1][name] - told[0][name] for name in names])

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from core.edit import LatentEdit
@@ -25,12 +23,12 @@ from core.rendering.hands import Pause
 from core.rendering.solids import strays
 from core.rendering.source import SourceHead, source_head
 
-__all__ = ["anchored", "head_of"]
+__all__ = ["head_of", "refitted"]
 
 
-def anchored(
+def refitted(
     networks: Networks, generator: Generator, styles: Tensor, angles: Tensor, source: SourceHead, pause: Pause
-) -> tuple[Body, NDArray[np.float32] | None]:
+) -> Body:
     """The body of a moved head: its deformation fitted to the photo anew, and what floats beside it.
 
     Args:
@@ -42,21 +40,20 @@ def anchored(
         pause: Called between steps.
 
     Returns:
-        The body, and the displacement of its deformation; None where nothing could be fitted, and then the head keeps
-        the one it had.
+        The body; the one it had where nothing could be fitted.
 
     Shape:
         styles (1, rows, style_dim), angles (1, 2).
     """
     if networks.landmarks is None or networks.landmark_indices is None or source.marks is None:
-        return Body.of(source), None
+        return Body.of(source)
     now = replace(networks, generator=generator)
     styles, angles = styles.detach().clone(), angles.detach().clone()
     matte, marks = source.matte.clone(), source.marks.clone()
     pause()
     found = fit_contour(now, styles, angles, matte, marks[networks.landmark_indices], pause, pinned=False)
     if found is None:
-        return Body.of(source), None
+        return Body.of(source)
     with torch.no_grad():
         deformation = Deformation(torch.from_numpy(found).to(styles))
         light = FoldedField(generator.field, styles, deformation).light
@@ -65,7 +62,7 @@ def anchored(
             pause()
             return light.sdf(points[None])[0, :, 0]
 
-        return Body(strays(distances, styles.device), deformation), found
+        return Body(strays(distances, styles.device), deformation)
 
 
 def head_of(

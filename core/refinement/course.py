@@ -6,8 +6,6 @@ import logging
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from core.camera import Camera
@@ -35,8 +33,6 @@ class State:
     latents: Latents
     angles: Tensor
     body: Body
-    deformation: NDArray[np.float32] | None = None
-    """The body's displacement if it was fitted anew."""
     tuned: set[str] = field(default_factory=set)
 
     def waypoint(self) -> Waypoint:
@@ -44,8 +40,10 @@ class State:
         state = self.generator.state_dict()
         styles, decoder = (row.detach().clone()[0] for row in self.latents.rows())
         yaw, pitch = (float(angle) for angle in self.angles[0])
+        own = self.body.deformation
         delta = difference(self.base, {name: state[name] for name in sorted(self.tuned)})
-        return Waypoint(styles, decoder, Camera(yaw, pitch), delta, self.deformation)
+        grid = None if own is None else own.displacement.cpu().numpy().copy()
+        return Waypoint(styles, decoder, Camera(yaw, pitch), delta, grid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +53,6 @@ class Mark:
     points: int
     """Points of the curve until then."""
     body: Body
-    deformation: NDArray[np.float32] | None
 
 
 @dataclass(eq=False)
@@ -114,12 +111,12 @@ class Log:
 
     def mark(self, state: State) -> Mark:
         """Where a stage begins, for ``undo``."""
-        return Mark(len(self.curve), state.body, state.deformation)
+        return Mark(len(self.curve), state.body)
 
     def undo(self, stage: Stage, steps: int, state: State, begun: Mark) -> None:
         """Leave a stage after so many steps as if it had not been: its points go, the head as it was is measured."""
         state.latents.forget()
-        state.body, state.deformation, self.watch.body = begun.body, begun.deformation, begun.body
+        state.body = self.watch.body = begun.body
         self.spared += stage.steps - steps
         self.spared_work += (stage.steps - steps) * stage.work
         for point in self.curve[begun.points :]:

@@ -50,7 +50,7 @@ class Stage:
     """Begin with the weights as they were loaded, latents kept (HFGI3D's last stage)."""
     palette: bool = False
     """Begin with the colour head fitted to the stage's views in closed form."""
-    anchored: bool = False
+    refits: bool = False
     """End with the deformation fitted anew: the moved shape is brought back onto the photo's outline (see
     ``core.refinement.anchoring``)."""
     proof: tuple[int, float] | None = None
@@ -146,7 +146,7 @@ _SPLIT = {"decoder": 1e-4, "colour": 2e-5, "geometry": 2e-5}
 _SG2 = Stage("projecting", 450, {"w": 5e-3}, _PAPER, schedule="step", jitter=0.03)
 _SG2PLUS = Stage("projecting", 500, {"w+": 5e-3}, {**_PAPER, "offset": 2e-4}, schedule="step", jitter=0.03)
 _STAGE_A = Stage("projecting", 500, {"w+": 1e-2}, {**_PAPER, "offset": 2e-4}, schedule="cosine", jitter=0.03)
-_FOUND = Stage("finding the shape", 120, {"w": 1e-2}, _PAPER, schedule="cosine", anchored=True, proof=(30, 0.55))
+_FOUND = Stage("finding the shape", 120, {"w": 1e-2}, _PAPER, schedule="cosine", refits=True, proof=(30, 0.55))
 _QUICK = {"appearance": 1e-2, "colour": 1.5e-3, "decoder": 1.6e-2}
 _APPEARANCE = {"appearance": 1e-2, "colour": 2e-3, "decoder": 1.2e-2}
 

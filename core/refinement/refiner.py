@@ -18,7 +18,7 @@ from torch import Tensor
 
 from core.job import Job
 from core.models.networks import Networks
-from core.refinement.anchoring import anchored, head_of
+from core.refinement.anchoring import head_of, refitted
 from core.refinement.course import Log, State, breathe
 from core.refinement.methods import Method, Stage
 from core.refinement.optimiser import SCHEDULES, Adam
@@ -130,8 +130,8 @@ class Refiner:
                     log.measure(state, shape_moved=stage.moves_shape)
                     # Who stops before the proof gets the head as it was: what a stage has not earned is not kept.
                     undone = step + 1 < stage.proof[0] or not log.curve[-1].ssim >= stage.proof[1]
-                if stage.anchored and ended and not undone:
-                    self._anchor(state, watch, job)
+                if stage.refits and ended and not undone:
+                    self._refit(state, watch, job)
                 due = stage.draws and log.steps % every == 0
                 if not undone and (due or log.steps == log.total or (stage.moves_shape and ended) or job.finishing):
                     log.measure(state, shape_moved=stage.moves_shape)
@@ -163,12 +163,11 @@ class Refiner:
             explained,
         )
 
-    def _anchor(self, state: State, watch: Watch, job: Job) -> None:
+    def _refit(self, state: State, watch: Watch, job: Job) -> None:
         """Bring the moved shape back onto the photo's outline."""
-        styles, _ = state.latents.rows()
-        state.body, state.deformation = anchored(
-            self._networks, state.generator, styles, state.angles, self._head.source, partial(breathe, job)
-        )
+        source, (styles, _) = self._head.source, state.latents.rows()
+        pause = partial(breathe, job)
+        state.body = refitted(self._networks, state.generator, styles, state.angles, source, pause)
         watch.body = state.body
 
     def _other_views(

@@ -33,9 +33,14 @@ class Deformation:
         # The volume's last axis is x: what grid_sample calls x.
         self._grid = displacement.permute(3, 2, 1, 0)[None].contiguous()
 
+    @property
+    def displacement(self) -> Tensor:
+        """What it was made of (G, G, G, 3)."""
+        return self._grid[0].permute(3, 2, 1, 0)
+
     def clone(self) -> Deformation:
         """The same in tensors of its own: those made in inference mode can take no part in a gradient."""
-        return Deformation(self._grid[0].permute(3, 2, 1, 0).clone())
+        return Deformation(self.displacement.clone())
 
     def source(self, points: Tensor) -> Tensor:
         """Places of the undeformed head. Shape: points (..., 3) world units; returns (..., 3)."""

@@ -14,8 +14,7 @@ from core.__main__ import app
 from core.edit import Attribute
 from core.evaluation import changes, edits, probes
 from core.evaluation.edit_tables import summarise, table
-from core.world.fullness import fullness
-from core.world.identity import labels, scene_parameters
+from core.world.identity import scene_parameters
 from tests.toy_head import NAME, toy_registry
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.jpg"
@@ -111,7 +110,7 @@ def test_a_change_touches_one_coordinate_to_both_sides() -> None:
         before, after = changes.changed(code, name, 0.5)
         assert set(np.flatnonzero(before != after)) == set(places)
         np.testing.assert_allclose(np.abs(after - before)[list(places)], 1.0, atol=1e-6)
-        told = [{**labels(one), "Weight": fullness(one)} for one in map(scene_parameters, (before, after))]
+        told = [changes.labels_of(scene_parameters(one)) for one in (before, after)]
         assert told[1][name] >= told[0][name]
     np.testing.assert_array_equal(code, np.random.default_rng(1).normal(size=256).astype(np.float32))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from core.camera import Camera
 from core.evaluation import truth_of_edits
+from core.evaluation.edits import Judges
+from core.evaluation.people import People
 from core.evaluation.truth_of_edits import true_changes
 from core.job import Job
 from core.world.identity import SceneParameters
@@ -39,7 +41,9 @@ class Drawn:
 class Reading:
     """Judges that read the colours."""
 
-    marks: dict[str, Any] = {"networks": True}  # noqa: RUF012 - as in Judges
+    @property
+    def marks(self) -> dict[str, Any]:
+        return {"networks": True}
 
     def __call__(self, pixels: np.ndarray, _: object) -> tuple[dict[str, float], bool]:
         return {
@@ -51,16 +55,17 @@ class Reading:
 def test_a_true_change_is_judged_before_and_after_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(truth_of_edits, "landmarks_of", lambda _: np.random.default_rng(0).uniform(1, 7, (468, 2)))
     people, names = Drawn(), ("Smile", "Mouth open")
-    found = true_changes(people, Reading(), 3, tmp_path, Job.quiet(), names)  # type: ignore[arg-type]
+    asked = (cast(People, people), cast(Judges, Reading()), 3, tmp_path, Job.quiet(), names)
+    found = true_changes(*asked)
     assert people.pictures == 3 * 2 * len(names)
     assert found["Smile"]["happy"] > 0.1
     assert abs(found["Smile"]["lip_gap"]) < found["Smile"]["happy"]
     assert found["Mouth open"]["lip_gap"] > 0.1
-    again = true_changes(people, Reading(), 3, tmp_path, Job.quiet(), names)  # type: ignore[arg-type]
-    assert again == found
+    assert true_changes(*asked) == found
     assert people.pictures == 3 * 2 * len(names)
 
 
 def test_people_without_a_face_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(truth_of_edits, "landmarks_of", lambda _: None)
-    assert true_changes(Drawn(), Reading(), 2, tmp_path, Job.quiet(), ("Smile",)) == {"Smile": {}}  # type: ignore[arg-type]
+    people, judges = cast(People, Drawn()), cast(Judges, Reading())
+    assert true_changes(people, judges, 2, tmp_path, Job.quiet(), ("Smile",)) == {"Smile": {}}

@@ -14,7 +14,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.refinement.anchoring import anchored
+from core.refinement.anchoring import refitted
 from core.refinement.passes import Body, prepare
 from core.refining import _moved
 from core.rendering.source import SourceHead
@@ -45,9 +45,7 @@ def test_a_moved_shape_meets_the_outline_again(read: tuple[Engine, SourceHead]) 
     moved = source.styles.clone()
     moved[:, :-1] -= 1.5 * networks.directions["Hair length"].renderer[:-1]
     angles = source.angles.clone()
-    body, found = anchored(networks, networks.generator, moved, angles, source, lambda: None)
-    assert found is not None
-    assert found.shape == (*found.shape[:1] * 3, 3)
+    body = refitted(networks, networks.generator, moved, angles, source, lambda: None)
     before, after = (wrong(engine, moved, source, one) for one in (Body.of(source), body))
     assert after < 0.7 * before
 
@@ -56,9 +54,10 @@ def test_without_landmarks_a_head_keeps_what_it_had(read: tuple[Engine, SourceHe
     engine, source = read
     blind = dataclasses.replace(source, marks=None)
     networks = engine.tiers.networks
-    body, found = anchored(networks, networks.generator, source.styles, source.angles, blind, lambda: None)
-    assert found is None
-    assert (body.deformation is None) == (source.deformation is None)
+    body = refitted(networks, networks.generator, source.styles, source.angles, blind, lambda: None)
+    assert source.deformation is not None
+    assert body.deformation is not None
+    assert torch.equal(body.deformation.displacement, source.deformation.displacement)
 
 
 def test_a_share_of_a_deformation_is_between_both() -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -322,9 +323,9 @@ def test_where_latents_explain_the_photo_they_fill_the_other_sides(
     """Else what the photo does not show is the product's picture, as before."""
     filled: list[bool] = []
 
-    def watched(*given: object, **named: object) -> object:
+    def watched(*given: Any) -> object:
         filled.append(given[5] is not None)
-        return pseudo_targets(*given, **named)  # type: ignore[arg-type]
+        return pseudo_targets(*given)
 
     monkeypatch.setattr(refiner, "pseudo_targets", watched)
     tuning = dataclasses.replace(APPEARANCE, steps=2, views="alternating")
@@ -342,24 +343,24 @@ def test_a_shortened_method_is_asked_as_late_as_it_can() -> None:
     assert plan.limited(50).stages[0].proof == (30, 0.5)
 
 
-def test_what_was_anchored_is_given_back_with_the_rest(
+def test_what_was_refitted_is_given_back_with_the_rest(
     monkeypatch: pytest.MonkeyPatch, networks: Networks, head: EditedHead
 ) -> None:
     """A shape that passes its proof and ends worse than it began leaves no deformation behind, nor one unproven."""
     bent = Deformation(torch.full((5, 5, 5, 3), 1e-4))
-    anchors: list[int] = []
+    fits: list[int] = []
 
-    def bend(*_: object) -> tuple[Body, np.ndarray]:
-        anchors.append(1)
-        return Body(None, bent), np.full((5, 5, 5, 3), 1e-4, np.float32)
+    def bend(*_: object) -> Body:
+        fits.append(1)
+        return Body(None, bent)
 
-    monkeypatch.setattr(refiner, "anchored", bend)
+    monkeypatch.setattr(refiner, "refitted", bend)
     tuning = dataclasses.replace(APPEARANCE, steps=2)
     for similar, rate, kept in ((2.0, 1e-2, False), (-1.0, 30.0, False), (-1.0, 1e-6, True)):
-        anchors.clear()
-        finding = Stage("finding", 1, {"w": rate}, LOSSES, anchored=True, proof=(1, similar))
+        fits.clear()
+        finding = Stage("finding", 1, {"w": rate}, LOSSES, refits=True, proof=(1, similar))
         found = Refiner(networks, head).run(method(finding, tuning), Job.quiet())
-        assert bool(anchors) == (similar < 0.0)
+        assert bool(fits) == (similar < 0.0)
         assert (found.found.deformation is not None) == kept
         assert found.explained == kept
         if not kept:
@@ -369,7 +370,7 @@ def test_what_was_anchored_is_given_back_with_the_rest(
 
 @pytest.mark.parametrize(("after", "kept"), [(2, False), (5, True)])
 def test_who_stops_before_the_proof_gets_the_head_as_it_was(
-    networks: Networks, head: EditedHead, after: int, kept: bool
+    monkeypatch: pytest.MonkeyPatch, networks: Networks, head: EditedHead, after: int, kept: bool
 ) -> None:
     job = Job.quiet()
     shown: list[int] = []
@@ -379,10 +380,10 @@ def test_who_stops_before_the_proof_gets_the_head_as_it_was(
         if len(shown) > after:
             job.finish()
 
-    monkey = dataclasses.replace(APPEARANCE, steps=5)
+    tuning = dataclasses.replace(APPEARANCE, steps=5)
     finding = Stage("finding", 8, {"w": 1e-5}, LOSSES, proof=(4, -1.0))
-    job.show = stop  # type: ignore[method-assign]
-    found = Refiner(networks, head).run(method(finding, monkey), job)
+    monkeypatch.setattr(job, "show", stop)
+    found = Refiner(networks, head).run(method(finding, tuning), job)
     assert found.steps < 8
     assert found.explained == kept
     moved = not torch.equal(found.found.styles[:-1], head.source.styles[0, :-1])

@@ -171,7 +171,7 @@ def test_ours_tune_colours_on_a_shape_that_stands_still(name: str) -> None:
     assert last.palette
     assert not last.moves_shape
     # Whatever moves the shape first brings it back onto the photo.
-    assert all(stage.anchored for stage in before if stage.moves_shape)
+    assert all(stage.refits for stage in before if stage.moves_shape)
     assert name == "best" or not before
 
 
