@@ -10,7 +10,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.rendering.behind import BACK, RATIO, certainty, skin_of
+from core.rendering.behind import BACK, CROWN, RATIO, certainty, skin_of
 from core.rendering.hair import tones_of
 
 SKIN, BROWN, BLACK = (190, 125, 90), (60, 42, 35), (22, 18, 17)
@@ -64,6 +64,8 @@ def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:
     assert behind is not None
     assert (behind.hair[:, 2] < BACK).all()
     assert behind.hair[:, 1].median() > 0.0
+    crown = [int((one[:, 1] > CROWN).sum()) for one in (behind.hair, behind.bare)]
+    assert crown[1] < 0.03 * crown[0], crown  # her crown is brown in the light, and no balloon
     assert len(behind.skin) > 50
     assert (behind.skin[:, 2] > BACK).all()
     # Nothing that is skin lies on top of the head.

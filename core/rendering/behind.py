@@ -98,15 +98,16 @@ def behind_of(
     behind = back.solid & (back.points[:, 2] < BACK)
     crown = behind & (back.points[:, 1] > CROWN)
     # Most of a crown is hair if any of the head is; a bald one looks like the face.
-    hair = parting.palette.hair
+    hair, least = parting.palette.hair, 0.0
     if int(crown.sum()) >= ENOUGH:
         usual = back.tones[crown].median(dim=0).values[None]
         if float(_far(usual, parting.palette.skin, LIT)[0]) >= CERTAIN:
-            hair = usual
+            # Brown hair in light is as near to skin in shade: a haired crown has hair wherever it is not surely skin.
+            hair, least = usual, SKIN
     # A neck in the shade of hair looks like hair.
     off_axis = (back.points - back.points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1)
     neck = (back.points[:, 1] < NECK[0]) & (off_axis < NECK[1])
-    is_hair = (certainty(back.tones, parting.palette.skin, hair) > 0.0) & ~neck
+    is_hair = (certainty(back.tones, parting.palette.skin, hair) > least) & ~neck
     bare, is_hair = back.points[back.solid & ~is_hair], behind & is_hair
     if not is_hair.any():
         return None
