@@ -20,6 +20,7 @@ from core.rendering.folded import FoldedField
 from core.rendering.frames import render_layer
 from core.rendering.precision import distance
 from core.rendering.solids import EXTENT
+from core.tensor_camera import project
 
 
 def _bent(amount: float = 0.004, size: int = 9) -> Deformation:
@@ -92,3 +93,18 @@ def test_the_deformation_brings_the_head_onto_the_photo(reconstructed: tuple[Eng
     """Without it the astronaut's hair is trimmed by some pixels: her mean difference is .048."""
     _, inversion = reconstructed
     assert inversion.metrics["mae"] < 0.038
+
+
+def test_the_chin_stays_where_the_photo_has_it(reconstructed: tuple[Engine, Inversion]) -> None:
+    """Outlines of hair and neck pull at it from afar: it was eight pixels of 256 too low."""
+    engine, inversion = reconstructed
+    networks, source = engine.tiers.networks, engine.tiers.head(inversion, LatentEdit.none).source
+    assert networks.landmarks is not None
+    assert networks.landmark_indices is not None
+    assert source.deformation is not None
+    assert source.marks is not None
+    chin = networks.landmark_indices.tolist().index(152)
+    with torch.inference_mode():
+        tip = source.deformation.placed_back(networks.landmarks(source.styles[:, 0])[:, chin])
+        place = (project(tip[None], source.angles)[0][0, 0] + 1.0) * 0.5
+    assert 256.0 * float((place - source.marks[152]).norm()) < 3.5
