@@ -265,8 +265,9 @@ def deformed(networks: Networks, aligned: AlignedFace, fit: Fit, pause: Pause) -
     reading, landmarks = fit.reading, _landmarks_in(networks, aligned, fit.reading.framing)
     if fit.placed is None or landmarks is None:
         return reading
-    angles, matte = fit.placed.pose[None, :2], fit.placed.canonical[:, 3:]
-    found = fit_contour(networks, reading.styles[None], angles, matte, landmarks, pause)
+    angles, canonical = fit.placed.pose[None, :2], fit.placed.canonical
+    photo, matte = canonical[:, :3], canonical[:, 3:]
+    found = fit_contour(networks, reading.styles[None], angles, matte, landmarks, pause, photo=photo)
     return reading._replace(deformation=found)
 
 

@@ -25,9 +25,10 @@ from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
 from core.models.networks import Direction, Networks
+from core.models.parsing import HeadParser
 from core.models.reader import Reader
 
-__all__ = ["CONFIGURATIONS", "read_networks", "write_directions", "write_networks"]
+__all__ = ["CONFIGURATIONS", "read_networks", "write_directions", "write_networks", "write_parser"]
 
 CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY, TOY_256)}
 MODEL_NOTE = "model"
@@ -65,6 +66,18 @@ def write_directions(
         dtype: Type of the stored numbers.
     """
     checkpoint.save({DIRECTIONS: _tensors(directions)}, path, dtype=dtype, notes={MODEL_NOTE: model})
+
+
+def write_parser(parser: HeadParser, model: str, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write the parser of a model into a file of its own: it stands on no other network.
+
+    Args:
+        parser: The network.
+        model: The configuration's name.
+        path: The file.
+        dtype: Type of the stored numbers.
+    """
+    checkpoint.save({"parser": parser}, path, dtype=dtype, notes={MODEL_NOTE: model})
 
 
 def _tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:
@@ -110,6 +123,7 @@ def read_networks(paths: Iterable[Path]) -> Networks:
         _directions(parts.get(DIRECTIONS, {})),
         *_landmarks(config, parts.get("landmarks")),
         modules.get("reader"),  # type: ignore[arg-type]
+        modules.get("parser"),  # type: ignore[arg-type]
     )
 
 
@@ -121,6 +135,7 @@ _BUILDERS = {
     "fusion": lambda config: HybridFusion(config.local.channels, quiet=config.quiet_fusion),
     "aligner": lambda config: ResidualAligner(config.aligner),
     "reader": lambda config: Reader(config.generator.field.style_dim),
+    "parser": lambda config: HeadParser(),
 }
 
 

@@ -20,6 +20,7 @@ from core.models.fusion import HybridFusion
 from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
+from core.models.parsing import HeadParser
 from core.models.reader import SIZE as READER_SIZE
 from core.models.reader import Reader
 
@@ -64,6 +65,7 @@ class Networks:
     landmarks: LandmarkRegressor | None = None
     landmark_indices: Tensor | None = None
     reader: Reader | None = None
+    parser: HeadParser | None = None
     tuned: float = 0.0
     """How far the generator was tuned to one photo, 0..1: so much of that photo's tones it says itself."""
 
@@ -79,6 +81,7 @@ class Networks:
             "aligner": self.aligner,
             "landmarks": self.landmarks,
             "reader": self.reader,
+            "parser": self.parser,
         }
         return {name: module for name, module in named.items() if module is not None}
 

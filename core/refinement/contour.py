@@ -16,23 +16,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
-from scipy.spatial import cKDTree
-from skimage.measure import find_contours
 from torch import Tensor
 from torch.nn import functional
 
-from core.camera import FAR, HALF_FOV, NEAR
+from core.camera import FAR, NEAR
 from core.job import Job
 from core.models.networks import Networks
+from core.models.parsing import HAIR, HeadParser
+from core.refinement.hairline import Hairline, level_lines, matched, unprojected
 from core.refinement.process import Process, Ties
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
+from core.rendering.hair import parts_of
 from core.rendering.hands import Pause, resting
+from core.rendering.integrals import integrate_geometry
 from core.rendering.outline import SOFT_EDGE, outline
 from core.rendering.precision import Sdf
 from core.rendering.shape import RESOLUTION, SAFETY, interpolated
 from core.rendering.solids import EXTENT, measured, without_strays
-from core.rendering.surfaces import SOFT_RIM
+from core.rendering.surfaces import SOFT_RIM, Crossings
 from core.tensor_camera import camera_frame, project, rays
 from core.visibility import extended
 
@@ -52,6 +54,8 @@ STRIDE = 0.004
 # Farthest match [pixels of SIDE], least cosine between the contours' normals, and width of the picture's border that
 # cuts contours off.
 REACH, AGREEING, BORDER = 12.0, 0.6, 2.0
+# Share of a picture's pixels that must be hair for it to have a hairline.
+SOME_HAIR = 0.01
 # Above the lowest landmark by this share of the picture the matte is the head's; below, and down to NECK under it,
 # upright contours are the neck's, and the others a collar's.
 ABOVE_CHIN, NECK, UPRIGHT = 0.02, 0.12, 0.85
@@ -104,6 +108,7 @@ def fit_contour(
     pause: Pause = resting,
     *,
     pinned: bool = True,
+    photo: Tensor | None = None,
 ) -> NDArray[np.float32] | None:
     """The displacement that brings the head's outline onto its matte's, and its landmarks onto the photo's.
 
@@ -115,13 +120,15 @@ def fit_contour(
         landmarks: In the same picture, in the model's order.
         pause: Called between steps.
         pinned: Whether landmarks say where the face is; else the outline alone speaks.
+        photo: The picture of that camera, for its hairline; None leaves that where the latents have it.
 
     Returns:
         The displacement of :class:`core.rendering.deformation.Deformation`, (GRID, GRID, GRID, 3); None when there is
         nothing to compare.
 
     Shape:
-        styles (1, rows, style_dim), angles (1, 2), matte (1, 1, S, S), landmarks (L, 2) in unit picture coordinates.
+        styles (1, rows, style_dim), angles (1, 2), matte (1, 1, S, S), landmarks (L, 2) in unit picture coordinates;
+        photo (1, 3, S, S) in [-1, 1].
     """
     if networks.landmarks is None:
         return None
@@ -133,6 +140,9 @@ def fit_contour(
     axes = rotation[0].double().cpu().numpy().T  # right, up, towards the camera
     pins = _landmark_ties(networks, styles, angles, landmarks, axes) if pinned else None
     plain = _measured(networks, styles, pause)
+    hairline = None
+    if photo is not None and networks.parser is not None:
+        hairline = _hairline(networks, networks.parser, plain, styles, angles, photo, matte, axes, lowest, pause)
     process: Process | None = None
     for _ in range(ROUNDS):
         head = plain
@@ -142,11 +152,43 @@ def fit_contour(
         ties = _contour_ties(head, angles, wanted, lowest, axes, process)
         if ties is None:
             break
+        edges = None if hairline is None else hairline.ties(axes, process)
         both = ties if pins is None else pins.and_also(ties)
+        both = both if edges is None else both.and_also(edges)
         pause()
         process = Process(both, axes[2])
         pause()
     return None if process is None else _gridded(process, axes, GRID)
+
+
+def _hairline(
+    networks: Networks,
+    parser: HeadParser,
+    head: _Head,
+    styles: Tensor,
+    angles: Tensor,
+    photo: Tensor,
+    matte: Tensor,
+    axes: Array,
+    lowest: float,
+    pause: Pause,
+) -> Hairline | None:
+    """The hairline of the undeformed head and of its photo."""
+    of_photo = parts_of(parser, photo, matte, pause, mirrored=True)[:, HAIR : HAIR + 1]
+    if float(of_photo.mean()) < SOME_HAIR:
+        return None
+    field = FoldedField(networks.generator.field, styles).light
+    depth, gap = (one.flatten() for one in _seen(head, angles))
+    pause()
+    # Colours a millimetre beside the surface are those of the surface.
+    found = Crossings(depth, gap, torch.full_like(depth, float("inf")))
+    seen = integrate_geometry(networks.generator, field, angles, found, fallback=False)
+    pause()
+    maps = seen.appearance(networks.generator, field)
+    cover = maps.alpha
+    own = parts_of(parser, maps.rgb / cover.clamp(min=1e-3), cover, pause)[:, HAIR : HAIR + 1]
+    deep = extended(maps.depth / cover.clamp(min=1e-3), (cover > 0.5).to(cover))
+    return Hairline.of(own, cover, deep, of_photo, matte, axes, lowest)
 
 
 def _gridded(process: Process, axes: Array, size: int) -> NDArray[np.float32]:
@@ -168,7 +210,7 @@ def _matte_contour(matte: Tensor, lowest: float) -> Array:
 def _contour(values: Array, level: float, lowest: float) -> Array:
     """Where values cross a level upwards and outwards, above a line and within the picture's border."""
     rise = np.gradient(gaussian_filter(values, 1.0))
-    lines = [line[::EVERY] for line in _level_lines(values, level) if len(line) > 4 * EVERY]
+    lines = [line[::EVERY] for line in level_lines(values, level) if len(line) > 4 * EVERY]
     if not lines:
         return np.zeros((0, 4))
     places = np.concatenate(lines)
@@ -179,11 +221,6 @@ def _contour(values: Array, level: float, lowest: float) -> Array:
     inside &= (v < lowest) | ((v < lowest + NECK) & (np.abs(normals[:, 1]) > UPRIGHT))
     found: Array = np.concatenate((places[:, ::-1], normals[:, ::-1]), axis=1)[inside]
     return found
-
-
-def _level_lines(values: Array, level: float) -> list[Array]:
-    lines: list[Array] = find_contours(values, level)  # type: ignore[no-untyped-call]
-    return lines
 
 
 def _contour_ties(
@@ -200,13 +237,13 @@ def _contour_ties(
     own = _contour(away, SOFT_EDGE, lowest + REACH / SIDE)
     if len(own) < 8:
         return None
-    first, second = _matched(own, wanted), _matched(wanted, own)
+    first, second = (matched(a, b, REACH, AGREEING) for a, b in ((own, wanted), (wanted, own)))
     pairs = np.concatenate((first, second[:, ::-1]))
     if not len(pairs):
         return None
     start, end = own[pairs[:, 0], :2], wanted[pairs[:, 1], :2]
     reached = map_coordinates(depth, start[:, ::-1].T, order=1)
-    before, after = (_unprojected(place, reached, axes) for place in (start, end))
+    before, after = (unprojected(place, reached, axes, SIDE) for place in (start, end))
     moved = (after - before) @ axes[:2].T
     was = np.zeros_like(moved) if process is None else process(before)
     # Every tie counts half: the two ways of matching say the same thing twice.
@@ -231,26 +268,6 @@ def _seen(head: _Head, angles: Tensor) -> tuple[Tensor, Tensor]:
     return depth.reshape(1, 1, TRACED, TRACED), here.reshape(1, 1, TRACED, TRACED)
 
 
-def _matched(of: Array, to: Array) -> NDArray[np.int64]:
-    """Pairs (of, to) of contour points: the nearest one whose normal agrees. Shape: (N, 4), (M, 4); returns (P, 2)."""
-    count = min(24, len(to))
-    away, index = cKDTree(to[:, :2]).query(of[:, :2], k=count, distance_upper_bound=REACH)
-    away, index = away.reshape(len(of), count), index.reshape(len(of), count)
-    known = np.isfinite(away)
-    agrees = (of[:, None, 2:] * to[np.where(known, index, 0), 2:]).sum(-1) > AGREEING
-    good = known & agrees
-    some = good.any(1)
-    return np.stack((np.flatnonzero(some), index[some, good[some].argmax(1)]), axis=1)
-
-
-def _unprojected(places: Array, depth: Array, axes: Array) -> Array:
-    """World points (N, 3) of places (N, 2), pixels of SIDE, at optical-axis depths (N,)."""
-    uv = (places + 0.5) / SIDE * 2.0 - 1.0
-    local = np.stack((uv[:, 0], -uv[:, 1]), axis=1) * (math.tan(HALF_FOV) * depth)[:, None]
-    points: Array = axes[2] + local @ axes[:2] - depth[:, None] * axes[2]
-    return points
-
-
 def _landmark_ties(networks: Networks, styles: Tensor, angles: Tensor, landmarks: Tensor, axes: Array) -> Ties:
     """What the landmarks say: their places in the photo show what the field has at theirs.
 
@@ -267,5 +284,5 @@ def _landmark_ties(networks: Networks, styles: Tensor, angles: Tensor, landmarks
         error[chin], chosen = CHIN_ERROR, chosen | chin
     _, depth = project(points[None], angles)
     own, places, depths = (one.double().cpu().numpy()[chosen] for one in (points, landmarks, depth[0]))
-    seen = _unprojected(places * SIDE - 0.5, depths, axes)
+    seen = unprojected(places * SIDE - 0.5, depths, axes, SIDE)
     return Ties(seen, (own - seen) @ axes[:2].T, error[chosen])

@@ -90,15 +90,15 @@ class EditedColours:
         meant = _significance(after - before)
         if source.parting is not None:
             apart = source.parting
-            # A bald head's rim is skin here, whatever its shade.
-            sure = apart.photo if apart.strands is None else torch.maximum(apart.strands, apart.photo * apart.brows)
+            # The generator paints brows along with hair.
+            sure = (apart.photo + apart.dark * apart.brows).clamp(max=1.0)
             parts = torch.cat((sure, apart.own, apart.upper), dim=1)
             photos, own, upper = moved(grown(parts, size), flow).split(1, dim=1)
             both = torch.cat((before, after), dim=1)
             before, after = torch.lerp(both, kept_apart(both, photos, own), upper).split(3, dim=1)
         hair = None
-        if source.parting is not None and source.parting.strands is not None:
-            hair = moved(grown(source.parting.strands, size), flow)
+        if source.parting is not None:
+            hair = moved(grown(source.parting.photo, size), flow)
         share = _significance(after - before) * grown(region(edit, maps, hair), size)
         if drawn.kept is not None:
             # Smiling lips that nothing parts are moved, not painted: the generator has teeth over the lip there.
@@ -118,7 +118,6 @@ class EditedColours:
         fresh = (alpha - moved(grown(source.maps.alpha, size), flow)).clamp(min=0.0)
         self._locks: Tensor | None = None
         if source.tone is not None and source.parting is not None and hair is not None and grows(edit):
-            assert source.parting.bare is not None
             parts = moved(grown(torch.cat((source.parting.above, source.parting.bare), dim=1), size), flow)
             found = new_hair(edit, meant, share, fresh, hair, parts[:, :1], parts[:, 1:], matte)
             self._locks, share = found.locks * alpha, found.rest

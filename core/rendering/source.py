@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
+from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
 from core.rendering.beard import hair_tone
 from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
@@ -67,7 +68,7 @@ class SourceHead:
     deformation: Deformation | None = None
     """How the head differs from the one of its latents."""
     parting: Parting | None = None
-    """What of photo and generator is hair, where the model knows its landmarks."""
+    """What of photo and generator is hair, where the model has a parser and knows its landmarks."""
     tone: Tensor | None = None
     """The colour of somebody's hair (3,) in [0, 1], likewise."""
     behind: Behind | None = None
@@ -134,17 +135,17 @@ def source_head(
     residual = photo * small_matte - enlarged(maps.rgb)
     pause()
     parting = None
-    if networks.landmarks is not None:
-        parting = _parting(networks.landmarks, photo, matte, maps, styles, angles, pause)
+    if networks.landmarks is not None and networks.parser is not None:
+        parting = _parting(networks.parser, networks.landmarks, photo, matte, maps, styles, angles, pause)
     pause()
     tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
     pause()
     behind, tresses = None, None
     if parting is not None and tone is not None:
         density = maps.alpha.clamp(min=1e-3)
-        face = torch.zeros_like(parting.photo) if parting.bare is None else parting.bare
-        skin = skin_of(photo, maps.rgb / density, maps.alpha, face)
-        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, pause)
+        own = maps.rgb / density
+        skin = skin_of(photo, own, maps.alpha, parting.bare)
+        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, own, pause)
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
@@ -175,12 +176,11 @@ def _tresses(
     surface: SurfaceMap, parting: Parting, behind: Behind | None, photo: Tensor, matte: Tensor
 ) -> Tresses | None:
     """Where the photo has hair in front, and the generator behind; see ``core.rendering.tresses``."""
-    if behind is None or parting.strands is None or parting.bare is None:
+    if behind is None:
         return None
     side = parting.photo.shape[-1]
     head = functional.interpolate(matte, size=(side, side), mode="area")
-    # Shade on skin has no strands, so only hair that cannot be shade counts.
-    sure = parting.strands * (1.0 - parting.bare)
+    sure = parting.photo * (1.0 - parting.bare)
     if (sure * parting.above * head).sum() < SOME_HAIR * head.sum():
         return None
     points, hit = (functional.interpolate(one, size=(side, side)) for one in (surface.points, surface.hit))
@@ -195,6 +195,7 @@ def _tresses(
 
 
 def _parting(
+    parser: HeadParser,
     regressor: LandmarkRegressor,
     photo: Tensor,
     matte: Tensor,
@@ -205,7 +206,7 @@ def _parting(
 ) -> Parting:
     landmarks = regressor(styles[:, :-1].mean(dim=1))
     own = maps.rgb / maps.alpha.clamp(min=1e-3)
-    return parted(photo, matte, own, maps.alpha, landmarks[0], project(landmarks, angles)[0][0], pause)
+    return parted(parser, photo, matte, own, maps.alpha, landmarks[0], project(landmarks, angles)[0][0], pause)
 
 
 def seen_from(

@@ -16,7 +16,16 @@ from core.errors import CameoError
 from core.job import Job
 from core.models.bundle import read_networks
 from core.models.configuration import CAMEO_256, TOY_256
-from core.training.bundle import STEP_LABELS, collect, publish, publish_directions, renewed, teach, trained_generator
+from core.training.bundle import (
+    STEP_LABELS,
+    collect,
+    publish,
+    publish_directions,
+    publish_parser,
+    renewed,
+    teach,
+    trained_generator,
+)
 from core.training.directions import SAMPLES, find_directions
 from core.training.stages import STAGES, StageOptions, run_stage
 from core.weights import Registry
@@ -48,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
     bundle.add_argument(
-        "--only", choices=("encoder", "reader"), help="of the entry that is there renew this alone; all else stays"
+        "--only",
+        choices=("encoder", "reader", "parser"),
+        help="of the entry that is there renew this alone; all else stays",
     )
     return parser
 
@@ -102,7 +113,8 @@ def _run(options: argparse.Namespace) -> None:
     elif options.only:
         name = options.name or options.model.name
         networks = read_networks(Registry(options.out).locate(name).values())
-        print(publish(renewed(networks, options.run, options.only), options.out, name))
+        renew = publish_parser if options.only == "parser" else publish
+        print(renew(renewed(networks, options.run, options.only), options.out, name))
     else:
         networks = collect(options.run, options.landmarks, model=options.model, samples=options.samples)
         print(publish(networks, options.out, options.name or options.model.name))

@@ -39,6 +39,24 @@ def photographic(picture: Tensor) -> Tensor:
     return torch.cat([straight.clamp(0, 1) * alpha, alpha], 1)
 
 
+def side_lit(picture: Tensor, share: float = 0.4, darkest: float = 1.6) -> Tensor:
+    """Light from one side, for a share of the pictures: the other side lies in the dark, skin and hair alike.
+
+    Args:
+        picture: Premultiplied.
+        share: Of the pictures.
+        darkest: Natural logarithm of how much darker one side may be than the other.
+    """
+    n, size = len(picture), picture.shape[-1]
+    line = (torch.arange(size, device=picture.device) + 0.5) / size * 2 - 1
+    v, u = torch.meshgrid(line, line, indexing="ij")
+    turn = torch.rand(n, 1, 1, 1, device=picture.device) * 2 * torch.pi
+    along = turn.cos() * u + turn.sin() * v * 0.6 + 0.3 * _normal(picture)
+    step = torch.sigmoid(along * (2 + 8 * torch.rand_like(turn)))
+    amount = darkest * torch.rand_like(turn) * _chance(picture, share)
+    return torch.cat((picture[:, :3] * (-amount * step).exp(), picture[:, 3:]), dim=1)
+
+
 def torn_matte(picture: Tensor) -> Tensor:
     """Faults of mattes: a lower cut at the neck, eroded or grown edges, holes by hands and microphones."""
     size = picture.shape[-1]

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from core.camera import CameraLimits
-from core.models.bundle import write_directions, write_networks
+from core.models.bundle import write_directions, write_networks, write_parser
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
-from core.models.networks import Networks
+from core.models.networks import Direction, Networks
+from core.models.parsing import HeadParser
 from core.models.reader import Reader
 from core.rendering.edited import DRAWN_ON
 from core.training.directions import IDLE, SAMPLES, find_directions
@@ -35,6 +36,8 @@ ORIGIN = (
 )
 STEP_LABELS = {"Eyeglasses": (EYEGLASSES, GLASSES_FROM)}
 """Labels that are there or not: their coordinate of z and where it decides."""
+PARSER = "parser.safetensors"
+"""File of the parser in an entry: it stands on nothing else, and thirty megabytes of networks stay as they are."""
 LIMITS = CameraLimits(1.25, -0.5, 0.5)
 """Cameras that the decoder met in training."""
 
@@ -67,6 +70,7 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
         parts = Parts(model)
         load_averaged(run / "hybrid.pt", {"parts": parts})
     reader = _reader(run, model) if (run / "reader.pt").exists() else None
+    parser = _parser(run) if (run / "parser.pt").exists() else None
     indices = landmark_indices(landmarks)
     regressor = LandmarkRegressor(model.generator.field.style_dim, len(indices))
     regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
@@ -91,7 +95,14 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
         regressor,
         torch.tensor(indices),
         reader,
+        parser,
     )
+
+
+def _parser(run: Path) -> HeadParser:
+    parser = HeadParser()
+    load_averaged(run / "parser.pt", {"parser": parser})
+    return parser
 
 
 def _reader(run: Path, model: ModelConfig) -> Reader:
@@ -106,17 +117,19 @@ def _reader(run: Path, model: ModelConfig) -> Reader:
 def renewed(networks: Networks, run: Path, stage: str) -> Networks:
     """The same weights, with the network of one stage as a run folder has it.
 
-    For a stage on which nothing else stands: E0 that went on in its units, or the reader.
+    For a stage on which nothing else stands: E0 that went on in its units, the reader, or the parser.
 
     Args:
         networks: What stays.
         run: Where the stage was trained.
-        stage: ``encoder`` or ``reader``.
+        stage: ``encoder``, ``reader`` or ``parser``.
     """
     if stage == "encoder":
         encoder = Encoder(networks.config.encoder)
         load_averaged(run / "encoder.pt", {"encoder": encoder})
         return dataclasses.replace(networks, encoder=encoder)
+    if stage == "parser":
+        return dataclasses.replace(networks, parser=_parser(run))
     return dataclasses.replace(networks, reader=_reader(run, networks.config))
 
 
@@ -124,9 +137,25 @@ def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     """Writes the weights below a weights folder and enters them in its manifest; returns the networks' file."""
     path = folder / name / "model.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_networks(dataclasses.replace(networks, directions={}), path)
+    write_networks(dataclasses.replace(networks, directions={}, parser=None), path)
+    if networks.parser is not None:
+        write_parser(networks.parser, networks.config.name, folder / name / PARSER)
     publish_directions(networks, folder, name)
     logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
+    return path
+
+
+def publish_parser(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
+    """Writes the parser of an entry and enters it in the manifest, all else stays as it is; returns its file.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if networks.parser is None:
+        raise ValueError("these networks have no parser")
+    path = folder / name / PARSER
+    write_parser(networks.parser, networks.config.name, path)
+    _enter(networks, folder, name)
     return path
 
 
@@ -136,18 +165,27 @@ def publish_directions(networks: Networks, folder: Path, name: str = "cameo-256"
     Directions depend on mapping and field alone, and change more often: thirty megabytes of networks stay as they are.
     """
     path = folder / name / "directions.safetensors"
+    write_directions(_shown(networks), networks.config.name, path)
+    _enter(networks, folder, name)
+    return path
+
+
+def _shown(networks: Networks) -> dict[str, Direction]:
+    return {known: direction for known, direction in networks.directions.items() if known not in IDLE}
+
+
+def _enter(networks: Networks, folder: Path, name: str) -> None:
+    """Enters the files of an entry in the manifest, those that are there."""
+    files = {"model": "model.safetensors", "directions": "directions.safetensors", "parser": PARSER}
     drawn = DRAWN_ON if networks.landmark_indices is not None else ()
-    shown = {known: direction for known, direction in networks.directions.items() if known not in IDLE}
-    write_directions(shown, networks.config.name, path)
     Registry(folder).add(
         name,
-        {"model": f"{name}/model.safetensors", "directions": f"{name}/{path.name}"},
+        {role: f"{name}/{file}" for role, file in files.items() if (folder / name / file).exists()},
         purpose="head",
         licence=LICENCE,
         origin=ORIGIN,
-        contract=InputContract(networks.config.encoder.size, LIMITS, (*shown, *drawn)),
+        contract=InputContract(networks.config.encoder.size, LIMITS, (*_shown(networks), *drawn)),
     )
-    return path
 
 
 def teach(run: Path, label: str, *, model: ModelConfig = CAMEO_256) -> Tensor:

@@ -1,7 +1,8 @@
 """The stages of cameo-256 by name: which data, networks and task each needs, and what it leaves behind.
 
-field → (encoder, decoder) → hybrid → directions; field → lesson → reader. Each is resumable, reads what earlier stages
-left in the run folder and leaves a state there; :mod:`core.training.bundle` turns a run folder into weights.
+field → (encoder, decoder) → hybrid → directions; field → lesson → reader; parser, with the field's pictures if there
+is one. Each is resumable, reads what earlier stages left in the run folder and leaves a state there;
+:mod:`core.training.bundle` turns a run folder into weights.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.identity import IDENTITY_WEIGHTS, IdentityEmbedding
 from core.models.landmarks import LandmarkRegressor
+from core.models.parsing import HeadParser
 from core.models.reader import Reader
 from core.training.data import DataMissing, RealPortraits, WorldHeads
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig
@@ -35,6 +37,8 @@ from core.training.latents import Latents, fit_landmarks, latent_statistics
 from core.training.lesson_task import LessonTask, LessonTaskConfig
 from core.training.local_branch import Parts
 from core.training.losses import PerceptualDistance
+from core.training.parser_task import ParserTask, ParserTaskConfig
+from core.training.parsing_data import ParsedHeads, mean_landmarks, painted_heads, parse_portraits
 from core.training.precision import layout
 from core.training.processes import processes
 from core.training.reader_task import ReaderTask, ReaderTaskConfig
@@ -46,6 +50,8 @@ from core.weights import Registry
 logger = logging.getLogger(__name__)
 
 
+PAINTED = 600
+"""Pictures of the generator's own that the parser learns from, where there is a field: half a second each."""
 OFFSET = "offset.pt"
 """What ``train teach`` added to the mapping."""
 STATISTICS = "latents.pt"
@@ -270,6 +276,23 @@ def _reader(shop: Workshop) -> Task:
     return ReaderTask(generator, Reader(style_dim), regressor, data, settled, config)
 
 
+def _parser(shop: Workshop) -> Task:
+    torch.manual_seed(shop.options.seed)
+    config = ParserTaskConfig(pictures=shop.batch(ParserTaskConfig.pictures))
+    real, parsed = shop.portraits(), None
+    if real is not None:
+        mean = torch.from_numpy(mean_landmarks(shop.options.world))
+        parsed = parse_portraits(real, shop.options.landmarks, mean)
+    data, own = ParsedHeads.load(shop.options.world, limit=shop.options.heads), None
+    painted = shop.options.run / "painted.npz"
+    if painted.exists():
+        own = ParsedHeads.read(painted)
+    elif (shop.options.run / "field.pt").exists():
+        own = painted_heads(shop.generator("field").eval(), shop.options.world, min(PAINTED, len(data)))
+        own.write(painted)
+    return ParserTask(HeadParser(), data, parsed, config, own)
+
+
 STAGES: dict[str, Callable[[Workshop], Task]] = {
     "field": _field,
     "encoder": _encoder,
@@ -277,12 +300,21 @@ STAGES: dict[str, Callable[[Workshop], Task]] = {
     "hybrid": _hybrid,
     "lesson": _lesson,
     "reader": _reader,
+    "parser": _parser,
 }
 ON_A_PROCESSOR = {
     "points": 192, "normal_points": 48, "free_points": 96, "rendered": 1, "large": 1, "rendered_every": 3
 }  # fmt: skip
 """E0's sizes where a step is dear: fewer points a picture, more pictures."""
-RATES = {"field": 6e-4, "encoder": 8e-4, "decoder": 1e-3, "hybrid": 4e-4, "lesson": 2e-4, "reader": 1.5e-3}
+RATES = {
+    "field": 6e-4,
+    "encoder": 8e-4,
+    "decoder": 1e-3,
+    "hybrid": 4e-4,
+    "lesson": 2e-4,
+    "reader": 1.5e-3,
+    "parser": 2e-3,
+}
 """Adam's learning rate of each stage before decay."""
 
 

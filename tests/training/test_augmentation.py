@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.training.augmentation import jittered_framing, photographic, torn_matte
+from core.training.augmentation import jittered_framing, photographic, side_lit, torn_matte
 from core.training.data import encoder_input, premultiplied
 
 
@@ -48,3 +48,16 @@ def test_the_encoder_sees_mid_grey_where_nothing_is() -> None:
     assert out.abs().sum() == 0
     white = encoder_input(torch.ones(1, 4, 2, 2))
     assert (white == 1).all()
+
+
+def test_light_from_one_side_darkens_the_other_and_leaves_the_matte() -> None:
+    torch.manual_seed(0)
+    picture = torch.full((64, 4, 32, 32), 0.5)
+    found = side_lit(picture, share=0.5, darkest=1.6)
+    assert torch.equal(found[:, 3], picture[:, 3])
+    light = found[:, 0] / picture[:, 0]
+    assert float(light.max()) <= 1.0
+    assert float(light.min()) >= float(torch.tensor(-1.6).exp()) - 1e-6
+    contrast = light.flatten(1).max(dim=1).values / light.flatten(1).min(dim=1).values
+    assert 0.2 < float((contrast > 1.1).float().mean()) < 0.7
+    assert torch.equal(side_lit(picture, share=0.0), picture)

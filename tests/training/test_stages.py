@@ -83,7 +83,7 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
     run.mkdir()
     torch.save(torch.ones(8), run / OFFSET)
     snapshots = ["--snapshots", str(write_snapshots(tmp_path / "snapshots"))]
-    for stage in ("field", "lesson", "encoder", "decoder", "hybrid", "reader"):
+    for stage in ("field", "lesson", "encoder", "decoder", "hybrid", "reader", "parser"):
         steps = ["--world", str(world), "--max-steps", "2", "--batch", "2", "--minutes", "5", "--eager"]
         assert main([stage, *common, *steps, *snapshots, "--device", "cpu"]) == 0
         assert {f"{stage}.pt", f"{stage}.jsonl", f"{stage}.png"} <= {path.name for path in run.iterdir()}
@@ -97,7 +97,7 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
     networks = read_networks(registry.locate("toy-trained").values())
     assert networks.config == TOY_256
     assert set(networks.modules) == {
-        "generator", "encoder", "local", "modulation", "fusion", "aligner", "landmarks", "reader"
+        "generator", "encoder", "local", "modulation", "fusion", "aligner", "landmarks", "reader", "parser"
     }  # fmt: skip
     assert set(networks.directions) == set(STEPS) - set(IDLE)
     whole = read_networks(registry.locate("toy-trained").values())
@@ -108,6 +108,13 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
     for part, module in whole.modules.items():
         same = [torch.equal(a, b) for a, b in zip(module.parameters(), partly.modules[part].parameters(), strict=True)]
         assert all(same) != (part == "encoder"), part
+    assert main(["parser", *common, *steps, "--device", "cpu", "--max-steps", "4"]) == 0
+    before = (weights / "toy-trained" / "model.safetensors").read_bytes()
+    assert main(["bundle", *common, "--only", "parser", "--out", str(weights), "--name", "toy-trained"]) == 0
+    registry.verify("toy-trained")
+    again = read_networks(registry.locate("toy-trained").values()).modules
+    assert not all(map(torch.equal, again["parser"].parameters(), partly.modules["parser"].parameters()))
+    assert (weights / "toy-trained" / "model.safetensors").read_bytes() == before
     assert all(torch.equal(partly.directions[k].renderer, one.renderer) for k, one in whole.directions.items())
     before = (weights / "toy-trained" / "model.safetensors").read_bytes()
     assert main(["directions", *common, "--weights", "toy-trained", "--samples", "200", "--out", str(weights)]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from core.camera import Camera
+from core.world.parts import PARTS
 
 VIEWS = 5
 HALF_FOV = np.radians(6.0)
@@ -47,6 +48,9 @@ def write(folder: Path, heads: int = 9, seed: int = 0) -> Path:
             depth, normal, colour = _picture(Camera(a, b), axes, state, 128)
             arrays["depth"][head, view] = depth
             arrays["normal"][head, view] = np.round(normal * 127)
+            # The upper half is hair.
+            part = np.where(np.arange(128)[:, None] < 60, PARTS.index("hair"), PARTS.index("skin"))
+            arrays["part"][head, view] = np.where(depth > 0, part, 0)
             arrays["colour"][head, view] = colour.repeat(2, 0).repeat(2, 1)
             if view >= 3:
                 origin, directions = Camera(a, b).rays(128)
