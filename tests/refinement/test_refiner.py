@@ -347,7 +347,7 @@ def test_what_was_refitted_is_given_back_with_the_rest(
     monkeypatch: pytest.MonkeyPatch, networks: Networks, head: EditedHead
 ) -> None:
     """A shape that passes its proof and ends worse than it began leaves no deformation behind, nor one unproven."""
-    bent = Deformation(torch.full((5, 5, 5, 3), 1e-4))
+    bent = Deformation(torch.full((5, 5, 5, 3), 1e-7))
     fits: list[int] = []
 
     def bend(*_: object) -> Body:
