@@ -40,8 +40,8 @@ class ParserTaskConfig:
 
     pictures: int = 16
     portraits: int = 6
-    own: int = 4
-    """Of the generator's own pictures."""
+    own: float = 0.25
+    """Share of the pictures that are the generator's own, where it has painted some; one at least."""
     certain: float = 0.5
     """Weight of what colours say of portraits."""
     taught: float = 1.0
@@ -86,12 +86,12 @@ class ParserTask:
         """One batch of the world's heads and one of portraits."""
         c = self.config
         ema_update(self.teacher, self.parser, c.decay)
-        picture, label = self._heads(c.pictures if self.own is None else c.pictures - c.own)
-        picture, label = dressed(picture, label, self.tiles)
+        own = 0 if self.own is None else max(1, round(c.own * c.pictures))
+        picture, label = dressed(*self._heads(max(1, c.pictures - own)), self.tiles)
         if self.own is not None:
-            index = torch.randint(len(self.own), (c.own,))
-            own = redyed(self.own.picture[index].float() / 255, self.own.label[index])
-            picture, label = torch.cat((picture, own)), torch.cat((label, self.own.label[index]))
+            index = torch.randint(len(self.own), (own,))
+            painted = redyed(self.own.picture[index].float() / 255, self.own.label[index])
+            picture, label = torch.cat((picture, painted)), torch.cat((label, self.own.label[index]))
         picture, labels = framed(premultiplied(picture), label[:, None])
         picture = augmentation.torn_matte(augmentation.photographic(augmentation.side_lit(picture)))
         label = torch.where(picture[:, 3] > 0.5, labels[:, 0], UNKNOWN).long()
