@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 REACH, AGREEING = 9.0, 0.7
 # Error of a match (world units): an edge of hair is frayed, what says where it is has pixels of 1.6 mm, and neighbours
 # err together. At .003 photos gain most, and heads of the world, whose hairlines the latents know, lose a hundredth.
-ERROR = 0.005
+ERROR = 0.008
 # Pixels within the head's outline from which on an edge is a hairline.
 WITHIN = 5
 
