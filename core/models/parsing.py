@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.models.reader import ResidualUnit
+
 __all__ = ["HAIR", "PARSED", "SIZE", "HeadParser"]
 
 SIZE = 128
@@ -31,25 +33,6 @@ def _single(inputs: int, outputs: int) -> nn.Module:
     )
 
 
-class _Pair(nn.Module):
-    """Two convolutions with batch normalisation around a skip; the first may halve the side."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-        self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Shape: x (B, inputs, S, S)."""
-        return torch.relu(self.body(x) + self.skip(x))
-
-
 class HeadParser(nn.Module):
     """Cut-out picture of a head → what each pixel is.
 
@@ -60,12 +43,12 @@ class HeadParser(nn.Module):
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         self.stem = _single(INPUTS, widths[0])
-        self.down = nn.ModuleList(_Pair(a, b, 2) for a, b in itertools.pairwise(widths))
-        self.deep = _Pair(widths[-1], widths[-1])
+        self.down = nn.ModuleList(ResidualUnit(a, b, 2) for a, b in itertools.pairwise(widths))
+        self.deep = ResidualUnit(widths[-1], widths[-1], projecting=True)
         rising = list(itertools.pairwise(reversed(widths)))
         # What comes up is thinned before it is enlarged.
         self.thin = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in rising)
-        self.up = nn.ModuleList(_Pair(2 * b, b) for _, b in rising[:-1])
+        self.up = nn.ModuleList(ResidualUnit(2 * b, b) for _, b in rising[:-1])
         self.up.append(_single(2 * widths[0], widths[0]))
         self.answer = nn.Conv2d(widths[0], len(PARSED), 1)
 

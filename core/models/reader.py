@@ -30,9 +30,16 @@ class Reading(NamedTuple):
 
 
 class ResidualUnit(nn.Module):
-    """Two convolutions with batch normalisation around a skip; the first may halve the side."""
+    """Two convolutions with batch normalisation around a skip; the first may halve the side.
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    Args:
+        inputs: Channels.
+        outputs: Channels.
+        stride: 2 halves the side.
+        projecting: Whether the skip is a convolution though it need not be one.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, *, projecting: bool = False) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
@@ -42,7 +49,7 @@ class ResidualUnit(nn.Module):
             nn.BatchNorm2d(outputs),
         )
         self.skip: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
+        if projecting or stride != 1 or inputs != outputs:
             self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -22,8 +22,9 @@ from torch.nn import functional
 from core.camera import FAR, NEAR
 from core.job import Job
 from core.models.networks import Networks
-from core.models.parsing import HAIR, HeadParser
-from core.refinement.hairline import Hairline, level_lines, matched, unprojected
+from core.models.parsing import HAIR
+from core.refinement.edges import edge_of, matched, unprojected
+from core.refinement.hairline import Hairline
 from core.refinement.process import Process, Ties
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
@@ -141,8 +142,8 @@ def fit_contour(
     pins = _landmark_ties(networks, styles, angles, landmarks, axes) if pinned else None
     plain = _measured(networks, styles, pause)
     hairline = None
-    if photo is not None and networks.parser is not None:
-        hairline = _hairline(networks, networks.parser, plain, styles, angles, photo, matte, axes, lowest, pause)
+    if photo is not None:
+        hairline = _hairline(networks, plain, styles, angles, photo, matte, axes, lowest, pause)
     process: Process | None = None
     for _ in range(ROUNDS):
         head = plain
@@ -163,7 +164,6 @@ def fit_contour(
 
 def _hairline(
     networks: Networks,
-    parser: HeadParser,
     head: _Head,
     styles: Tensor,
     angles: Tensor,
@@ -173,7 +173,10 @@ def _hairline(
     lowest: float,
     pause: Pause,
 ) -> Hairline | None:
-    """The hairline of the undeformed head and of its photo."""
+    """The hairline of the undeformed head and of its photo; None without a parser, or hair."""
+    parser = networks.parser
+    if parser is None:
+        return None
     of_photo = parts_of(parser, photo, matte, pause, mirrored=True)[:, HAIR : HAIR + 1]
     if float(of_photo.mean()) < SOME_HAIR:
         return None
@@ -209,18 +212,12 @@ def _matte_contour(matte: Tensor, lowest: float) -> Array:
 
 def _contour(values: Array, level: float, lowest: float) -> Array:
     """Where values cross a level upwards and outwards, above a line and within the picture's border."""
-    rise = np.gradient(gaussian_filter(values, 1.0))
-    lines = [line[::EVERY] for line in level_lines(values, level) if len(line) > 4 * EVERY]
-    if not lines:
-        return np.zeros((0, 4))
-    places = np.concatenate(lines)
-    normals = np.stack([map_coordinates(part, places.T, order=1) for part in rise], axis=1)
-    normals /= np.maximum(1e-9, np.linalg.norm(normals, axis=1, keepdims=True))
-    v = (places[:, 0] + 0.5) / SIDE
+    found = edge_of(values, level, EVERY, 4 * EVERY)
+    places, v = found[:, :2], (found[:, 1] + 0.5) / SIDE
     inside = (places > BORDER).all(1) & (places < SIDE - 1 - BORDER).all(1)
-    inside &= (v < lowest) | ((v < lowest + NECK) & (np.abs(normals[:, 1]) > UPRIGHT))
-    found: Array = np.concatenate((places[:, ::-1], normals[:, ::-1]), axis=1)[inside]
-    return found
+    inside &= (v < lowest) | ((v < lowest + NECK) & (np.abs(found[:, 2]) > UPRIGHT))
+    kept: Array = found[inside]
+    return kept
 
 
 def _contour_ties(
@@ -237,8 +234,7 @@ def _contour_ties(
     own = _contour(away, SOFT_EDGE, lowest + REACH / SIDE)
     if len(own) < 8:
         return None
-    first, second = (matched(a, b, REACH, AGREEING) for a, b in ((own, wanted), (wanted, own)))
-    pairs = np.concatenate((first, second[:, ::-1]))
+    pairs = matched(own, wanted, REACH, AGREEING)
     if not len(pairs):
         return None
     start, end = own[pairs[:, 0], :2], wanted[pairs[:, 1], :2]

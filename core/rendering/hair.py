@@ -20,7 +20,17 @@ from core.rendering.hands import Pause, resting, stepping
 from core.rendering.measures import luma
 from core.visibility import extended
 
-__all__ = ["SIDE", "Face", "Parting", "face_of", "kept_apart", "parted", "parts_of", "without_scalps"]
+__all__ = [
+    "SIDE",
+    "Face",
+    "Parting",
+    "face_of",
+    "kept_apart",
+    "parted",
+    "parts_of",
+    "strand_contrast",
+    "without_scalps",
+]
 
 _BROWS = PARSED.index("brows")
 # Side of the maps: the field's picture has 64 pixels a side, hairlines want some more.
@@ -66,8 +76,8 @@ class Parting(NamedTuple):
     """Where the face's brows lie, with skin around them."""
     bare: Tensor
     """The face below the brows."""
-    dark: Tensor
-    """The photo's brows: what is painted like hair though it is none of the head's."""
+    photo_brows: Tensor
+    """What of the photo is brows: like the parting's hair, 0..1."""
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:
@@ -127,9 +137,7 @@ def without_scalps(hair: Tensor, photo: Tensor, matte: Tensor, face: Face) -> Te
     share = colour[0, :2] / colour[0].sum(dim=0).clamp(min=0.03)
     usual = cheeks.median(dim=1).values
     off = (share - (usual[:2] / usual.sum().clamp(min=0.03))[:, None, None]).norm(dim=0)
-    fine = luma((functional.interpolate(photo, size=(2 * SIDE, 2 * SIDE), mode="area") + 1.0) * 0.5)
-    mean = functional.avg_pool2d(fine, STRAND, 1, STRAND // 2, count_include_pad=False)
-    contrast = functional.avg_pool2d((fine - mean).abs() / mean.clamp(min=0.05), 2)[0, 0]
+    contrast = strand_contrast(photo)
     head = functional.interpolate(matte, size=(SIDE, SIDE), mode="area")[0, 0] > 0.95
     inside = ndimage.binary_erosion(head.cpu().numpy(), iterations=RIM)
     patches, count = ndimage.label((hair[0, 0] > 0.5).cpu().numpy() & inside)
@@ -145,6 +153,17 @@ def without_scalps(hair: Tensor, photo: Tensor, matte: Tensor, face: Face) -> Te
     nearest = ndimage.distance_transform_edt(patches == 0, return_distances=False, return_indices=True)
     gone = torch.from_numpy(bald[patches[tuple(nearest)]]).to(hair.device)
     return hair * (~gone)[None, None]
+
+
+def strand_contrast(picture: Tensor) -> Tensor:
+    """How much each pixel stands out from its surroundings, as a share of their luma (SIDE, SIDE): strands do.
+
+    Shape:
+        picture (1, 3, any, any) in [-1, 1].
+    """
+    fine = luma((functional.interpolate(picture, size=(2 * SIDE, 2 * SIDE), mode="area") + 1.0) * 0.5)
+    mean = functional.avg_pool2d(fine, STRAND, 1, STRAND // 2, count_include_pad=False)
+    return functional.avg_pool2d((fine - mean).abs() / mean.clamp(min=0.05), 2)[0, 0]
 
 
 def parts_of(

@@ -91,7 +91,7 @@ class EditedColours:
         if source.parting is not None:
             apart = source.parting
             # The generator paints brows along with hair.
-            sure = (apart.photo + apart.dark * apart.brows).clamp(max=1.0)
+            sure = (apart.photo + apart.photo_brows * apart.brows).clamp(max=1.0)
             parts = torch.cat((sure, apart.own, apart.upper), dim=1)
             photos, own, upper = moved(grown(parts, size), flow).split(1, dim=1)
             both = torch.cat((before, after), dim=1)

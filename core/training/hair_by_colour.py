@@ -15,7 +15,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from core.rendering.hair import SIDE, Face
+from core.rendering.hair import SIDE, Face, strand_contrast
 from core.rendering.measures import luma
 
 __all__ = ["hair_share", "strands"]
@@ -42,9 +42,9 @@ DARK, PALE = (0.64, 0.46), (1.05, 1.25)
 LOCK, MANY = 19, 0.3
 # Share of a patch of hair, away from skin, that must be hair for certain for all of it to be.
 MOSTLY = 0.6
-# A scalp has no strands: contrast of the middle pixel of a patch (share of its luma, at 256 px over this width) below
-# which it is smooth. White and blond hair can be as smooth, but is bright and covers this share of the picture.
-SMOOTH, STRAND, BRIGHT, WIDE = 0.028, 9, 0.85, 0.018
+# A scalp has no strands: contrast of the middle pixel of a patch (see `strand_contrast`) below which it is smooth.
+# White and blond hair can be as smooth, but is bright and covers this share of the picture.
+SMOOTH, BRIGHT, WIDE = 0.028, 0.85, 0.018
 # No shade on a scalp is darker than this, in parts of the cheeks' light; black hair is, and may show no strands.
 DIMMEST = 0.3
 # Pixels at a head's rim that say nothing of it.
@@ -113,9 +113,7 @@ def _scalp(picture: Tensor, hair: Tensor, head: Tensor, light: Tensor) -> Tensor
     Shape:
         picture (1, 3, any, any); hair, head (1, 1, SIDE, SIDE), bool; light the same, in parts of the cheeks'.
     """
-    fine = luma((functional.interpolate(picture, size=(2 * SIDE, 2 * SIDE), mode="area") + 1.0) * 0.5)
-    mean = functional.avg_pool2d(fine, STRAND, 1, STRAND // 2, count_include_pad=False)
-    contrast = functional.avg_pool2d((fine - mean).abs() / mean.clamp(min=0.05), 2)[0, 0].cpu().numpy()
+    contrast = strand_contrast(picture).cpu().numpy()
     inside = ndimage.binary_erosion(head[0, 0].cpu().numpy(), iterations=RIM)
     patches, count = ndimage.label((hair[0, 0].cpu().numpy()) & inside)
     shades = light[0, 0].cpu().numpy()

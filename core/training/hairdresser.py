@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.models.parsing import HAIR, PARSED
 from core.training.parsing_data import UNKNOWN
+from core.training.warps import similarities
 from core.visibility import extended
 
 SKIN = PARSED.index("skin")
@@ -82,11 +83,7 @@ def _real(strands: Tensor, tiles: Tensor) -> Tensor:
     """Real people's hair in the light of the world's (N, 3, S, S)."""
     n, size = len(strands), strands.shape[-1]
     tile = tiles[torch.randint(len(tiles), (n,))].float() / 255
-    turn, scale = torch.randn(n) * 0.7, (torch.randn(n) * 0.3).exp() * size / tile.shape[-1] * 2.0
-    flip = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
-    c, s, away = turn.cos() * scale, turn.sin() * scale, 2.0 * torch.randn(n, 2)
-    rows = torch.stack((c * flip, -s, away[:, 0]), 1), torch.stack((s * flip, c, away[:, 1]), 1)
-    matrix = torch.stack(rows, 1)
+    matrix = similarities(n, 0.7, 0.3, 2.0, size / tile.shape[-1] * 2.0)
     grid = F.affine_grid(matrix, [n, 3, size, size], align_corners=False)
     texture = F.grid_sample(tile, grid, padding_mode="reflection", align_corners=False)
     light = strands.mean(dim=1, keepdim=True)

@@ -26,6 +26,7 @@ from core.training.parsing_data import UNKNOWN, ParsedHeads, ParsedPortraits
 from core.training.reader_task import on_grey
 from core.training.sheets import contact_sheet
 from core.training.trainer import ema_update
+from core.training.warps import similarities
 
 WEIGHTS = {"skin": 0.7, "hair": 1.0, "brows": 2.0, "eyes": 1.5, "mouth": 1.5, "beard": 1.5, "glasses": 1.5}
 """How much a pixel of each part counts."""
@@ -160,12 +161,7 @@ def tinted(picture: Tensor, shares: Tensor) -> Tensor:
 
 def framed(picture: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Pictures (N, 4, S, S), premultiplied, and labels (N, L, S, S) turned, mirrored, moved and scaled at random."""
-    n = len(picture)
-    turn, scale = torch.randn(n) * 0.12, (torch.randn(n) * 0.1).exp()
-    flip = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
-    c, s, away = turn.cos() * scale, turn.sin() * scale, torch.randn(n, 2) * 0.06
-    rows = torch.stack((torch.stack((c * flip, -s, away[:, 0]), 1), torch.stack((s * flip, c, away[:, 1]), 1)), 1)
-    grid = F.affine_grid(rows, list(picture.shape), align_corners=False)
+    grid = F.affine_grid(similarities(len(picture), 0.12, 0.1, 0.06), list(picture.shape), align_corners=False)
     moved = F.grid_sample(picture, grid, padding_mode="zeros", align_corners=False)
     label = F.grid_sample(labels.float(), grid, mode="nearest", padding_mode="border", align_corners=False)
     return moved, label.byte()

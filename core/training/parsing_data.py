@@ -43,10 +43,6 @@ class ParsedHeads:
     def __len__(self) -> int:
         return len(self.picture)
 
-    def __add__(self, other: ParsedHeads) -> ParsedHeads:
-        """Both."""
-        return ParsedHeads(torch.cat((self.picture, other.picture)), torch.cat((self.label, other.label)))
-
     def write(self, path: Path) -> None:
         """Into a file that :meth:`read` reads."""
         np.savez_compressed(path, picture=self.picture.numpy(), label=self.label.numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -27,6 +28,23 @@ def warped(picture: Tensor, flow: Tensor) -> Tensor:
     side = picture.shape[-1]
     grid = pixel_grid(side, picture.device) + 2 * flow.flatten(2).transpose(1, 2)
     return sample(picture, grid)
+
+
+def similarities(count: int, turn: float, spread: float, away: float, size: float = 1.0) -> Tensor:
+    """Random affine matrices (N, 2, 3) for ``affine_grid``: turned, scaled, half of them mirrored, moved.
+
+    Args:
+        count: How many.
+        turn: Standard deviation of their turn [rad].
+        spread: Of the logarithm of their scale.
+        away: Of their shift, in half pictures.
+        size: Scale of the usual one.
+    """
+    angle, scale = torch.randn(count) * turn, (torch.randn(count) * spread).exp() * size
+    flip = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    c, s, shift = angle.cos() * scale, angle.sin() * scale, torch.randn(count, 2) * away
+    rows = torch.stack((c * flip, -s, shift[:, 0]), 1), torch.stack((s * flip, c, shift[:, 1]), 1)
+    return torch.stack(rows, 1)
 
 
 def transformed(matrix: Tensor, grid: Tensor) -> Tensor:

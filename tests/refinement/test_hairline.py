@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from core.camera import HALF_FOV
-from core.refinement.hairline import WITHIN, Hairline, projected, unprojected
+from core.refinement.edges import projected, unprojected
+from core.refinement.hairline import WITHIN, Hairline
 from core.refinement.process import Process
 
 SIDE = 128
