@@ -86,6 +86,15 @@ class SourceView:
         """The same surface under another picture of it (another resolution, or another state of colours)."""
         return replace(self, photo=photo)
 
+    def doubted(self, agreed: Tensor) -> SourceView:
+        """Believed less where the photo shows another part than the head has; not so from where it was taken.
+
+        Shape:
+            agreed (B, 1, any, any), 0..1.
+        """
+        share = functional.interpolate(agreed, size=self.weight.shape[-2:], mode="bilinear", align_corners=False)
+        return replace(self, weight=self.weight * share)
+
 
 # --------------------------------------------------------------------------------------------------------- surfaces
 

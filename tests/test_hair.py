@@ -12,7 +12,7 @@ from core.engine import Engine
 from core.job import Job
 from core.models.parsing import HeadParser
 from core.photo import Photo
-from core.rendering.hair import SIDE, Face, face_of, kept_apart, parts_of, without_scalps
+from core.rendering.hair import SHADOW, SIDE, Face, Parting, face_of, kept_apart, parts_of, without_scalps
 from core.rendering.source import SourceHead
 
 SKIN, HAIR, GREY = (0.5, 0.1, -0.1), (-0.6, -0.7, -0.8), (0.2, 0.2, 0.2)
@@ -60,6 +60,18 @@ def test_on_a_bald_head_all_is_skin() -> None:
     own[:, :, :40] = 1.0
     apart = kept_apart(torch.cat((before, after), dim=1), photo, own)
     assert ((apart[:, :3] - apart[:, 3:])[0] > 0.2).all()
+
+
+def test_hair_before_a_cheek_is_no_cheek_seen_from_elsewhere() -> None:
+    """Both have hair left of column 40; the photo's reaches to column 50. Brows lie in row 30."""
+    photo, own, above = (torch.zeros(1, 1, SIDE, SIDE) for _ in range(3))
+    photo[..., :50], own[..., :40], above[:, :, :30] = 1.0, 1.0, 1.0
+    nothing = torch.zeros_like(photo)
+    agreed = Parting(photo, own, above, above, nothing, nothing, nothing).agreed[0, 0]
+    assert (agreed[:30] == 1.0).all()
+    assert (agreed[30:, 40 : 50 + SHADOW] == 0.0).all()
+    assert (agreed[30:, :40] == 1.0).all()
+    assert (agreed[30:, 50 + SHADOW :] == 1.0).all()
 
 
 def a_face() -> Face:

@@ -60,3 +60,27 @@ def test_with_nothing_seen_or_nothing_unseen_nothing_changes() -> None:
     own, belief, depth, alpha = scene()
     for share in (torch.zeros_like(belief), torch.ones_like(belief)):
         torch.testing.assert_close(found(own, share, depth, alpha), own[0])
+
+
+def test_a_scrap_of_the_photo_has_no_say() -> None:
+    """Six dark columns on a cheek are a lock that hung before it, not the cheek's tone."""
+    own, belief, depth, alpha = scene()
+    plain = found(own, belief, depth, alpha)[0, 128]
+    scrap = torch.zeros_like(belief)
+    scrap[..., SIDE // 2 + 30 : SIDE // 2 + 36] = 1.0
+    photo = torch.tensor(RED)[:, None, None] - 1.2 * scrap
+    either = (belief + scrap).clamp(max=1.0)
+    row = continued(either * photo + (1.0 - either) * own, own, either, depth, alpha)[0, 0, 128]
+    beside = slice(SIDE // 2 + 8, SIDE // 2 + 28)
+    assert (row[beside] - plain[beside]).abs().max() < 0.02
+
+
+def test_a_large_picture_has_no_scraps_of_its_own() -> None:
+    """What is narrow is so as a share of the picture."""
+    own, belief, depth, alpha = scene()
+    belief[..., SIDE // 2 : SIDE // 2 + 3] = torch.tensor((0.75, 0.5, 0.25))
+    small = found(own, belief, depth, alpha)
+    own, belief, alpha = (torch.nn.functional.interpolate(one, scale_factor=4) for one in (own, belief, alpha))
+    photo = torch.tensor(RED)[:, None, None]
+    large = continued(belief * photo + (1.0 - belief) * own, own, belief, depth, alpha)[0]
+    assert (large[:, ::4, ::4] - small).abs().max() < 0.05

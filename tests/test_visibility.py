@@ -241,3 +241,15 @@ def test_at_the_photos_own_camera_each_pixel_is_the_photos_whatever_lies_there()
     assert asked[2] < 0.01
     mirrored = visibility.look_up(view, loose, target=angles, mirrored=True)[1]
     assert mirrored < 0.01
+
+
+def test_what_is_doubted_is_believed_from_where_the_photo_was_taken_only() -> None:
+    own, aside = torch.zeros(1, 2), torch.tensor([[0.6, 0.0]])
+    view = sphere_view(own)
+    doubted = view.doubted(torch.zeros(1, 1, 32, 32))
+    depth, _ = sphere_surface(own, 32)
+    points = tensor_camera.unproject(depth, own)[:, :, 12:20, 12:20].flatten(2).transpose(1, 2)
+    for target, same in ((own, True), (aside, False)):
+        before, after = (visibility.look_up(one, points, target=target)[1] for one in (view, doubted))
+        assert before.min() > 0.9
+        torch.testing.assert_close(after, before if same else torch.zeros_like(before))

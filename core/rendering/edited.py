@@ -45,7 +45,7 @@ from core.rendering.tones import CELLS, tone_volume
 from core.rendering.wrinkles import ATTRIBUTE as AGE
 from core.rendering.wrinkles import skin_at
 from core.tensor_camera import project
-from core.visibility import GUIDE_SIZE, SourceView, look_up, source_geometry, source_view
+from core.visibility import GUIDE_SIZE, SourceView, carried_out, look_up, source_geometry
 
 # Attributes that need no direction: landmarks say what to do with the photo.
 DRAWN_ON = (LIDS, BROWS)
@@ -97,6 +97,10 @@ class EditedHead:
         colour, trust = look_up(self.view, points, target=self.source.angles)
         own = (maps.rgb / solid).flatten(2).transpose(1, 2)
         trust = trust * (maps.alpha.flatten(1) > 0.9)
+        if self.source.parting is not None:
+            # From the photo's own camera everything is believed, but what hangs before a cheek is not its tone.
+            agreed = functional.interpolate(self.source.parting.agreed, size=maps.alpha.shape[-2:], mode="area")
+            trust = trust * agreed.flatten(1)
         known = [points[0], colour[0] - own[0], trust[0, :, None]]
         # What is said of hair behind is said of undyed hair; dyed, it follows what the photo then shows of it.
         undyed = max(0.0, 1.0 - sum(abs(self.edit.strength(name)) for name in DYES))
@@ -152,7 +156,6 @@ def edited_head(
         bare = edited_head(networks, source, edit.with_strength(EYEWEAR, 0.0), draft=draft, pause=pause)
         return replace(bare, edit=edit, eyewear=_glasses(networks, bare, edit.strength(EYEWEAR)))
     if edit.is_empty:
-        whole = source.surface
         return EditedHead(
             source,
             edit,
@@ -163,7 +166,7 @@ def edited_head(
             Painter(networks.generator.decoder, source.decoder_styles),
             None,
             source.maps,
-            lambda: source_view(source.photo_large, whole.depth, whole.hit, source.matte, source.angles),
+            lambda: source.view.with_photo(carried_out(source.photo_large, source.matte)),
             lambda: reference_features(networks, source.residual, local_depth(source.maps)),
             networks.tuned,
         )

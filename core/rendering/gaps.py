@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.rendering.hands import alone, hands, together
+from core.rendering.measures import widest
 
 __all__ = ["bridged", "unbroken"]
 
@@ -41,18 +42,11 @@ def unbroken(belief: Tensor, alpha: Tensor) -> Tensor:
     """
     # What is no head is no gap.
     small = functional.interpolate(torch.lerp(torch.ones_like(belief), belief, alpha), size=(FOUND, FOUND), mode="area")
-    closed = -_widest(-_widest(small))
+    closed = -widest(-widest(small, NARROW), NARROW)
     # To both sides of a strip the small picture holds half of it: what was closed reaches over its neighbours.
     more = functional.max_pool2d(closed - small, 3, 1, 1)
     more = functional.interpolate(more, size=belief.shape[-2:], mode="bilinear", align_corners=False)
     return (belief + more).clamp(max=1.0)
-
-
-def _widest(values: Tensor) -> Tensor:
-    """The largest of a square window around each pixel: along rows, then along columns."""
-    window = 2 * NARROW + 1
-    along = functional.max_pool2d(values, (1, window), 1, (0, NARROW))
-    return functional.max_pool2d(along, (window, 1), 1, (NARROW, 0))
 
 
 def bridged(picture: Tensor, own: Tensor, belief: Tensor, depth: Tensor, alpha: Tensor) -> Tensor:

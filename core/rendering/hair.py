@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from core.models.parsing import HAIR, PARSED, HeadParser
 from core.rendering.hands import Pause, resting, stepping
-from core.rendering.measures import luma
+from core.rendering.measures import luma, widest
 from core.visibility import extended
 
 __all__ = [
@@ -46,6 +46,8 @@ FADE = 0.2
 # A scalp is smooth and has the hue of its cheeks: a patch's median contrast (share of luma, at 256 px over this width)
 # and difference of red's and green's share of the colour, below which it is none of hair; a rim that says nothing.
 SMOOTH, STRAND, HUE, RIM = 0.035, 9, 0.05, 3
+# Pixels beside hair that lie in its shadow, and how surely a pixel is hair on skin for it to be doubted, and wholly.
+SHADOW, DOUBT = 3, (0.3, 0.7)
 # Share of the hair that is a scalp, from which on all of it is.
 MOSTLY = 0.5
 
@@ -78,6 +80,18 @@ class Parting(NamedTuple):
     """The face below the brows."""
     photo_brows: Tensor
     """What of the photo is brows: like the parting's hair, 0..1."""
+
+    @property
+    def agreed(self) -> Tensor:
+        """How far a pixel of the photo may lie on what the head has there (1, 1, SIDE, SIDE), 0..1.
+
+        Hair on a cheek or a neck of the head hung before it in the photo, and left a shadow beside it: seen from the
+        side both would be blots on skin. Above the brows a fringe lies on the forehead in any case, and the
+        deformation has brought hairlines together.
+        """
+        hair = widest(self.photo, SHADOW)
+        doubt = ((hair * (1.0 - self.own) - DOUBT[0]) / (DOUBT[1] - DOUBT[0])).clamp(0.0, 1.0)
+        return 1.0 - doubt * (1.0 - self.above)
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:

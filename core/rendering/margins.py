@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.rendering.measures import widest
+
 __all__ = ["continued"]
 
 # Side of the grid: three millimetres a cell; nothing finer is carried.
@@ -21,6 +23,8 @@ FADE = 0.055
 COARSEST, SWEEPS = 16, 8
 # How much more a cell holds to what the photo says of it than to its neighbours.
 HOLD = 16.0
+# Side at which scraps are found, and half their width there.
+FOUND, SCRAP = 256, 3
 # Differences of colour [-1, 1] and depth (world units) at which two cells hardly speak to one another.
 ALIKE, AS_DEEP = 0.2, 0.006
 
@@ -44,14 +48,26 @@ def continued(picture: Tensor, own: Tensor, belief: Tensor, depth: Tensor, alpha
         return functional.interpolate(values, size=(SIDE, SIDE), mode=mode)
 
     solid = small(alpha)
-    known = small(belief * alpha)
+    told = alpha * _without_scraps(belief)
+    known = small(belief * told)
     unseen = solid - known
     if float(unseen.max()) < 0.05 or float(known.max()) < 0.05:
         return own
     # What the photo adds to the generator's colours, times how far it is believed.
-    said = small((picture - own) * alpha)
+    said = small((picture - own) * told)
     change = _solved(said, known, solid, small(own), small(depth, "nearest-exact"))
     return own + functional.interpolate(change, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _without_scraps(belief: Tensor) -> Tensor:
+    """The share of a belief (1, 1, S, S) that is no scrap: what is narrow shows what stood before its place, a lock
+    or its shadow before a cheek, and has no say in how the cheek goes on.
+    """
+    size = belief.shape[-1]
+    small = functional.interpolate(belief, size=(FOUND, FOUND), mode="area") if size > FOUND else belief
+    firm = torch.minimum(small, widest(-widest(-small, SCRAP), SCRAP))
+    share = firm / small.clamp(min=1e-3)
+    return functional.interpolate(share, size=(size, size), mode="nearest-exact") if size > FOUND else share
 
 
 def _solved(said: Tensor, known: Tensor, solid: Tensor, colours: Tensor, deep: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Two small things that many parts of pictures ask for: how bright a colour is, and where a numbered landmark lies."""
+"""Small things that many parts of pictures ask for: brightness, the place of a landmark, the largest value nearby."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["luma", "place_of"]
+__all__ = ["luma", "place_of", "widest"]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (Rec. 601)."""
@@ -26,3 +27,10 @@ def luma(colours: Tensor, dim: int = 1) -> Tensor:
 def place_of(numbers: Tensor | NDArray[np.int64]) -> dict[int, int]:
     """MediaPipe's number of a landmark → its place among a model's landmarks. Shape: numbers (L,)."""
     return {number: place for place, number in enumerate(numbers.tolist())}
+
+
+def widest(values: Tensor, reach: int) -> Tensor:
+    """The largest of the square window around each pixel (B, C, H, W): along rows, then along columns."""
+    window = 2 * reach + 1
+    along = functional.max_pool2d(values, (1, window), 1, (0, reach))
+    return functional.max_pool2d(along, (window, 1), 1, (reach, 0))

@@ -77,7 +77,8 @@ class EditedColours:
         size: int,
         drawn: Drawn,
     ) -> None:
-        self._flow, self._drawn, self._tone = flow, drawn, source.tone
+        self._flow, self._drawn, self._tone, self._size = flow, drawn, source.tone, size
+        self._agreed = None if source.parting is None else source.parting.agreed
         self._brows, self._age = edit.strength(BROWS), edit.strength(AGE)
         self._skin = drawn.skin
         if drawn.skin is not None and source.parting is not None:
@@ -148,7 +149,12 @@ class EditedColours:
         return carried_out(edited, self.matte)
 
     def believed(self, view: SourceView) -> SourceView:
-        """The view with what was drawn believed: teeth lie behind lips, where such a step is no reason for doubt."""
+        """The view with what was drawn believed: teeth lie behind lips, where such a step is no reason for doubt.
+
+        What the photo shows of other parts than the head has is doubted, as in the unedited view.
+        """
+        if self._agreed is not None:
+            view = view.doubted(moved(grown(self._agreed, self._size), self._flow))
         if self._drawn.mouth is None:
             return view
         inside = self._drawn.mouth.inside.to(view.weight)

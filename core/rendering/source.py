@@ -149,6 +149,7 @@ def source_head(
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
+    view = source_view(photo, surface.depth, surface.hit, matte, angles)
     return SourceHead(
         photo,
         photo_large,
@@ -158,7 +159,7 @@ def source_head(
         angles,
         maps,
         surface,
-        source_view(photo, surface.depth, surface.hit, matte, angles),
+        view if parting is None else view.doubted(parting.agreed),
         residual,
         None if networks.landmarks is not None else aligned_residual(networks, residual, maps.rgb)[1],
         shape,
