@@ -60,8 +60,10 @@ def continued(picture: Tensor, own: Tensor, belief: Tensor, depth: Tensor, alpha
 
 
 def _without_scraps(belief: Tensor) -> Tensor:
-    """The share of a belief (1, 1, S, S) that is no scrap: what is narrow shows what stood before its place, a lock
-    or its shadow before a cheek, and has no say in how the cheek goes on.
+    """The share of a belief (1, 1, S, S) that is no scrap.
+
+    What is narrow shows what stood before its place, a lock or its shadow before a cheek, and has no say in how the
+    cheek goes on.
     """
     size = belief.shape[-1]
     small = functional.interpolate(belief, size=(FOUND, FOUND), mode="area") if size > FOUND else belief
