@@ -45,3 +45,29 @@ def test_the_outline_of_a_ball_is_a_circle_to_a_fraction_of_a_pixel(size: int) -
 def test_a_head_that_fills_the_picture_has_no_rim() -> None:
     rim = outline(ball, lambda x: ball(x)[..., None], torch.zeros(1, 2), torch.ones(1, 1, 32, 32))
     assert (coverage(rim, 64) == 1.0).all()
+
+
+def test_what_coarse_rays_missed_is_found_again() -> None:
+    """The lowest rows of the ball were not hit; the outline is the ball's all the same."""
+    angles, size = torch.zeros(1, 2), 128
+    hit = hit_of(size, angles)
+    rows = hit[0, 0].amax(dim=1).nonzero()[:, 0]
+    cut = int(rows[-1]) - 8
+    missed = hit.clone()
+    missed[:, :, cut:] = 0.0
+    whole, found = (coverage(outline(ball, lambda x: ball(x)[..., None], angles, one), 512) for one in (hit, missed))
+    assert float((whole - found).abs().max()) < 0.01
+
+
+def test_a_crumb_beside_the_head_is_left_out_and_leaves_no_dots() -> None:
+    crumb, angles = torch.tensor((0.08, 0.0, 0.0)), torch.zeros(1, 2)
+
+    def both(points: Tensor) -> Tensor:
+        return torch.minimum(ball(points), (points - crumb).norm(dim=-1) - 0.0012)
+
+    hit = hit_of(128, angles)
+    alone = coverage(outline(ball, lambda x: ball(x)[..., None], angles, hit), 512)
+    column = round((0.08 / math.tan(HALF_FOV) + 1.0) * 64)
+    hit[0, 0, 63:65, column - 1 : column + 1] = 1.0
+    beside = coverage(outline(both, lambda x: both(x)[..., None], angles, hit), 512)
+    assert float((alone - beside).abs().max()) < 0.01

@@ -49,12 +49,12 @@ GRID = 21
 ROUGH = 13
 # Sides of the pictures whose contours are compared and whose rays are traced for that, matching rounds, and pixels
 # between two contour points.
-SIDE, TRACED, ROUNDS, EVERY = 128, 64, 3, 3
+SIDE, TRACED, EVERY = 128, 64, 3
 # Optical-axis distance between two readings of a ray (world units).
 STRIDE = 0.004
 # Farthest match [pixels of SIDE], least cosine between the contours' normals, and width of the picture's border that
 # cuts contours off.
-REACH, AGREEING, BORDER = 12.0, 0.6, 2.0
+REACHES, AGREEING, BORDER = (24.0, 18.0, 12.0), 0.6, 2.0
 # Share of a picture's pixels that must be hair for it to have a hairline.
 SOME_HAIR = 0.01
 # Above the lowest landmark by this share of the picture the matte is the head's; below, and down to NECK under it,
@@ -145,12 +145,12 @@ def fit_contour(
     if photo is not None:
         hairline = _hairline(networks, plain, styles, angles, photo, matte, axes, lowest, pause)
     process: Process | None = None
-    for _ in range(ROUNDS):
+    for reach in REACHES:
         head = plain
         if process is not None:
             head = plain.deformed(Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
         pause()
-        ties = _contour_ties(head, angles, wanted, lowest, axes, process)
+        ties = _contour_ties(head, angles, wanted, lowest, axes, process, reach)
         if ties is None:
             break
         edges = None if hairline is None else hairline.ties(axes, process)
@@ -221,7 +221,13 @@ def _contour(values: Array, level: float, lowest: float) -> Array:
 
 
 def _contour_ties(
-    head: _Head, angles: Tensor, wanted: Array, lowest: float, axes: Array, process: Process | None
+    head: _Head,
+    angles: Tensor,
+    wanted: Array,
+    lowest: float,
+    axes: Array,
+    process: Process | None,
+    reach: float,
 ) -> Ties | None:
     """What the contours of head and matte say; None if they do not meet."""
     depth_there, gap = _seen(head, angles)
@@ -231,10 +237,10 @@ def _contour_ties(
     deep = extended(depth_there, (gap < SOFT_RIM).float())
     depth = functional.interpolate(deep, size=(SIDE, SIDE), mode="bilinear")[0, 0].double().cpu().numpy()
     # The picture ends a little outside the surface: that is the contour to compare.
-    own = _contour(away, SOFT_EDGE, lowest + REACH / SIDE)
+    own = _contour(away, SOFT_EDGE, lowest + reach / SIDE)
     if len(own) < 8:
         return None
-    pairs = matched(own, wanted, REACH, AGREEING)
+    pairs = matched(own, wanted, reach, AGREEING)
     if not len(pairs):
         return None
     start, end = own[pairs[:, 0], :2], wanted[pairs[:, 1], :2]

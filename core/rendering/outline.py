@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from core.camera import FAR, HALF_FOV, NEAR
+from core.rendering.measures import widest
 from core.rendering.precision import Sdf
 from core.tensor_camera import rays
 
@@ -22,6 +25,12 @@ __all__ = ["coverage", "outline"]
 
 # Pixels outside and inside the first guess that are looked at closely; the cut itself lies a little outside.
 OUTSIDE, INSIDE = 3, 2
+# How often it is looked farther out.
+FOLLOWED = 5
+# Share of the head's picture below which a piece that hangs on nothing is left out.
+ISLAND = 0.004
+# Neighbours of a pixel.
+AROUND = np.ones((3, 3), bool)
 # Optical-axis distance between two readings when the closest approach is looked for, and how often it is then halved.
 STRIDE, HALVINGS = 0.01, 3
 # How far outside the surface the picture ends (world units): skin has down, hair ends softly, and the
@@ -48,16 +57,46 @@ def outline(
     """
     size = hit.shape[-1]
     pixel = 2.0 * math.tan(half_fov) / size
-    grown = functional.max_pool2d(hit, 2 * OUTSIDE + 1, 1, OUTSIDE)
-    shrunk = -functional.max_pool2d(-hit, 2 * INSIDE + 1, 1, INSIDE)
-    found = torch.where(hit > 0.5, -FARTHER * pixel, FARTHER * pixel).flatten()
-    rim = ((grown > 0.5) & (shrunk < 0.5)).flatten().nonzero()[:, 0]
-    if not len(rim):
-        return found.reshape(1, 1, size, size)
+    found = torch.where(hit > 0.5, -FARTHER * pixel, FARTHER * pixel)
     origin, directions = rays(angles, size, half_fov)
-    origin, directions = origin[0], directions[0, rim]
+    shrunk = -widest(-hit, INSIDE)
+    rim = (widest(hit, OUTSIDE) > 0.5) & (shrunk < 0.5)
+    looked = rim
+    # What was traced coarsely may have missed the end of a lock: where the head reaches the edge of what was looked
+    # at, it is looked at farther out.
+    for _ in range(FOLLOWED):
+        if not rim.any():
+            break
+        asked = rim.flatten().nonzero()[:, 0]
+        near = _closest(read, sdf, origin[0], directions[0, asked])
+        found.view(-1)[asked] = near.to(found.dtype).clamp(-FARTHER * pixel, FARTHER * pixel)
+        missed = (rim & (found < SOFT_EDGE) & (hit < 0.5)).to(hit.dtype)
+        rim = (widest(missed, OUTSIDE) > 0.5) & ~looked & (hit < 0.5)
+        looked = looked | rim
+    return torch.where(_loose(found, pixel), SOFT_EDGE + pixel, found)
+
+
+def _loose(found: Tensor, pixel: float) -> Tensor:
+    """What hangs on nothing and is too small to be anything (1, 1, s, s): ends of locks behind, and near misses.
+
+    Interpolation overshoots: what nearly touches a single ray would be a dot.
+    """
+    values = found[0, 0].cpu().numpy()
+    pieces, count = ndimage.label(values < SOFT_EDGE)
+    if not count:
+        return torch.zeros_like(found, dtype=torch.bool)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    head = (sizes >= ISLAND * sizes.sum())[pieces]
+    near = ndimage.binary_dilation(head, AROUND, iterations=2)
+    loose = ((values < SOFT_EDGE + pixel) & ~near) | ((pieces > 0) & ~head)
+    return torch.from_numpy(loose).to(found.device)[None, None]
+
+
+def _closest(read: Callable[[Tensor], Tensor], sdf: Sdf, origin: Tensor, directions: Tensor) -> Tensor:
+    """Least signed distances (R,) along rays. Shape: origin (3,), directions (R, 3)."""
     steps = round((FAR - NEAR) / STRIDE)
-    t = NEAR + (torch.arange(steps, device=hit.device) + 0.5) * STRIDE
+    t = NEAR + (torch.arange(steps, device=directions.device) + 0.5) * STRIDE
     best, place = read(origin + directions[:, None] * t[:, None]).min(dim=1)
     closest, step = t[place], STRIDE
     for _ in range(HALVINGS):
@@ -68,9 +107,8 @@ def outline(
         better = value < best
         best = torch.where(better, value, best)
         closest = torch.where(better, beside.gather(1, side[:, None])[:, 0], closest)
-    exact = sdf((origin + directions * closest[:, None])[None])[0, :, 0].to(found.dtype)
-    found[rim] = exact.clamp(-FARTHER * pixel, FARTHER * pixel)
-    return found.reshape(1, 1, size, size)
+    exact: Tensor = sdf((origin + directions * closest[:, None])[None])[0, :, 0]
+    return exact
 
 
 def coverage(distance: Tensor, size: int, half_fov: float = HALF_FOV) -> Tensor:
