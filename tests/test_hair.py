@@ -12,7 +12,7 @@ from core.engine import Engine
 from core.job import Job
 from core.models.parsing import HeadParser
 from core.photo import Photo
-from core.rendering.hair import SHADOW, SIDE, Face, Parting, face_of, kept_apart, parts_of, without_scalps
+from core.rendering.hair import ROWS, SHADOW, SIDE, Face, Parting, face_of, kept_apart, parts_of, without_scalps
 from core.rendering.source import SourceHead
 
 SKIN, HAIR, GREY = (0.5, 0.1, -0.1), (-0.6, -0.7, -0.8), (0.2, 0.2, 0.2)
@@ -68,10 +68,11 @@ def test_hair_before_a_cheek_is_no_cheek_seen_from_elsewhere() -> None:
     photo[..., :50], own[..., :40], above[:, :, :30] = 1.0, 1.0, 1.0
     nothing = torch.zeros_like(photo)
     agreed = Parting(photo, own, above, above, nothing, nothing, nothing).agreed[0, 0]
-    assert (agreed[:30] == 1.0).all()
-    assert (agreed[30:, 40 : 50 + SHADOW] == 0.0).all()
-    assert (agreed[30:, :40] == 1.0).all()
-    assert (agreed[30:, 50 + SHADOW :] == 1.0).all()
+    assert (agreed[: 30 - ROWS] == 1.0).all()
+    assert (agreed[30 + ROWS :, 40 : 50 + SHADOW] < 1e-6).all()
+    assert (agreed[:, :40] == 1.0).all()
+    assert (agreed[:, 50 + SHADOW :] == 1.0).all()
+    assert agreed[:, 45].diff().abs().max() < 0.1, "a sharp end would be seen"
 
 
 def a_face() -> Face:

@@ -48,6 +48,8 @@ FADE = 0.2
 SMOOTH, STRAND, HUE, RIM = 0.035, 9, 0.05, 3
 # Pixels beside hair that lie in its shadow, and how surely a pixel is hair on skin for it to be doubted, and wholly.
 SHADOW, DOUBT = 3, (0.3, 0.7)
+# Half the height over which doubt begins at the brows: a sharp end would be seen.
+ROWS = 8
 # Share of the hair that is a scalp, from which on all of it is.
 MOSTLY = 0.5
 
@@ -91,7 +93,8 @@ class Parting(NamedTuple):
         """
         hair = widest(self.photo, SHADOW)
         doubt = ((hair * (1.0 - self.own) - DOUBT[0]) / (DOUBT[1] - DOUBT[0])).clamp(0.0, 1.0)
-        return 1.0 - doubt * (1.0 - self.above)
+        below = 1.0 - functional.avg_pool2d(self.above, (2 * ROWS + 1, 1), 1, (ROWS, 0), count_include_pad=False)
+        return 1.0 - doubt * below
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:
