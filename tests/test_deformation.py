@@ -20,8 +20,6 @@ from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.frames import render_layer
 from core.rendering.precision import distance
-from core.rendering.search import located
-from core.rendering.shape import head_shape
 from core.rendering.solids import EXTENT
 from core.tensor_camera import project
 
@@ -113,31 +111,15 @@ def test_the_chin_stays_where_the_photo_has_it(reconstructed: tuple[Engine, Inve
     assert 256.0 * float((place - source.marks[152]).norm()) < 3.5
 
 
-def test_wide_hair_is_reached(reconstructed: tuple[Engine, Inversion], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Her hair made wider by up to a seventh of the picture, where other edges are nearer: the outline follows."""
-    engine, inversion = reconstructed
-    networks, source = engine.tiers.networks, engine.tiers.head(inversion, LatentEdit.none).source
-    assert networks.landmark_indices is not None
-    assert source.marks is not None
-    matte = torch.nn.functional.interpolate(source.matte, size=(256, 256), mode="area")
-    v, u = torch.meshgrid(torch.linspace(-1, 1, 256), torch.linspace(-1, 1, 256), indexing="ij")
-    # Rows above the mouth are stretched about the middle, those below less and less.
-    narrower = 1.0 - 0.26 * ((0.35 - v) / 0.3).clamp(0.0, 1.0)
-    wide = torch.nn.functional.grid_sample(matte, torch.stack((u * narrower, v), dim=-1)[None], align_corners=True)
-    landmarks = source.marks[networks.landmark_indices]
-    missing = {}
-    for reaches in ((contour.REACHES[-1],) * 3, contour.REACHES):
-        monkeypatch.setattr(contour, "REACHES", reaches)
-        found = contour.fit_contour(networks, source.styles, source.angles, wide, landmarks)
-        assert found is not None
-        shape = head_shape(
-            networks.generator.field, source.styles, None, deformation=Deformation(torch.from_numpy(found))
-        )
-        with torch.inference_mode():
-            hit = located(shape, source.angles, size=128).hit.reshape(128, 128)
-        wanted = torch.nn.functional.interpolate(wide, size=(128, 128), mode="area")[0, 0] > 0.5
-        above = slice(0, int(128 * landmarks[:, 1].max()) - 4)
-        missing[reaches] = float((wanted & ~hit)[above].sum() / wanted[above].sum())
-    near, far = missing.values()
-    assert far < 0.03
-    assert far < 0.9 * near
+def test_only_hair_meets_hair_from_far_off() -> None:
+    """An ear that was matched with hair behind it grew to twice its size."""
+    side = contour.SIDE
+    photo, own = torch.zeros(1, 1, side, side), torch.zeros(1, 1, side, side)
+    photo[..., : side // 2, :], own[..., : side // 4, :] = 1.0, 1.0
+    hair = contour._Hair(photo, own, torch.ones_like(own), torch.ones_like(own))
+    # Contour points to the right of what they bound, in four rows.
+    places = np.array([[100.0, row, 1.0, 0.0] for row in (10, 25, 50, 100)])
+    assert hair.joins(places, places).tolist() == [True, True, False, False]
+    # A point on the edge of the head is asked a little inside.
+    own[..., 99:] = 0.0
+    assert hair.joins(places, places).tolist() == [True, True, False, False]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,9 +53,11 @@ ROUGH = 13
 SIDE, TRACED, EVERY = 128, 64, 3
 # Optical-axis distance between two readings of a ray (world units).
 STRIDE = 0.004
-# Farthest match [pixels of SIDE], least cosine between the contours' normals, and width of the picture's border that
-# cuts contours off.
+# Farthest match of each round [pixels of SIDE], beyond the last of them of hair alone; least cosine between the
+# contours' normals; width of the picture's border that cuts contours off.
 REACHES, AGREEING, BORDER = (24.0, 18.0, 12.0), 0.6, 2.0
+# Pixels of SIDE inside a contour where it is asked what ends there.
+INWARDS = 2.5
 # Share of a picture's pixels that must be hair for it to have a hairline.
 SOME_HAIR = 0.01
 # Above the lowest landmark by this share of the picture the matte is the head's; below, and down to NECK under it,
@@ -141,16 +144,17 @@ def fit_contour(
     axes = rotation[0].double().cpu().numpy().T  # right, up, towards the camera
     pins = _landmark_ties(networks, styles, angles, landmarks, axes) if pinned else None
     plain = _measured(networks, styles, pause)
-    hairline = None
-    if photo is not None:
-        hairline = _hairline(networks, plain, styles, angles, photo, matte, axes, lowest, pause)
+    hair = None if photo is None else _hair(networks, plain, styles, angles, photo, matte, pause)
+    hairline = None if hair is None else hair.line(matte, axes, lowest)
     process: Process | None = None
     for reach in REACHES:
         head = plain
         if process is not None:
             head = plain.deformed(Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
         pause()
-        ties = _contour_ties(head, angles, wanted, lowest, axes, process, reach)
+        ties = _contour_ties(
+            head, angles, wanted, lowest, axes, process, reach if hair is not None else REACHES[-1], hair
+        )
         if ties is None:
             break
         edges = None if hairline is None else hairline.ties(axes, process)
@@ -162,18 +166,36 @@ def fit_contour(
     return None if process is None else _gridded(process, axes, GRID)
 
 
-def _hairline(
-    networks: Networks,
-    head: _Head,
-    styles: Tensor,
-    angles: Tensor,
-    photo: Tensor,
-    matte: Tensor,
-    axes: Array,
-    lowest: float,
-    pause: Pause,
-) -> Hairline | None:
-    """The hairline of the undeformed head and of its photo; None without a parser, or hair."""
+class _Hair(NamedTuple):
+    """What of a photo and of its undeformed head is hair, 0..1, and where the head lies.
+
+    Shape:
+        (1, 1, any, any) each.
+    """
+
+    photo: Tensor
+    own: Tensor
+    cover: Tensor
+    deep: Tensor
+
+    def line(self, matte: Tensor, axes: Array, lowest: float) -> Hairline | None:
+        """The edge of hair in both."""
+        return Hairline.of(self.own, self.cover, self.deep, self.photo, matte, axes, lowest)
+
+    def joins(self, own: Array, wanted: Array) -> NDArray[np.bool_]:
+        """Whether contour points (N, 4) of head and photo are both hair, seen a little further inside."""
+        found = np.ones(len(own), bool)
+        for picture, points in ((self.own, own), (self.photo, wanted)):
+            share = functional.interpolate(picture, size=(SIDE, SIDE), mode="area")[0, 0].double().cpu().numpy()
+            inside = points[:, :2] - INWARDS * points[:, 2:]
+            found &= map_coordinates(share, inside[:, ::-1].T, order=1, mode="nearest") > 0.5
+        return found
+
+
+def _hair(
+    networks: Networks, head: _Head, styles: Tensor, angles: Tensor, photo: Tensor, matte: Tensor, pause: Pause
+) -> _Hair | None:
+    """The hair of the undeformed head and of its photo; None without a parser, or hair."""
     parser = networks.parser
     if parser is None:
         return None
@@ -191,7 +213,7 @@ def _hairline(
     cover = maps.alpha
     own = parts_of(parser, maps.rgb / cover.clamp(min=1e-3), cover, pause)[:, HAIR : HAIR + 1]
     deep = extended(maps.depth / cover.clamp(min=1e-3), (cover > 0.5).to(cover))
-    return Hairline.of(own, cover, deep, of_photo, matte, axes, lowest)
+    return _Hair(of_photo, own, cover, deep)
 
 
 def _gridded(process: Process, axes: Array, size: int) -> NDArray[np.float32]:
@@ -228,8 +250,9 @@ def _contour_ties(
     axes: Array,
     process: Process | None,
     reach: float,
+    hair: _Hair | None,
 ) -> Ties | None:
-    """What the contours of head and matte say; None if they do not meet."""
+    """What the contours of head and matte say; None if they do not meet. From far off only hair is matched."""
     depth_there, gap = _seen(head, angles)
     hit = (functional.interpolate((gap < 0.0).float(), size=(SIDE, SIDE), mode="bilinear") > 0.5).float()
     # The rim is looked at closely, some pixels to either side of what was traced.
@@ -241,6 +264,9 @@ def _contour_ties(
     if len(own) < 8:
         return None
     pairs = matched(own, wanted, reach, AGREEING)
+    if hair is not None:
+        apart = np.linalg.norm(own[pairs[:, 0], :2] - wanted[pairs[:, 1], :2], axis=1)
+        pairs = pairs[(apart < REACHES[-1]) | hair.joins(own[pairs[:, 0]], wanted[pairs[:, 1]])]
     if not len(pairs):
         return None
     start, end = own[pairs[:, 0], :2], wanted[pairs[:, 1], :2]
