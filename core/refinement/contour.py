@@ -124,7 +124,8 @@ def fit_contour(
         landmarks: In the same picture, in the model's order.
         pause: Called between steps.
         pinned: Whether landmarks say where the face is; else the outline alone speaks.
-        photo: The picture of that camera, for its hairline; None leaves that where the latents have it.
+        photo: The picture of that camera, for its hair: where its line is, and its outline from far off. Without it
+            the line stays where the latents have it.
 
     Returns:
         The displacement of :class:`core.rendering.deformation.Deformation`, (GRID, GRID, GRID, 3); None when there is
@@ -147,14 +148,12 @@ def fit_contour(
     hair = None if photo is None else _hair(networks, plain, styles, angles, photo, matte, pause)
     hairline = None if hair is None else hair.line(matte, axes, lowest)
     process: Process | None = None
-    for reach in REACHES:
+    for reach in REACHES if hair is not None else REACHES[-1:] * len(REACHES):
         head = plain
         if process is not None:
             head = plain.deformed(Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
         pause()
-        ties = _contour_ties(
-            head, angles, wanted, lowest, axes, process, reach if hair is not None else REACHES[-1], hair
-        )
+        ties = _contour_ties(head, angles, wanted, lowest, axes, process, reach, hair)
         if ties is None:
             break
         edges = None if hairline is None else hairline.ties(axes, process)
@@ -177,6 +176,7 @@ class _Hair(NamedTuple):
     own: Tensor
     cover: Tensor
     deep: Tensor
+    """Along the optical axis, carried past the outline."""
 
     def line(self, matte: Tensor, axes: Array, lowest: float) -> Hairline | None:
         """The edge of hair in both."""

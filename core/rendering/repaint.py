@@ -77,8 +77,8 @@ class EditedColours:
         size: int,
         drawn: Drawn,
     ) -> None:
-        self._flow, self._drawn, self._tone, self._size = flow, drawn, source.tone, size
-        self._agreed = None if source.parting is None else source.parting.agreed
+        self._flow, self._drawn, self._tone = flow, drawn, source.tone
+        self._agreed = None if source.parting is None else moved(grown(source.parting.agreed, size), flow)
         self._brows, self._age = edit.strength(BROWS), edit.strength(AGE)
         self._skin = drawn.skin
         if drawn.skin is not None and source.parting is not None:
@@ -154,7 +154,7 @@ class EditedColours:
         What the photo shows of other parts than the head has is doubted, as in the unedited view.
         """
         if self._agreed is not None:
-            view = view.doubted(moved(grown(self._agreed, self._size), self._flow))
+            view = view.doubted(self._agreed)
         if self._drawn.mouth is None:
             return view
         inside = self._drawn.mouth.inside.to(view.weight)
