@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
 def _stage_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--world", type=Path, default=Path("runs/world/shards"), help="world shards (%(default)s)")
     stage.add_argument("--minutes", type=float, default=20.0, help="budget over all resumed parts (%(default)s)")
+    stage.add_argument("--steps", type=int, help="budget in steps, in place of minutes")
     stage.add_argument("--portraits", type=Path, help="folder of photos, or what core.alignment.prepare made of it")
     stage.add_argument("--vgg", type=Path, help="VGG16 convolutions (npz) for the perceptual losses")
     stage.add_argument(
@@ -76,7 +77,7 @@ def _stage_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--heads", type=int, help="use at most this many heads")
     stage.add_argument("--batch", type=int, help="pictures a step")
     stage.add_argument("--learning-rate", type=float)
-    stage.add_argument("--max-steps", type=int)
+    stage.add_argument("--max-steps", type=int, help="stop there, wherever the budget is")
     stage.add_argument("--accumulate", type=int, help="batches whose gradients are averaged before each step (1)")
     stage.add_argument("--seed", type=int, default=0)
     stage.add_argument("--settled", action="store_true", help="losses that join late are there from the start")

@@ -70,6 +70,8 @@ class StageOptions:
     run: Path
     """Run folder: states, logs and sheets."""
     minutes: float = 20.0
+    steps: int | None = None
+    """Budget in steps in place of minutes."""
     portraits: Path | None = None
     """A folder of photos, or what ``python -m core.alignment.prepare`` made of one; optional."""
     landmarks: Path = Path("resources/landmark_vertices.json")
@@ -192,7 +194,7 @@ def _encoder(shop: Workshop) -> Task:
         stored = torch.load(run / STATISTICS, weights_only=True)  # noqa: TID251 - tensors only
         latents = Latents(**{name: value.to(shop.device) for name, value in stored.items()})
     else:
-        steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or 20))
+        steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or shop.options.steps or 20))
         regressor, latents = fit_landmarks(generator, shop.data, steps=steps), latent_statistics(generator)
         if processes().first:
             torch.save(regressor.state_dict(), run / "landmarks.pt")
@@ -346,6 +348,7 @@ def run_stage(stage: str, options: StageOptions, job: Job) -> None:
         TrainerConfig(
             folder=options.run,
             minutes=options.minutes,
+            steps=options.steps,
             learning_rate=options.learning_rate or RATES[stage],
             seed=options.seed,
             max_steps=options.max_steps,

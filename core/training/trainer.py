@@ -62,8 +62,11 @@ class TrainerConfig:
     minutes: float = 20.0
     """Wall-clock budget over all resumed parts of the run."""
     learning_rate: float = 5e-4
+    steps: int | None = None
+    """Budget in steps over all resumed parts, in place of the minutes: the schedule then is the same on machines of any
+    speed, as rows of an ablation need it."""
     warm_up: int = 200
-    """Steps of linear warm-up."""
+    """Steps of linear warm-up; a tenth of a budget in steps that is shorter than ten times as many."""
     clip: float = 1.0
     """Largest gradient norm."""
     ema: float = 0.999
@@ -113,9 +116,9 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
     saved = drawn = time.monotonic()
     try:
         last = math.inf if config.max_steps is None else config.max_steps
-        while (elapsed := team.agree(time.monotonic() - begun)) < config.minutes * 60 and step < last:
-            progress = elapsed / (config.minutes * 60)
-            rate = min(1.0, (step + 1) / config.warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        warm_up = config.warm_up if config.steps is None else min(config.warm_up, max(1, config.steps // 10))
+        while (progress := _progress(config, step, elapsed := team.agree(time.monotonic() - begun))) < 1 and step < last:
+            rate = min(1.0, (step + 1) / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * rate * float(group.get("scale", 1.0))
             optimiser.zero_grad(set_to_none=True)
@@ -156,6 +159,12 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
         _draw(config.folder, task, averaged)
     team.wait()
     return averaged
+
+
+def _progress(config: TrainerConfig, step: int, elapsed: float) -> float:
+    """Share of the budget that is spent."""
+    spent, budget = (elapsed, config.minutes * 60) if config.steps is None else (step, config.steps)
+    return spent / budget if spent < budget else 1.0
 
 
 def _check(task: Task, loss: Tensor, parts: dict[str, Tensor], step: int) -> None:

@@ -114,6 +114,26 @@ def test_a_spent_budget_is_spent(tmp_path: Path) -> None:
     assert (tmp_path / "regression.pt").exists()
 
 
+class Watched(Regression):
+    """Remembers how far it was told to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def losses(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        self.seen.append(progress)
+        return super().losses(progress)
+
+
+def test_a_budget_in_steps_knows_no_clock(tmp_path: Path) -> None:
+    task = Watched()
+    train(task, TrainerConfig(tmp_path, minutes=0.0, steps=4, log_every=1, max_steps=3), Job.quiet())
+    resumed = Watched()
+    train(resumed, TrainerConfig(tmp_path, minutes=0.0, steps=4, log_every=1), Job.quiet())
+    assert task.seen + resumed.seen == [0, 0.25, 0.5, 0.75]
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run_by_name(tmp_path: Path) -> None:
     task = Regression(spoil=lambda call, loss: loss * torch.nan if call > 2 else loss)
     with pytest.raises(TrainingFailed, match=r"step 3 .*distance nan") as caught:
