@@ -30,6 +30,7 @@ from core.rendering.hands import Pause, alone, both, resting, stepping
 from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
 from core.rendering.margins import continued
+from core.rendering.mirrored import plausible
 from core.rendering.outline import coverage, outline
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import located
@@ -169,11 +170,12 @@ def render_layer(
         # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
         decoded = torch.cat((tuned, decoded[:, 3:4], decoded[:, 4:] + SURE * head.tuned), dim=1)
         painted = _resized(decoded, drawn)
-        picture, _ = blend(hints[drawn], painted)
+        known = hints[drawn] if draft else plausible(hints[drawn], painted[:, :3])
+        picture, _ = blend(known, painted)
         # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
         alpha = coverage(rim, drawn, camera.half_fov)
         if layer == "picture":
-            belief, own = believed(hints[drawn], painted), painted[:, :3]
+            belief, own = believed(known, painted), painted[:, :3]
             if not draft:
                 own = continued(picture, own, belief, surface.depth, alpha)
             if head.source.tresses is not None:

@@ -194,7 +194,9 @@ def _encoder(shop: Workshop) -> Task:
         stored = torch.load(run / STATISTICS, weights_only=True)  # noqa: TID251 - tensors only
         latents = Latents(**{name: value.to(shop.device) for name, value in stored.items()})
     else:
-        steps = min(2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or shop.options.steps or 20))
+        steps = min(
+            2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or shop.options.steps or 20)
+        )
         regressor, latents = fit_landmarks(generator, shop.data, steps=steps), latent_statistics(generator)
         if processes().first:
             torch.save(regressor.state_dict(), run / "landmarks.pt")

@@ -117,7 +117,9 @@ def train(task: Task, config: TrainerConfig, job: Job) -> dict[str, nn.Module]:
     try:
         last = math.inf if config.max_steps is None else config.max_steps
         warm_up = config.warm_up if config.steps is None else min(config.warm_up, max(1, config.steps // 10))
-        while (progress := _progress(config, step, elapsed := team.agree(time.monotonic() - begun))) < 1 and step < last:
+        while (
+            progress := _progress(config, step, elapsed := team.agree(time.monotonic() - begun))
+        ) < 1 and step < last:
             rate = min(1.0, (step + 1) / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * rate * float(group.get("scale", 1.0))
