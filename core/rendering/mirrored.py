@@ -3,8 +3,8 @@
 Light comes from one side: a shaded cheek put on the lit one would be a stain. So what is mirrored has its detail from
 the photo and is in the light, over a centimetre or two, of the generator, which has been tuned to the photo nearby:
 light multiplies colours. And a fringe is combed to one side: where the photo has hair and the mirror image of that
-place is bare, dashes of hair would lie on a forehead. The generator knows which of the two a place is; so where both are
-as different as hair and skin it is believed alone. Refuses to know networks and cameras.
+place is bare, dashes of hair would lie on a forehead. The generator knows which of the two a place is; so where both
+are as different as hair and skin it is believed alone. Refuses to know networks and cameras.
 """
 
 from __future__ import annotations
