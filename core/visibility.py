@@ -45,8 +45,11 @@ DEPTH_TOLERANCE = 0.004
 # ... and from here on it is hidden; between the two the confidence falls smoothly.
 DEPTH_HIDDEN = 0.008
 # The photo may see a patch of surface foreshortened against the target view: ratio of the cosines between normal and
-# rays at which it says nothing, and from where on it says all. From the photo's own camera nothing is stretched.
-GRAZING_NONE, GRAZING_FULL = 0.15, 0.40
+# rays at which it says nothing, and from where on it says all. From the photo's own camera nothing is stretched. What grazes is also
+# where an ear or a strand behind the cheek's edge would land on the cheek.
+GRAZING_NONE, GRAZING_FULL = 0.25, 0.55
+# Cosines between a point's own normal and the ray at which it looks away from the photo, and from where on it does not.
+TURNED = -0.1, 0.15
 # A target view sees no patch flatter than this: bounds the ratio at its own silhouette.
 FLATTEST = 0.05
 # Half the width of gaps in a surface that are rays which missed it, as a share of the picture's.
@@ -260,7 +263,7 @@ def look_up(
     confidence = confidence * _smoothstep(GRAZING_NONE, GRAZING_FULL, stretch)
     if normals is not None:
         cosine = _cosine((normals * flip).unbind(dim=-1), source_position, places)
-        confidence = confidence * _smoothstep(-0.1, GRAZING_NONE, cosine)
+        confidence = confidence * _smoothstep(*TURNED, cosine)
     if near is not None:
         confidence = torch.lerp(confidence, surface[:, 5] * framed, near)
     return colour.transpose(1, 2), confidence
