@@ -45,8 +45,8 @@ DEPTH_TOLERANCE = 0.004
 # ... and from here on it is hidden; between the two the confidence falls smoothly.
 DEPTH_HIDDEN = 0.008
 # The photo may see a patch of surface foreshortened against the target view: ratio of the cosines between normal and
-# rays at which it says nothing, and from where on it says all. From the photo's own camera nothing is stretched. What grazes is also
-# where an ear or a strand behind the cheek's edge would land on the cheek.
+# rays at which it says nothing, and from where on it says all. From the photo's own camera nothing is stretched. What
+# grazes is also where an ear or a strand behind the cheek's edge would land on the cheek.
 GRAZING_NONE, GRAZING_FULL = 0.25, 0.55
 # Cosines between a point's own normal and the ray at which it looks away from the photo, and from where on it does not.
 TURNED = -0.1, 0.15
