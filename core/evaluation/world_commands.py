@@ -1,4 +1,4 @@
-"""``python -m core evaluate trajectories | shape | ablation | fairness | attributes``: the world draws their truth."""
+"""``python -m core evaluate SUITE``, of the suites whose truth the world draws: people, their views, their shape."""
 
 from __future__ import annotations
 
@@ -265,4 +265,37 @@ def attributes(
     assert drawn is not None
     with _running("attributes", out, as_json) as job:
         summary = suite.evaluate(generator, drawn, out, stamp, 1 if quick else heads, job)
+    _show(summary, suite.table, as_json)
+
+
+@app.command("encoder")
+def encoder(
+    out: OutOption = RESULTS / "encoder",
+    people: PeopleOption = 64,
+    quick: QuickOption = False,
+    pack: PackOption = None,
+    weights: WeightsOption = "cameo-256",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    weights_folder: FolderOption = None,
+) -> None:
+    """What the encoder says by itself of people of the world: shape in millimetres, pose, latents."""
+    import torch
+
+    from core.evaluation import encoding as suite
+    from core.evaluation.tables import weights_stamp
+    from core.models.bundle import read_networks
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        registry = registry_of(weights_folder)
+        stamp = weights_stamp(registry, weights)
+        networks = read_networks(registry.locate(weights).values()).ready(torch.device("cpu"))
+    except CameoError as error:
+        refuse(error)
+    drawn = _people(pack, suite.STREAM, needed=True)
+    assert drawn is not None
+    with _running("encoder", out, as_json) as job:
+        summary = suite.evaluate(networks, drawn, out, stamp, 1 if quick else people, job)
     _show(summary, suite.table, as_json)
