@@ -1,10 +1,11 @@
 """One thread, one engine, a queue of jobs and one slot for the frame that is wanted.
 
 Everything heavy goes through here. Jobs run in order; live frames are served between jobs and at every yield point of
-a running job, so that a long export never freezes the picture under the hand; a background job rests meanwhile. The
-slot holds one request: a newer wish overwrites it. Results come back through queued signals and are handed out in the
-window's thread. The engine is made in the worker's thread by an injected factory, so this file imports neither torch
-nor the engine. The shape follows Anki's task manager and StyleGAN3's asynchronous renderer.
+a running job, so that a long export never freezes the picture under the hand; a background job rests meanwhile, and
+may be set aside for a job that somebody waits for. The slot holds one request: a newer wish overwrites it. Results
+come back through queued signals and are handed out in the window's thread. The engine is made in the worker's thread
+by an injected factory, so this file imports neither torch nor the engine. The shape follows Anki's task manager and
+StyleGAN3's asynchronous renderer.
 """
 
 import logging
@@ -52,6 +53,7 @@ class _Order:
     on_done: Callable[[Any], None]
     on_error: Callable[[CameoError], None]
     background: bool
+    restarts: bool
     needs_engine: bool
     job: Job = field(default_factory=Job.quiet)
     result: Any = None
@@ -60,6 +62,10 @@ class _Order:
 
 class _Superseded(Exception):
     """A frame was given up for a newer one."""
+
+
+class _SetAside(Exception):
+    """A background job was given up for one that somebody waits for; it begins anew afterwards."""
 
 
 class EngineWorker(QObject):
@@ -118,6 +124,7 @@ class EngineWorker(QObject):
         on_error: Callable[[CameoError], None],
         *,
         background: bool = False,
+        restarts: bool = False,
         needs_engine: bool = True,
     ) -> Job:
         """Queue a job.
@@ -128,12 +135,14 @@ class EngineWorker(QObject):
             on_done: called with the result, in the window's thread.
             on_error: called with the error, in the window's thread; a cancelled job gives ``Cancelled``.
             background: let every other job go first, and do not show it as something to wait for.
+            restarts: a background job that costs little may be set aside at any report, when somebody waits for
+                another, and begun anew after it.
             needs_engine: open the engine first; without, ``work`` gets whatever engine is open, or None.
 
         Returns:
             The job, whose ``cancel`` may be called at once.
         """
-        order = _Order(work, on_done, on_error, background, needs_engine)
+        order = _Order(work, on_done, on_error, background, restarts, needs_engine)
 
         def report(fraction: float, stage: str) -> None:
             if not self._stopping:
@@ -144,7 +153,7 @@ class EngineWorker(QObject):
                 self.job_showed.emit(order.job, value)
 
         serve = self._serve_all if background else self._serve_one
-        order.job = Job(label, on_report=report, on_yield=serve, on_show=show)
+        order.job = Job(label, on_report=report, on_yield=partial(serve, order), on_show=show)
         with self._condition:
             if self._stopping:
                 raise RuntimeError("the worker has been stopped")
@@ -226,6 +235,11 @@ class EngineWorker(QObject):
             order.job.report(0.0, "Starting")
             engine = self._opened(order.job) if order.needs_engine else self._engine
             order.result = order.work(engine, order.job)
+        except _SetAside:
+            with self._condition:
+                self._running = None
+                self._queue.appendleft(order)
+            return
         except CameoError as error:
             order.error = error
         except Exception as error:  # noqa: BLE001 - the worker's door: nothing may end the thread
@@ -253,12 +267,18 @@ class EngineWorker(QObject):
                 self.engine_opened.emit(facts)
         return self._engine
 
-    def _serve_one(self) -> None:
+    def _serve_one(self, order: _Order) -> None:
         """At a yield point of a job that somebody waits for: one frame, then the job goes on."""
         self._serve_slot()
 
-    def _serve_all(self) -> None:
-        """At a yield point of a background job: it rests as long as a hand keeps wishing for frames."""
+    def _serve_all(self, order: _Order) -> None:
+        """At a yield point of a background job: it rests as long as a hand keeps wishing for frames.
+
+        The mesh of a head whose successor has been dropped onto the window would be seen by nobody.
+        """
+        with self._condition:
+            if order.restarts and any(not (other.background or other.job.cancelled) for other in self._queue):
+                raise _SetAside
         while self._serve_slot():
             pass
 

@@ -114,6 +114,7 @@ class SurfaceOperations(QObject):
             partial(self._on_built, inversion, edit, resolution),
             self._on_failed,
             background=True,
+            restarts=True,
         )
         self.progressed.emit(0.0)
 

@@ -287,6 +287,45 @@ def test_a_background_job_rests_while_a_hand_keeps_wishing_and_an_export_does_no
     assert outcome.results == [frames_a_report]
 
 
+@pytest.mark.parametrize("restarts", [True, False])
+def test_a_job_that_may_restart_is_set_aside_for_one_that_somebody_waits_for(
+    restarts: bool, worker: EngineWorker, qtbot: QtBot
+) -> None:
+    gate, begun = Gate(), []
+
+    def mesh(engine: FakeEngine, job: Job) -> str:
+        begun.append("mesh")
+        gate.wait_for(job, 0.5, "Measuring")
+        job.report(0.9, "Joining")
+        return "a mesh"
+
+    _, of_mesh = submit(worker, mesh, background=True, restarts=restarts)
+    assert gate.reached.wait(5)
+    _, of_photo = submit(worker, lambda engine, job: begun.append("photo"))
+    # What also waits in the background, or has been given up, is no reason.
+    submit(worker, lambda engine, job: None, background=True)
+    gate.open()
+    qtbot.waitUntil(lambda: of_mesh.over and of_photo.over, timeout=WAIT)
+    assert begun == (["mesh", "photo", "mesh"] if restarts else ["mesh", "photo"])
+    assert (of_mesh.results, of_mesh.errors) == (["a mesh"], [])
+
+
+def test_a_job_that_was_set_aside_can_be_cancelled(worker: EngineWorker, qtbot: QtBot) -> None:
+    gate, begun = Gate(), []
+
+    def mesh(engine: FakeEngine, job: Job) -> None:
+        begun.append("mesh")
+        gate.wait_for(job, 0.5, "Measuring")
+
+    of_mesh, outcome = submit(worker, mesh, background=True, restarts=True)
+    assert gate.reached.wait(5)
+    _, of_photo = submit(worker, lambda engine, job: of_mesh.cancel())
+    gate.open()
+    qtbot.waitUntil(lambda: outcome.over and of_photo.over, timeout=WAIT)
+    assert begun == ["mesh"]
+    assert isinstance(outcome.errors[0], Cancelled)
+
+
 def test_a_frame_that_fails_is_told_and_the_next_one_comes(
     worker: EngineWorker, engine: FakeEngine, qtbot: QtBot
 ) -> None:
