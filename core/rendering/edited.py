@@ -88,7 +88,7 @@ class EditedHead:
 
     @cached_property
     def tones(self) -> Tensor:
-        """How far the field's colours are off, as shares of them, everywhere (1, 3, C, C, C); 0 on a head that was tuned."""
+        """How far the field's colours are off, in shares of them (1, 3, C, C, C); nowhere on a head that was tuned."""
         if self.tuned >= 1.0:
             return self.source.photo.new_zeros(1, 3, CELLS, CELLS, CELLS)
         maps = self._maps
