@@ -125,7 +125,7 @@ class Networks:
         for module in self.modules.values():
             module.to(device).eval().requires_grad_(False)
         # What its convolutions want, and would otherwise make of ten million weights in every call.
-        for network in (self.encoder, self.aligner):
+        for network in (self.encoder, self.aligner, self.parser):
             if network is not None:
                 network.to(memory_format=torch.channels_last)
         return replace(
