@@ -170,7 +170,7 @@ def render_layer(
         # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
         decoded = torch.cat((tuned, decoded[:, 3:4], decoded[:, 4:] + SURE * head.tuned), dim=1)
         painted = _resized(decoded, drawn)
-        known = hints[drawn] if draft else plausible(hints[drawn], painted[:, :3])
+        known = plausible(hints[drawn], painted[:, :3])
         picture, _ = blend(known, painted)
         # The surface says where the head ends: the decoder's alpha is as coarse there as the field's picture.
         alpha = coverage(rim, drawn, camera.half_fov)
