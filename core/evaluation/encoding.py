@@ -3,8 +3,8 @@
 The program does more with a photo than encode it: its landmarks, its outline and the reader mend what E0 says, and hide
 what a loss of E0's training is worth. Here E0 gets one picture, and what it answers is held against what the world
 knows: how far true points of the surface lie from its surface, how that is turned there, where the camera stands.
-Beside it stand the same figures of the generator with the latents that belong to the person, which no encoder can
-better by much, and of the mean head, which a useful one betters.
+Beside it stand the same figures of the generator with the latents that belong to the person, which an encoder betters
+only where it learned distances and not latents alone, and of the mean head, which a useful one betters.
 """
 
 from __future__ import annotations
