@@ -28,7 +28,7 @@ from core.rendering.edited import EditedHead
 from core.rendering.eyewear import DARK, Eyewear
 from core.rendering.seams import seamless
 from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated
-from core.rendering.tones import toned, tones_at
+from core.rendering.tones import tones_at
 from core.surface import PhotoTexture, SurfaceMesh
 from core.tensor_camera import project
 from core.tensors import picture_pixels
@@ -159,14 +159,14 @@ def vertex_colours(
         with torch.inference_mode():
             part = slice(start, start + SLAB)
             _, raw = field.appearance(field.hidden(vertices[part]))
-            plain = toned(2.0 * torch.sigmoid(raw) - 1.0, tones_at(head.tones, vertices[part]))
+            toned = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
             if head.source.tresses is not None:
-                plain = (plain + 1.0) * head.source.tresses.shade(vertices[part], apart) - 1.0
+                toned = (toned + 1.0) * head.source.tresses.shade(vertices[part], apart) - 1.0
             colour, direct, mirror = merged(view, vertices[None, part], normals[None, part])
             photo.append(colour[0])
             seen_itself.append(direct[0])
             believed.append((direct + (1.0 - direct) * mirror)[0, :, None])
-            generator.append(plain.clamp(-1.0, 1.0))
+            generator.append(toned.clamp(-1.0, 1.0))
     seen, belief, own = (torch.cat(part).cpu().numpy() for part in (photo, believed, generator))
     found = seamless(seen, belief, own, vertices.cpu().numpy(), faces, job.part(0.6, 1.0))
     return torch.from_numpy(found), torch.cat(seen_itself)

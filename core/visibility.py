@@ -4,7 +4,8 @@ A surface point takes its colour from the photo's own pixels wherever the source
 photo (heads are nearly symmetric about x = 0) where only its mirror image was seen, and from the generator elsewhere.
 Everything here is plain batched torch, differentiable where it can be, and knows cameras only as angles
 (:mod:`core.tensor_camera`, with its frames and axes): no network, no Engine, no file. Training and product call the
-same functions, so what the decoder learned is what it gets.
+same functions, so what the decoder learned is what it gets (but for the limits of grazing sight, which were .15 and
+.40 when cameo-256 was trained).
 
 Pictures are in [-1, 1], confidences, mattes and alphas in [0, 1].
 """
@@ -47,7 +48,9 @@ DEPTH_HIDDEN = 0.008
 # The photo may see a patch of surface foreshortened against the target view: ratio of the cosines between normal and
 # rays at which it says nothing, and from where on it says all. From the photo's own camera nothing is stretched. What
 # grazes is also where an ear or a strand behind the cheek's edge would land on the cheek.
-GRAZING_NONE, GRAZING_FULL = 0.25, 0.55
+GRAZING = 0.25, 0.55
+# The same where no view is asked for: a mesh's colours are looked at from anywhere.
+FROM_ANYWHERE = 0.15, 0.40
 # Cosines between a point's own normal and the ray at which it looks away from the photo, and from where on it does not.
 TURNED = -0.1, 0.15
 # A target view sees no patch flatter than this: bounds the ratio at its own silhouette.
@@ -256,11 +259,13 @@ def look_up(
     source_position, _ = camera_frame(view.angles)
     places = points.unbind(dim=-1)
     stretch = _cosine(surface[:, 2:5].unbind(dim=1), source_position, places)
+    limits = FROM_ANYWHERE
     if target is not None:
+        limits = GRAZING
         target_position, _ = camera_frame(target)
         seen = _cosine(surface[:, 2:5].unbind(dim=1), target_position * flip, places)
         stretch = stretch / seen.clamp(min=FLATTEST)
-    confidence = confidence * _smoothstep(GRAZING_NONE, GRAZING_FULL, stretch)
+    confidence = confidence * _smoothstep(*limits, stretch)
     if normals is not None:
         cosine = _cosine((normals * flip).unbind(dim=-1), source_position, places)
         confidence = confidence * _smoothstep(*TURNED, cosine)

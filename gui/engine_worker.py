@@ -142,6 +142,8 @@ class EngineWorker(QObject):
         Returns:
             The job, whose ``cancel`` may be called at once.
         """
+        if restarts and not background:
+            raise ValueError("only a job in the background may be set aside")
         order = _Order(work, on_done, on_error, background, restarts, needs_engine)
 
         def report(fraction: float, stage: str) -> None:
@@ -274,10 +276,12 @@ class EngineWorker(QObject):
     def _serve_all(self, order: _Order) -> None:
         """At a yield point of a background job: it rests as long as a hand keeps wishing for frames.
 
-        The mesh of a head whose successor has been dropped onto the window would be seen by nobody.
+        If it may begin anew it makes room for any job that somebody waits for, unless it is all but done: the mesh of
+        a head whose successor has been dropped onto the window would be seen by nobody.
         """
         with self._condition:
-            if order.restarts and any(not (other.background or other.job.cancelled) for other in self._queue):
+            waited_for = any(not (other.background or other.job.cancelled) for other in self._queue)
+            if order.restarts and waited_for and order.job.fraction < 1.0:
                 raise _SetAside
         while self._serve_slot():
             pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from core.rendering.tones import DARK, relative, tone_volume, toned, tones_at
+from core.rendering.tones import tone_volume, tones_at
 
 
 def sphere(count: int = 4000) -> torch.Tensor:
@@ -43,14 +43,3 @@ def test_a_cell_of_few_believed_points_keeps_its_own_tone() -> None:
     rim = points[:, 2:] < 0.02
     volume = tone_volume(points, torch.where(rim, -0.4, 0.0).expand(-1, 3), torch.where(rim, 0.02, 1.0))
     assert tones_at(volume, points[points[:, 2] < -0.01]).mean() < -0.36
-
-
-def test_tones_are_shares_so_that_shade_is_off_by_less_than_light() -> None:
-    """A photo that is a tenth darker than the generator in the light is a tenth darker in the shade, and not grey."""
-    own, shade = torch.tensor([[0.6, 0.2, 0.0]]), torch.tensor([[-0.2, -0.4, -0.5]])
-    tone = relative(-0.1 * (own + 1.0), own)
-    assert torch.allclose(toned(own, tone), own - 0.1 * (own + 1.0))
-    # But for what keeps the nearly black from exploding.
-    share = (toned(shade, tone) - shade) / (shade + 1.0)
-    assert ((share < -0.08) & (share > -0.1 - 0.1 * DARK)).all()
-    assert float(toned(torch.tensor(-1.0), relative(torch.tensor(1.0), torch.tensor(-1.0)))) < 1e-6

@@ -82,7 +82,7 @@ def evaluate(networks: Networks, people: People, out: Path, stamp: str, heads: i
     """Encode people and write ``table.md``, ``table.json`` and one file a person into ``out``.
 
     Args:
-        networks: Ready for inference.
+        networks: Ready for inference, on the CPU.
         people: The world, on the stream ``STREAM``.
         out: Where results go.
         stamp: Name and hash of the weights.
@@ -108,7 +108,7 @@ def evaluate(networks: Networks, people: People, out: Path, stamp: str, heads: i
         "weights": stamp,
         "heads": heads,
         "figures": figures,
-        "pose": spreads([row["pose"] for row in rows], ("yaw", "pitch", "latent")),
+        "off": spreads([row["off"] for row in rows], ("yaw", "pitch", "latent")),
     }
     write_report(out, summary, table(summary))
     job.report(1.0, "done")
@@ -126,16 +126,16 @@ def _one(networks: Networks, people: People, index: int) -> Row:
     found = {"encoder": styles, "own": own, "mean": networks.renderer_mean[None]}
     row: Row = {who: surface_errors(networks, latents, truth) for who, latents in found.items()}
     apart = (styles - own)[:, :-1].mean(dim=1) / networks.renderer_scale[:1]
-    row["pose"] = {"latent": float(apart.square().mean().sqrt())}
+    row["off"] = {"latent": float(apart.square().mean().sqrt())}
     if pose is not None:
-        off = (pose[0, :2] - torch.tensor([camera.yaw, camera.pitch])).abs()
-        row["pose"] |= {"yaw": math.degrees(float(off[0])), "pitch": math.degrees(float(off[1]))}
+        turned = (pose[0, :2] - torch.tensor([camera.yaw, camera.pitch])).abs()
+        row["off"] |= {"yaw": math.degrees(float(turned[0])), "pitch": math.degrees(float(turned[1]))}
     return row
 
 
 def table(summary: Mapping[str, Any]) -> str:
     """The summary as Markdown."""
-    figures, pose = summary["figures"], summary["pose"]
+    figures, off = summary["figures"], summary["off"]
     lines = [
         f"{summary['weights']}: one picture each of {summary['heads']} people of the world, encoded and nothing else; "
         "mean ± std over people.",
@@ -145,7 +145,7 @@ def table(summary: Mapping[str, Any]) -> str:
             [(label, *(cell(figures[who].get(name), 2) for name in FIGURES)) for who, label in WHO.items()],
         ),
         "",
-        f"The camera is off by {cell(pose.get('yaw'), 1)} degrees of yaw and {cell(pose.get('pitch'), 1)} of pitch, "
-        f"geometry's latent by {cell(pose.get('latent'), 2)} of its deviation (root mean square).",
+        f"The camera is off by {cell(off.get('yaw'), 1)} degrees of yaw and {cell(off.get('pitch'), 1)} of pitch, "
+        f"geometry's latent by {cell(off.get('latent'), 2)} of its deviation (root mean square).",
     ]
     return "\n".join(lines)

@@ -46,16 +46,12 @@ class Behind(NamedTuple):
     """Points that are hair (N, 3)."""
     off: Tensor
     """By how much the photo's hair is off the generator's there (N, 3)."""
-    hair_own: Tensor
-    """The generator's colours there (N, 3)."""
     bare: Tensor
     """Points that are not (M, 3), at the sides as well."""
     skin: Tensor
     """Those of them that are cheeks, ears or neck at the sides (K, 3)."""
     skin_off: Tensor
     """By how much the photo's skin is off the generator's there (K, 3)."""
-    skin_own: Tensor
-    """The generator's colours there (K, 3)."""
 
 
 class _Look(NamedTuple):
@@ -117,18 +113,15 @@ def behind_of(
         inner = -functional.max_pool2d(-cheeks.to(bare).reshape(1, 1, size, size), 3, 1, 1).flatten() > 0.5
         inner = inner & (side.points[:, 2] > BACK)
         # In the shade skin is off by less: light is multiplied.
-        colours = side.colours[inner]
-        sides.append(torch.cat((side.points[inner], (colours + 1.0) * (skin - 1.0), colours), dim=1))
-    places, off_there, own_there = torch.cat(sides).split(3, dim=1)
+        sides.append(torch.cat((side.points[inner], (side.colours[inner] + 1.0) * (skin - 1.0)), dim=1))
+    places, off_there = torch.cat(sides).split(3, dim=1)
     off = 2.0 * tone - 1.0 - back.colours[is_hair].mean(dim=0)
     return Behind(
         back.points[is_hair],
         off.expand(int(is_hair.sum()), 3),
-        back.colours[is_hair],
         torch.cat((bare, places)),
         places,
         off_there,
-        own_there,
     )
 
 

@@ -41,7 +41,7 @@ from core.rendering.repaint import Drawn, EditedColours, grown
 from core.rendering.restraint import SMILE, allowed, with_lids_kept, with_lips_kept
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
-from core.rendering.tones import CELLS, relative, tone_volume
+from core.rendering.tones import CELLS, tone_volume
 from core.rendering.wrinkles import ATTRIBUTE as AGE
 from core.rendering.wrinkles import skin_at
 from core.tensor_camera import project
@@ -88,7 +88,7 @@ class EditedHead:
 
     @cached_property
     def tones(self) -> Tensor:
-        """How far the field's colours are off, in shares of them (1, 3, C, C, C); nowhere on a head that was tuned."""
+        """How far the field's colours are off, everywhere (1, 3, C, C, C); nowhere on a head that was tuned."""
         if self.tuned >= 1.0:
             return self.source.photo.new_zeros(1, 3, CELLS, CELLS, CELLS)
         maps = self._maps
@@ -101,15 +101,15 @@ class EditedHead:
             # From the photo's own camera everything is believed, but what hangs before a cheek is not its tone.
             agreed = functional.interpolate(self.source.parting.agreed, size=maps.alpha.shape[-2:], mode="area")
             trust = trust * agreed.flatten(1)
-        known = [points[0], relative(colour[0] - own[0], own[0]), trust[0, :, None]]
+        known = [points[0], colour[0] - own[0], trust[0, :, None]]
         # What is said of hair behind is said of undyed hair; dyed, it follows what the photo then shows of it.
         undyed = max(0.0, 1.0 - sum(abs(self.edit.strength(name)) for name in DYES))
         uncovered = max(0.0, 1.0 - sum(max(0.0, self.edit.strength(name)) for name in (LENGTH, BEARD)))
         behind = self.source.behind
         if behind is not None:
             for place, off, share in (
-                (behind.hair, relative(behind.off, behind.hair_own), BEHIND * undyed),
-                (behind.skin, relative(behind.skin_off, behind.skin_own), BESIDE * uncovered),
+                (behind.hair, behind.off, BEHIND * undyed),
+                (behind.skin, behind.skin_off, BESIDE * uncovered),
             ):
                 weight = share * torch.ones_like(off[:, :1])
                 known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]

@@ -36,7 +36,7 @@ from core.rendering.precision import Sdf, distance
 from core.rendering.search import located
 from core.rendering.solids import without_strays
 from core.rendering.source import Seen
-from core.rendering.tones import toned, tones_at
+from core.rendering.tones import tones_at
 from core.rendering.tresses import stranded
 from core.tensor_camera import camera_frame
 from core.visibility import believed, blend, extended, guide
@@ -274,7 +274,7 @@ def in_tune(painted: Tensor, maps: VolumeMaps, tones: Tensor) -> Tensor:
     solid = (maps.alpha > 0.3).to(painted.dtype)
     density = maps.alpha.clamp(min=1e-3)
     points = (maps.xyz / density).flatten(2).transpose(1, 2)
-    wanted = toned(maps.rgb / density, tones_at(tones, points[0]).T.reshape(1, 3, side, side))
+    wanted = maps.rgb / density + tones_at(tones, points[0]).T.reshape(1, 3, side, side)
     found = functional.interpolate(painted, size=(side, side), mode="area")
     return painted + _resized(extended(wanted.clamp(-1.0, 1.0) - found, solid), size)
 

@@ -1,10 +1,10 @@
 """The mirrored photo says what the other side of a face looks like, not how it is lit, nor whether it is hair.
 
 Light comes from one side: a shaded cheek put on the lit one would be a stain. So what is mirrored has its detail from
-the photo and is in the light, over a centimetre or two, of the generator, which has been tuned to the photo nearby:
+the photo and is in the light, over some three centimetres, of the generator, which has been tuned to the photo nearby:
 light multiplies colours. And a fringe is combed to one side: where the photo has hair and the mirror image of that
-place is bare, dashes of hair would lie on a forehead. The generator knows which of the two a place is; so where both
-are as different as hair and skin it is believed alone. Refuses to know networks and cameras.
+place is bare, dashes of hair would lie on a forehead. The generator has a say in which of the two a place is; so where
+both are as different as hair and skin it is believed alone. Refuses to know networks and cameras.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The photo's tones on the whole head: how far the generator's colours are off, carried from what the photo saw.
 
 The field knows which part is hair, skin or lip, but not this person's exact tones in this light. Where the photo saw
-the surface the difference is known, as a share of the field's colour; it is averaged in coarse cells of space, mirrored
-with less weight, and carried into the cells that nobody saw. Put on the field's own colours it continues the photo
-without a seam, in pictures and on meshes.
+the surface the difference is known; it is averaged in coarse cells of space, mirrored with less weight, and carried
+into the cells that nobody saw. Added to the field's own colours it continues the photo without a seam, in pictures and
+on meshes.
 """
 
 from __future__ import annotations
@@ -18,26 +18,9 @@ EXTENT = 0.125
 CELLS = 24
 # What a point's mirror image counts beside the point itself.
 MIRRORED = 0.3
-# Light multiplies: in the shade colours are off by less. Added to the generator's colours [0, 2] before anything is
-# divided by them, for what is nearly black has no ratio.
-DARK = 0.3
 # A cell is known fully from this share of the fullest cell's weight on: at the head's rim the photo sees few points of
 # a cell, and what lies behind the rim continues those and not the face.
 KNOWN = 16.0
-
-
-def relative(difference: Tensor, own: Tensor) -> Tensor:
-    """A difference of colours in parts of the generator's colour, nearly: what :func:`toned` undoes.
-
-    Shape:
-        both (..., 3), or any shape; own in [-1, 1].
-    """
-    return difference / (own + 1.0 + DARK)
-
-
-def toned(own: Tensor, tone: Tensor) -> Tensor:
-    """The generator's colours in the photo's tones. Shapes as in :func:`relative`."""
-    return own + (own + 1.0 + DARK) * tone
 
 
 def tone_volume(points: Tensor, difference: Tensor, trust: Tensor) -> Tensor:

@@ -302,7 +302,7 @@ def test_a_job_that_may_restart_is_set_aside_for_one_that_somebody_waits_for(
     _, of_mesh = submit(worker, mesh, background=True, restarts=restarts)
     assert gate.reached.wait(5)
     _, of_photo = submit(worker, lambda engine, job: begun.append("photo"))
-    # What also waits in the background, or has been given up, is no reason.
+    # What also waits in the background is no reason: it would never be begun anew but to be set aside.
     submit(worker, lambda engine, job: None, background=True)
     gate.open()
     qtbot.waitUntil(lambda: of_mesh.over and of_photo.over, timeout=WAIT)
@@ -316,14 +316,44 @@ def test_a_job_that_was_set_aside_can_be_cancelled(worker: EngineWorker, qtbot: 
     def mesh(engine: FakeEngine, job: Job) -> None:
         begun.append("mesh")
         gate.wait_for(job, 0.5, "Measuring")
+        job.report(0.9, "Joining")
+        begun.append("joined")
+
+    def photo(engine: FakeEngine, job: Job) -> None:
+        begun.append("photo")
+        of_mesh.cancel()
 
     of_mesh, outcome = submit(worker, mesh, background=True, restarts=True)
     assert gate.reached.wait(5)
-    _, of_photo = submit(worker, lambda engine, job: of_mesh.cancel())
+    _, of_photo = submit(worker, photo)
     gate.open()
     qtbot.waitUntil(lambda: outcome.over and of_photo.over, timeout=WAIT)
-    assert begun == ["mesh"]
+    assert begun == ["mesh", "photo"]
     assert isinstance(outcome.errors[0], Cancelled)
+
+
+def test_a_job_is_not_set_aside_for_one_that_was_given_up_nor_when_it_is_done(
+    worker: EngineWorker, qtbot: QtBot
+) -> None:
+    gate, begun = Gate(), []
+
+    def mesh(engine: FakeEngine, job: Job) -> None:
+        begun.append("mesh")
+        gate.wait_for(job, 0.5, "Measuring")
+        job.report(0.9, "Joining")
+        # Between two reports, as a person would at the last moment.
+        submit(worker, lambda engine, job: begun.append("photo"))
+        job.report(1.0, "Ready")
+
+    _, outcome = submit(worker, mesh, background=True, restarts=True)
+    assert gate.reached.wait(5)
+    given_up, _ = submit(worker, lambda engine, job: None)
+    given_up.cancel()
+    gate.open()
+    qtbot.waitUntil(lambda: outcome.over and "photo" in begun, timeout=WAIT)
+    assert begun == ["mesh", "photo"]
+    with pytest.raises(ValueError, match="background"):
+        submit(worker, mesh, restarts=True)
 
 
 def test_a_frame_that_fails_is_told_and_the_next_one_comes(
