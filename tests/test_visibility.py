@@ -212,7 +212,7 @@ def test_from_the_photos_own_camera_grazing_patches_are_believed_and_from_the_si
     angles = [torch.tensor([[yaw, 0.0]]) for yaw in (0.0, 1.3)]
     own, side = (visibility.look_up(view, points, target=target)[1].item() for target in angles)
     assert own > 0.95
-    # Along a cheek's far edge lie the pixels of ears that the geometry does not have there; a mesh is seen from anywhere.
+    # Along a cheek's far edge lie pixels of ears that the geometry does not have there; a mesh is seen from anywhere.
     assert side < 0.6 * own
     assert side + 0.3 < visibility.look_up(view, points)[1].item() < own
 
