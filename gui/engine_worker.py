@@ -154,8 +154,8 @@ class EngineWorker(QObject):
             if not self._stopping:
                 self.job_showed.emit(order.job, value)
 
-        serve = self._serve_all if background else self._serve_one
-        order.job = Job(label, on_report=report, on_yield=partial(serve, order), on_show=show)
+        serve = partial(self._serve_all, order) if background else self._serve_one
+        order.job = Job(label, on_report=report, on_yield=serve, on_show=show)
         with self._condition:
             if self._stopping:
                 raise RuntimeError("the worker has been stopped")
@@ -269,7 +269,7 @@ class EngineWorker(QObject):
                 self.engine_opened.emit(facts)
         return self._engine
 
-    def _serve_one(self, order: _Order) -> None:
+    def _serve_one(self) -> None:
         """At a yield point of a job that somebody waits for: one frame, then the job goes on."""
         self._serve_slot()
 

@@ -39,6 +39,7 @@ from core.terminal import (
 
 if TYPE_CHECKING:
     from core.evaluation.shape import Subject
+    from core.models.networks import Networks
 
 
 def _method(name: str) -> str:
@@ -54,6 +55,22 @@ def _method(name: str) -> str:
 def _folder_of(out: Path, suite: str, *marks: str) -> Path:
     """Where results go: unless a folder was named, each kind has its own, and none writes over another's."""
     return RESULTS / "-".join((suite, *filter(None, marks))) if out == RESULTS / suite else out
+
+
+def _networks(weights: str, folder: Path | None, threads: int | None) -> tuple[str, Networks]:
+    """The networks of some weights by themselves, without an engine, and their stamp."""
+    import torch
+
+    from core.evaluation.tables import weights_stamp
+    from core.models.bundle import read_networks
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        registry = registry_of(folder)
+        return weights_stamp(registry, weights), read_networks(registry.locate(weights).values())
+    except CameoError as error:
+        refuse(error)
 
 
 @app.command("trajectories")
@@ -248,23 +265,12 @@ def attributes(
 ) -> None:
     """What of the world's attributes the generator shows at all, before any direction is looked for."""
     from core.evaluation import attributes as suite
-    from core.evaluation.tables import weights_stamp
-    from core.models.bundle import read_networks
 
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    try:
-        registry = registry_of(weights_folder)
-        stamp = weights_stamp(registry, weights)
-        generator = read_networks(registry.locate(weights).values()).generator
-    except CameoError as error:
-        refuse(error)
+    stamp, networks = _networks(weights, weights_folder, threads)
     drawn = _people(pack, suite.STREAM, needed=True)
     assert drawn is not None
     with _running("attributes", out, as_json) as job:
-        summary = suite.evaluate(generator, drawn, out, stamp, 1 if quick else heads, job)
+        summary = suite.evaluate(networks.generator, drawn, out, stamp, 1 if quick else heads, job)
     _show(summary, suite.table, as_json)
 
 
@@ -280,20 +286,10 @@ def encoder(
     weights_folder: FolderOption = None,
 ) -> None:
     """What the encoder says by itself of people of the world: shape in millimetres, pose, latents."""
-    import torch
-
     from core.evaluation import encoding as suite
-    from core.evaluation.tables import weights_stamp
-    from core.models.bundle import read_networks
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        registry = registry_of(weights_folder)
-        stamp = weights_stamp(registry, weights)
-        networks = read_networks(registry.locate(weights).values()).ready(torch.device("cpu"))
-    except CameoError as error:
-        refuse(error)
+    stamp, networks = _networks(weights, weights_folder, threads)
+    networks = networks.ready(networks.device)
     drawn = _people(pack, suite.STREAM, needed=True)
     assert drawn is not None
     with _running("encoder", out, as_json) as job:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -12,10 +14,14 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 from core.__main__ import app
+from core.camera import Camera
 from core.evaluation import encoding, people
 from core.evaluation.encoding import Truth, surface_errors
 from core.evaluation.shape import MM_PER_UNIT
+from core.tensor_camera import rays
 from tests.toy_head import toy_networks
+
+RADIUS = 0.08
 
 
 def test_errors_are_distances_and_angles() -> None:
@@ -32,6 +38,34 @@ def test_errors_are_distances_and_angles() -> None:
     across = functional.normalize(torch.linalg.cross(normals, normals.roll(1, dims=-1)), dim=-1)
     turned = normals * math.cos(math.pi / 6) + torch.linalg.cross(across, normals) * math.sin(math.pi / 6)
     assert surface_errors(networks, styles, Truth(points, turned))["turned"] == pytest.approx(30.0, abs=0.1)
+
+
+class Ball:
+    """People who are balls, drawn as the world draws its people."""
+
+    def person(self, index: int) -> int:
+        return index
+
+    def view(self, person: int, camera: Camera) -> SimpleNamespace:
+        origin, directions = rays(torch.tensor([[camera.yaw, camera.pitch]]), 32)
+        a, b = directions[0].square().sum(-1), (directions[0] * origin).sum(-1)
+        root = b.square() - a * (origin.square().sum() - RADIUS**2)
+        depth = torch.where(root > 0.0, (-b - root.clamp(min=0.0).sqrt()) / a, 0.0)
+        normals = (origin + directions[0] * depth[:, None]) / RADIUS * (depth > 0.0)[:, None]
+        return SimpleNamespace(
+            depth=depth.reshape(32, 32).numpy(), normal=(127.0 * normals).round().reshape(32, 32, 3).numpy()
+        )
+
+
+def test_points_of_the_truth_lie_on_the_surface_from_three_sides_and_normals_point_outwards() -> None:
+    points, normals = encoding.truth_of(cast(people.People, Ball()), 0)
+    assert len(points) > 500
+    assert torch.allclose(points.norm(dim=-1), torch.full((len(points),), RADIUS), atol=1e-5)
+    assert float((normals * points / RADIUS).sum(dim=-1).min()) > 0.999
+    # The outermost views see what the middle one does not.
+    turn = torch.atan2(points[:, 0], points[:, 2])
+    assert float(turn.max()) > 1.7
+    assert float(turn.min()) < -1.7
 
 
 def test_the_table_names_whose_figures_they_are() -> None:
