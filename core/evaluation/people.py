@@ -8,6 +8,7 @@ evaluation that knows either.
 from __future__ import annotations
 
 import hashlib
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +118,9 @@ class People:
 
     def _renderer(self, size: int) -> Renderer:
         if size not in self._renderers:
+            # Torch's compiler brings an LLVM of its own and Mesa another: loaded second, the compiler's ends the
+            # process the first time that an optimiser asks for it (Linux, torch 2.14, Mesa's software rasteriser).
+            importlib.import_module("torch._dynamo")
             try:
                 self._renderers[size] = Renderer(self._pack, size)
             except Exception as error:  # moderngl raises bare Exception where there is no EGL

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -79,6 +81,22 @@ def test_the_table_names_whose_figures_they_are() -> None:
     text = encoding.table(summary)
     assert "| the mean head | 2.00 ± 0.50 | 2.00 ± 0.50 |" in text
     assert "– degrees of yaw" in text
+
+
+@pytest.mark.slow
+def test_people_can_be_drawn_and_something_optimised_in_one_process() -> None:
+    """Two copies of LLVM ended it, in a process of its own or in a suite that was run in parts."""
+    if not people.PACK.exists():
+        pytest.skip("no pack; build it with `python -m core world pack MAKEHUMAN_FOLDER`")
+    code = (
+        "import torch; from core.evaluation.people import People; from core.camera import Camera\n"
+        "drawn = People(); drawn.view(drawn.person(0), Camera(), 64)\n"
+        "torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))]); print('alive')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if "no off-screen OpenGL" in result.stderr:
+        pytest.skip(result.stderr)
+    assert result.stdout.split() == ["alive"]
 
 
 @pytest.mark.slow
