@@ -20,7 +20,7 @@ from core.camera import Camera, CameraLimits
 from core.job import Job
 from core.models.networks import Networks
 from core.photo import Photo
-from core.reading import deformed, read_face
+from core.reading import deformed, is_cut_off, read_face
 from core.refinement.delta import Refinement
 from core.rendering.deformation import Deformation
 from core.rendering.hands import Pause, both, resting
@@ -91,10 +91,15 @@ def invert(
         job.report(0.7, "cutting out the head")
 
     pause()
-    # Cut again beside the fit of the deformation, which looks at the first cut. Only this thread may pause.
-    reading, recut = both(
-        lambda: deformed(networks, aligned, fit, pause), lambda: aligned.reframed(photo, fit.reading.framing), pause
-    )
+    if is_cut_off(networks, aligned, fit):
+        # The first cut ends within the head: the deformation looks at the second.
+        recut = aligned.reframed(photo, fit.reading.framing, job.part(0.7, 0.8))
+        reading = deformed(networks, aligned, fit, pause, recut)
+    else:
+        # Cut again beside the fit of the deformation, which looks at the first cut. Only this thread may pause.
+        reading, recut = both(
+            lambda: deformed(networks, aligned, fit, pause), lambda: aligned.reframed(photo, fit.reading.framing), pause
+        )
     job.report(1.0, "face read")
     return Inversion(
         recut,

@@ -28,6 +28,7 @@ from core.rendering.edited import EditedHead
 from core.rendering.eyewear import DARK, Eyewear
 from core.rendering.seams import seamless
 from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated
+from core.rendering.strays import smoothly_without
 from core.rendering.tones import tones_at
 from core.surface import PhotoTexture, SurfaceMesh
 from core.tensor_camera import project
@@ -64,9 +65,10 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
         CameoError: The field has no surface.
     """
 
-    def sdf(points: Tensor) -> Tensor:
+    def whole(points: Tensor) -> Tensor:
         return head.shape.field.sdf(points[None])[0, :, 0]
 
+    sdf = smoothly_without(whole, head.shape.strays)
     surface = largest_piece(surface_of(sdf, resolution, networks.device, job.part(0.0, 0.65)))
     job.report(0.7, "colouring the surface")
     vertices = torch.from_numpy(surface.vertices).to(networks.device)

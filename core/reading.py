@@ -32,7 +32,7 @@ from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY
 from core.rendering.solids import largest_share, measured
 from core.tensors import alpha_tensor, picture_tensor
 
-__all__ = ["Fit", "Reading", "better_fit", "compose", "deformed", "read_face"]
+__all__ = ["Fit", "Reading", "better_fit", "compose", "deformed", "is_cut_off", "read_face"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +61,30 @@ def encoder_input(picture: Tensor, matte: Tensor, channels: int = 4) -> Tensor:
 
 
 def reframed(picture: Tensor, framing: Array) -> Tensor:
-    """The canonical camera's picture of a crop, by bilinear sampling; edges repeat.
+    """The canonical camera's picture of a crop, by bilinear sampling; edges repeat (``_known`` says where not).
 
     Shape:
         picture (1, C, S, S); framing (2, 3) from ``Framing.matrix``: unit picture to unit crop coordinates.
     """
     size = picture.shape[-1]
-    steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size
-    v, u = torch.meshgrid(steps, steps, indexing="ij")
-    affine = torch.from_numpy(framing).to(picture)
-    places = torch.stack((u, v, torch.ones_like(u)), dim=-1) @ affine.T
+    places = torch.from_numpy(_places(size, framing)).to(picture)
     return functional.grid_sample(picture, places[None] * 2.0 - 1.0, padding_mode="border", align_corners=False)
+
+
+def _places(size: int, framing: Array) -> Array:
+    """Unit crop coordinates (size, size, 2) of the canonical picture's pixels."""
+    steps = (np.arange(size) + 0.5) / size
+    v, u = np.meshgrid(steps, steps, indexing="ij")
+    return apply_affine(framing, np.stack((u, v), axis=-1).reshape(-1, 2)).reshape(size, size, 2)
+
+
+def _known(aligned: AlignedFace, framing: Framing, size: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where the canonical camera's picture lies within the crop, and where within the photo, (size, size) each."""
+    places = _places(size, framing.matrix())
+    in_crop: NDArray[np.bool_] = np.all((places > 0.0) & (places < 1.0), axis=-1)
+    there = apply_affine(aligned.to_photo, places.reshape(-1, 2)).reshape(size, size, 2)
+    in_photo: NDArray[np.bool_] = np.all((there > 0.0) & (there < np.array(aligned.photo_size)), axis=-1)
+    return in_crop, in_photo
 
 
 def compose(outer: Framing, inner: Framing) -> Framing:
@@ -114,7 +127,7 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
         The better of two heads, fitted; E0's as it is where the detector found no landmarks.
     """
     device, channels = networks.device, networks.config.encoder.in_channels
-    picture = torch.cat((picture_tensor(aligned.crop256, device), alpha_tensor(aligned.matte256, device)), dim=1)
+    picture = _picture(aligned, device)
     last = Framing()
 
     def seen() -> Tensor:
@@ -247,7 +260,11 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
     landmarks = _landmarks_in(networks, aligned, placed.framing)
     assert networks.landmarks is not None
     assert landmarks is not None
-    styles, angles, matte = placed.styles.clone(), placed.pose[None, :2], placed.canonical[:, 3:]
+    styles, angles = placed.styles.clone(), placed.pose[None, :2]
+    matte = placed.canonical[:, 3:]
+    # Beyond crop and photo nothing is known: neither clear nor solid.
+    in_crop, in_photo = _known(aligned, placed.framing, matte.shape[-1])
+    matte = torch.where(torch.from_numpy(in_crop & in_photo).to(matte.device), matte, 0.5)
     wrong = swelling = 0.0
     if networks.config.shared_geometry:
         styles[:, :-1] += fit_silhouette(networks, styles, angles, matte, landmarks, pause)
@@ -259,16 +276,49 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
     return Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, wrong, swelling)
 
 
+def is_cut_off(networks: Networks, aligned: AlignedFace, fit: Fit) -> bool:
+    """Whether the crop ends within the head, above its chin, where photo and canonical camera's picture go on.
+
+    Of turned heads and wide hair it does. The edge is repeated there, which is no outline to be fitted to.
+    """
+    landmarks = _landmarks_in(networks, aligned, fit.reading.framing)
+    if fit.placed is None or landmarks is None:
+        return False
+    solid = fit.placed.canonical[0, 3].cpu().numpy() > 0.5
+    in_crop, in_photo = _known(aligned, fit.placed.framing, len(solid))
+    above = round(float(landmarks[:, 1].max()) * len(solid))
+    return bool((solid & ~in_crop & in_photo)[: max(above, 0)].any())
+
+
 @torch.inference_mode()
-def deformed(networks: Networks, aligned: AlignedFace, fit: Fit, pause: Pause) -> Reading:
-    """The reading with the deformation that brings the head's outline onto the matte's."""
+def deformed(
+    networks: Networks, aligned: AlignedFace, fit: Fit, pause: Pause, recut: AlignedFace | None = None
+) -> Reading:
+    """The reading with the deformation that brings the head's outline onto the matte's.
+
+    Args:
+        networks: The model.
+        aligned: The face in its FFHQ crop.
+        fit: What was read.
+        pause: Called between steps.
+        recut: The face cut again by the reading's framing, where the first crop is cut off.
+    """
     reading, landmarks = fit.reading, _landmarks_in(networks, aligned, fit.reading.framing)
     if fit.placed is None or landmarks is None:
         return reading
     angles, canonical = fit.placed.pose[None, :2], fit.placed.canonical
+    in_crop, in_photo = _known(aligned, fit.placed.framing, canonical.shape[-1])
+    known = in_photo & in_crop
+    if recut is not None:
+        canonical, known = _picture(recut, networks.device), in_photo
     photo, matte = canonical[:, :3], canonical[:, 3:]
-    found = fit_contour(networks, reading.styles[None], angles, matte, landmarks, pause, photo=photo)
+    found = fit_contour(networks, reading.styles[None], angles, matte, landmarks, pause, photo=photo, known=known)
     return reading._replace(deformation=found)
+
+
+def _picture(aligned: AlignedFace, device: torch.device) -> Tensor:
+    """A crop and its matte (1, 4, 256, 256)."""
+    return torch.cat((picture_tensor(aligned.crop256, device), alpha_tensor(aligned.matte256, device)), dim=1)
 
 
 def _sane(framing: Tensor) -> Framing:

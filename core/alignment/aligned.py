@@ -36,6 +36,7 @@ class AlignedFace:
         camera: first guess at the pose.
         framing: first guess at where the camera's picture lies in this crop.
         face: the detection, in photo pixels.
+        photo_size: width and height of the photo, pixels.
         faces_found: how many faces the photo has.
     """
 
@@ -49,6 +50,7 @@ class AlignedFace:
     camera: Camera
     framing: Framing
     face: DetectedFace
+    photo_size: tuple[int, int]
     faces_found: int = 1
 
     def reframed(
@@ -127,6 +129,7 @@ def _aligned(
         camera=camera,
         framing=framing,
         face=face,
+        photo_size=(pixels.shape[1], pixels.shape[0]),
         faces_found=faces_found,
     )
 

@@ -29,7 +29,8 @@ from core.models.field import Field, FilmSine
 from core.models.generator import Generator
 from core.models.networks import Networks
 from core.rendering.folded import FoldedField
-from core.rendering.solids import EXTENT, strays, without_strays
+from core.rendering.solids import EXTENT
+from core.rendering.strays import strays, without_strays
 from core.weights import Registry
 
 __all__ = ["BETA", "Plan", "edit_direction", "fitted_generator", "latent"]

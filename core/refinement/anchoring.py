@@ -20,8 +20,8 @@ from core.rendering.deformation import Deformation
 from core.rendering.edited import EditedHead, edited_head
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause
-from core.rendering.solids import strays
 from core.rendering.source import SourceHead, source_head
+from core.rendering.strays import strays
 
 __all__ = ["head_of", "refitted"]
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,7 +35,8 @@ from core.rendering.integrals import integrate_geometry
 from core.rendering.outline import SOFT_EDGE, outline
 from core.rendering.precision import Sdf
 from core.rendering.shape import RESOLUTION, SAFETY, interpolated
-from core.rendering.solids import EXTENT, measured, without_strays
+from core.rendering.solids import EXTENT, measured
+from core.rendering.strays import without_strays
 from core.rendering.surfaces import SOFT_RIM, Crossings
 from core.tensor_camera import camera_frame, project, rays
 from core.visibility import extended
@@ -113,6 +114,7 @@ def fit_contour(
     *,
     pinned: bool = True,
     photo: Tensor | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32] | None:
     """The displacement that brings the head's outline onto its matte's, and its landmarks onto the photo's.
 
@@ -126,6 +128,7 @@ def fit_contour(
         pinned: Whether landmarks say where the face is; else the outline alone speaks.
         photo: The picture of that camera, for its hair: where its line is, and its outline from far off. Without it
             the line stays where the latents have it.
+        known: Where the picture is one; elsewhere the matte says nothing. None for everywhere.
 
     Returns:
         The displacement of :class:`core.rendering.deformation.Deformation`, (GRID, GRID, GRID, 3); None when there is
@@ -133,12 +136,13 @@ def fit_contour(
 
     Shape:
         styles (1, rows, style_dim), angles (1, 2), matte (1, 1, S, S), landmarks (L, 2) in unit picture coordinates;
-        photo (1, 3, S, S) in [-1, 1].
+        photo (1, 3, S, S) in [-1, 1]; known (S, S).
     """
     if networks.landmarks is None:
         return None
     lowest = float(landmarks[:, 1].max()) - ABOVE_CHIN
-    wanted = _matte_contour(matte, lowest)
+    sure = _sure(known)
+    wanted = _matte_contour(matte, lowest, sure)
     if len(wanted) < 8:
         return None
     _, rotation = camera_frame(angles)
@@ -153,7 +157,7 @@ def fit_contour(
         if process is not None:
             head = plain.deformed(Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
         pause()
-        ties = _contour_ties(head, angles, wanted, lowest, axes, process, reach, hair)
+        ties = _contour_ties(head, angles, wanted, (lowest, sure), axes, process, reach, hair)
         if ties is None:
             break
         edges = None if hairline is None else hairline.ties(axes, process)
@@ -226,17 +230,28 @@ def _gridded(process: Process, axes: Array, size: int) -> NDArray[np.float32]:
 # ------------------------------------------------------------------------------------------------------------ contours
 
 
-def _matte_contour(matte: Tensor, lowest: float) -> Array:
+def _sure(known: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Pixels (SIDE, SIDE) that lie within the known by more than BORDER."""
+    if known is None:
+        known = np.ones((SIDE, SIDE), bool)
+    rows, columns = ((np.arange(SIDE) + 0.5) / SIDE * length for length in known.shape)
+    small = known[np.ix_(rows.astype(int), columns.astype(int))]
+    within: NDArray[np.bool_] = binary_erosion(small, np.ones((3, 3)), iterations=round(BORDER), border_value=0)
+    return within
+
+
+def _matte_contour(matte: Tensor, lowest: float, sure: NDArray[np.bool_]) -> Array:
     """Places and outward normals of the matte's contour (N, 4), pixels of SIDE: x, y, and the normal."""
     small = functional.interpolate(matte, size=(SIDE, SIDE), mode="area")[0, 0].double().cpu().numpy()
-    return _contour(-gaussian_filter(small, 0.7), -0.5, lowest)
+    return _contour(-gaussian_filter(small, 0.7), -0.5, lowest, sure)
 
 
-def _contour(values: Array, level: float, lowest: float) -> Array:
-    """Where values cross a level upwards and outwards, above a line and within the picture's border."""
+def _contour(values: Array, level: float, lowest: float, sure: NDArray[np.bool_]) -> Array:
+    """Where values cross a level upwards and outwards, above a line and where the picture is known for sure."""
     found = edge_of(values, level, EVERY, 4 * EVERY)
     places, v = found[:, :2], (found[:, 1] + 0.5) / SIDE
-    inside = (places > BORDER).all(1) & (places < SIDE - 1 - BORDER).all(1)
+    columns, rows = np.clip(np.round(places), 0, SIDE - 1).astype(int).T
+    inside = (places > BORDER).all(1) & (places < SIDE - 1 - BORDER).all(1) & sure[rows, columns]
     inside &= (v < lowest) | ((v < lowest + NECK) & (np.abs(found[:, 2]) > UPRIGHT))
     kept: Array = found[inside]
     return kept
@@ -246,7 +261,7 @@ def _contour_ties(
     head: _Head,
     angles: Tensor,
     wanted: Array,
-    lowest: float,
+    judged: tuple[float, NDArray[np.bool_]],
     axes: Array,
     process: Process | None,
     reach: float,
@@ -260,7 +275,8 @@ def _contour_ties(
     deep = extended(depth_there, (gap < SOFT_RIM).float())
     depth = functional.interpolate(deep, size=(SIDE, SIDE), mode="bilinear")[0, 0].double().cpu().numpy()
     # The picture ends a little outside the surface: that is the contour to compare.
-    own = _contour(away, SOFT_EDGE, lowest + reach / SIDE)
+    lowest, sure = judged
+    own = _contour(away, SOFT_EDGE, lowest + reach / SIDE, sure)
     if len(own) < 8:
         return None
     pairs = matched(own, wanted, reach, AGREEING)

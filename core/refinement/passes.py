@@ -28,8 +28,8 @@ from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.precision import Sdf, distance, has_fast_bfloat16
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
-from core.rendering.solids import without_strays
 from core.rendering.source import SourceHead
+from core.rendering.strays import without_strays
 from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap
 from core.rendering.tones import CELLS
 from core.tensor_camera import rays

@@ -34,8 +34,8 @@ from core.rendering.mirrored import plausible
 from core.rendering.outline import coverage, outline
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import located
-from core.rendering.solids import without_strays
 from core.rendering.source import Seen
+from core.rendering.strays import without_strays
 from core.rendering.tones import tones_at
 from core.rendering.tresses import stranded
 from core.tensor_camera import camera_frame

@@ -19,7 +19,8 @@ from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, resting
 from core.rendering.precision import Sdf
-from core.rendering.solids import CLEAR, EXTENT, SCENE, SLAB, measured, with_loose, without_strays
+from core.rendering.solids import EXTENT, SCENE, SLAB, measured
+from core.rendering.strays import CLEAR, with_loose, without_strays
 
 __all__ = ["HeadShape", "draft_shape", "head_shape"]
 

@@ -26,7 +26,7 @@ from core.rendering.hybrid import aligned_residual, enlarged
 from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
-from core.rendering.solids import strays
+from core.rendering.strays import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
 from core.rendering.tresses import Tresses, contrast_of, tresses_on
 from core.tensor_camera import project

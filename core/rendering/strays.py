@@ -1,0 +1,227 @@
+"""What of a head's solids is left out: what floats beside it, and tails that hang hidden behind the neck.
+
+The field was taught by many hair styles, and sometimes leaves a lock of another one behind the neck. A small volume of
+the head's distances tells which solids are strays; pictures pass them by, and meshes are cut without them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from core.job import Job
+from core.rendering.solids import EXTENT, SCENE, Sdf, sampled_volume
+
+__all__ = ["CLEAR", "smoothly_without", "strays", "with_loose", "without_strays"]
+
+# Grid points a side of the volume that strays are looked for in: 4 mm apart, the narrowest gap that matters.
+STRAY_RESOLUTION = 56
+# The same for loose pieces, whose air gap may be narrower.
+LOOSE_RESOLUTION = 72
+# Depth inside a solid from which on it counts as its core (world units): contacts thinner than twice this are cut.
+THIN = 0.003
+# A lock is small beside the head, and lies behind it (mean grid number along z, of STRAY_RESOLUTION).
+SMALL, BEHIND = 0.12, 0.3 * 56
+# Cells around a stray's core, and around a loose piece, that are cleared with it.
+STRAY_REACH, LOOSE_REACH = 5.0, 2.0
+# A sheet of hair that hangs free behind the neck: below this height, thinner than this, this far back (world units). It
+# goes when it reaches below the chin, in so many columns, and hair is not seen there beside the neck in this share of
+# them: photos of short hair say nothing about it. Below the chin, that is between the jaw and the shoulders.
+NAPE, SHEET, BACK = 0.03, 0.024, -0.03
+CHIN, SHOULDERS, BESIDE_NECK = -0.08, -0.105, 0.065
+LOW_COLUMNS, SEEN_BESIDE = 6, 0.25
+# A tail: what hangs free behind the neck and is nowhere this far to the side is always hidden from the front.
+NARROW = 0.045
+# Cells from the head beyond which all is a stray, near what is one already: thin ends, which no cell's middle meets.
+BEYOND = 2.0
+# Cells over which a stray's border is smoothed where a mesh is cut at it.
+STEPLESS = 1.0
+# What a stray's surroundings are said to be: this far from any surface (world units).
+CLEAR = 0.006
+
+
+def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
+    """Where solids float beside the head, a little grown: (1, 1, R, R, R) of 0 and 1, axes z, y, x; None if nowhere.
+
+    Args:
+        sdf: Distances (N,) of points (N, 3).
+        device: Where to evaluate.
+    """
+    volume = sampled_volume(sdf, STRAY_RESOLUTION, device, Job.quiet())
+    apart, pieces = ndimage.label(volume < 0.0)
+    if pieces == 0:
+        return None
+    whole = apart == np.bincount(apart.ravel())[1:].argmax() + 1
+    # Loose pieces are cleared with what is around them and nearer to them than to the head: their flesh reaches beyond
+    # the cells whose middle is solid, at corners as well.
+    stray = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
+    # Cores, so that a hair's breadth of contact does not make a lock behind the neck part of the head.
+    labels, count = ndimage.label((volume < -THIN) & whole)
+    sizes = np.bincount(labels.ravel(), minlength=2)[1:]
+    head = labels == sizes.argmax() + 1
+    behind = [
+        number + 1
+        for number in range(count)
+        if sizes[number] < SMALL * sizes.max() and np.argwhere(labels == number + 1)[:, 2].mean() < BEHIND
+    ]
+    if behind:
+        lock = np.isin(labels, behind)
+        # Space belongs to the nearer core; a lock's part of it is cleared as far as its own flesh can reach.
+        stray |= _around(lock, head, STRAY_REACH)
+    sheet = hidden_sheet(whole & ~stray) | hidden_tails(whole & ~stray)
+    if sheet.any():
+        # What hung on it alone goes with it.
+        pieces_left, _ = ndimage.label(whole & ~stray & ~sheet)
+        rest = pieces_left == np.bincount(pieces_left.ravel())[1:].argmax() + 1
+        gone = whole & ~stray & ~rest
+        stray |= _around(gone, rest, LOOSE_REACH)
+    if stray.any():
+        left_out, kept = (apart > 0) & stray, whole & ~stray
+        stray |= (_away(left_out) < STRAY_REACH) & (_away(kept) > BEYOND)
+    mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)[None, None]
+    # Some pieces only a finer grid tells from the head.
+    finer = sampled_volume(sdf, LOOSE_RESOLUTION, device, Job.quiet())
+    return with_loose(torch.from_numpy(finer).to(device), mask)
+
+
+def with_loose(volume: Tensor, mask: Tensor | None) -> Tensor | None:
+    """A mask of strays, with the pieces in it that float beside the head on a grid; None if nothing is in it.
+
+    Shape:
+        volume (R, R, R), axes x, y, z: distances; mask (1, 1, Q, Q, Q), axes z, y, x, 0 and 1; returns like the mask,
+        as fine as the finer of both.
+    """
+    size = len(volume)
+    solid = (volume < 0.0).permute(2, 1, 0)
+    if mask is not None:
+        solid = solid & (_fitted(mask, size) < 0.5)[0, 0]
+    apart, _ = ndimage.label(solid.cpu().numpy())
+    sizes = np.bincount(apart.ravel())[1:]
+    if len(sizes) > 1:
+        whole = apart == sizes.argmax() + 1
+        loose = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
+        found = torch.from_numpy(loose.astype(np.float32)).to(volume.device)[None, None]
+        if mask is not None:
+            finer = max(size, mask.shape[-1])
+            found = torch.maximum(_fitted(found, finer), _fitted(mask, finer))
+        mask = found
+    return mask if mask is not None and bool(mask.any()) else None
+
+
+def _fitted(mask: Tensor, size: int) -> Tensor:
+    """A mask on another grid over the same cube, 0 and 1."""
+    if mask.shape[-1] == size:
+        return mask
+    return (functional.interpolate(mask, size=(size,) * 3, mode="trilinear", align_corners=True) > 0.5).to(mask.dtype)
+
+
+def _around(piece: NDArray[np.bool_], head: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """Cells that are nearer to a piece than to the head, and no farther from it than so many cells."""
+    found = np.zeros_like(piece)
+    if piece.any():
+        wide = int(reach) + 1
+        box = tuple(
+            slice(max(int(line.min()) - 2 * wide, 0), int(line.max()) + 2 * wide + 1) for line in piece.nonzero()
+        )
+        to_piece = ndimage.distance_transform_edt(~piece[box])
+        near = to_piece < reach
+        if head[box].any():
+            near &= to_piece < ndimage.distance_transform_edt(~head[box])
+        found[box] = near
+    return found
+
+
+def _away(piece: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How many cells every cell is from a piece that is not empty."""
+    found: NDArray[np.float64] = ndimage.distance_transform_edt(~piece)
+    return found
+
+
+def hidden_sheet(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells of a sheet that hangs behind the neck with air between, if it is hidden from the front.
+
+    Shape:
+        solid (R, R, R), axes x, y, z; returns the same.
+    """
+    axis = np.linspace(-EXTENT, EXTENT, len(solid))
+    first, behind, before = _hanging(solid, axis)
+    low = (axis < CHIN) & (axis > SHOULDERS)
+    hidden = (behind & before)[:, low].sum()
+    columns = np.asarray(solid.any(axis=2))
+    beside = columns[np.abs(axis) > BESIDE_NECK][:, low].sum()
+    if hidden < LOW_COLUMNS or beside > SEEN_BESIDE * hidden:
+        return np.zeros_like(solid)
+    return first & behind[:, :, None]
+
+
+def hidden_tails(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells of narrow tails that hang behind the neck with air between: no photo from the front shows them.
+
+    Shape:
+        solid (R, R, R), axes x, y, z; returns the same.
+    """
+    axis = np.linspace(-EXTENT, EXTENT, len(solid))
+    first, behind, before = _hanging(solid, axis)
+    label, count = ndimage.label(behind)
+    tails = np.zeros_like(behind)
+    for number in range(1, count + 1):
+        columns = label == number
+        aside = np.abs(axis[columns.any(axis=1)]).max()
+        if aside < NARROW and (columns & before).sum() > columns.sum() / 2:
+            tails |= columns
+    return first & tails[:, :, None]
+
+
+def _hanging(
+    solid: NDArray[np.bool_], axis: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """What is met first from behind, below the nape; in which columns it is thin and far back, and more comes after it.
+
+    Shape:
+        solid (R, R, R), axis (R,); returns (R, R, R), (R, R) and (R, R).
+    """
+    starts = solid & ~np.pad(solid, ((0, 0), (0, 0), (1, 0)))[:, :, :-1]
+    run = np.cumsum(starts, axis=2)
+    first = solid & (run == 1) & (axis < NAPE)[None, :, None]
+    thin = first.sum(axis=2) * (axis[1] - axis[0]) < SHEET
+    behind = thin & ((first * axis).sum(axis=2) < BACK * first.sum(axis=2)) & first.any(axis=2)
+    return first, behind, run[:, :, -1] > 1
+
+
+def without_strays(sdf: Sdf, mask: Tensor | None) -> Sdf:
+    """A distance that passes strays by and ends where the scene does; both map (1, N, 3) to (1, N, 1)."""
+
+    def clear(points: Tensor) -> Tensor:
+        # Nothing was taught beyond the scene: whatever the field says there is cut off.
+        distance = torch.maximum(sdf(points), points.abs().amax(dim=-1, keepdim=True) - SCENE)
+        if mask is None:
+            return distance
+        grid = (points / EXTENT)[:, :, None, None]
+        inside = functional.grid_sample(mask, grid, padding_mode="border", align_corners=True)
+        return torch.where(inside[:, 0, :, 0] > 0.5, distance.clamp(min=CLEAR), distance)
+
+    return clear
+
+
+def smoothly_without(sdf: Sdf, mask: Tensor | None) -> Sdf:
+    """What meshes are cut from, strays cut off smoothly and not in the steps of their grid; both map (N, 3) to (N,).
+
+    Shape:
+        mask (1, 1, R, R, R), axes z, y, x, of 0 and 1; None for no strays.
+    """
+    if mask is None:
+        return sdf
+    inside = mask[0, 0].cpu().numpy() > 0.5
+    cells = _away(~inside) - _away(inside)
+    depth = ndimage.gaussian_filter(cells, STEPLESS) * (2.0 * EXTENT / (len(inside) - 1))
+    within = torch.from_numpy(depth.astype(np.float32)).to(mask.device)[None, None]
+
+    def cut(points: Tensor) -> Tensor:
+        grid = (points / EXTENT)[None, :, None, None]
+        return torch.maximum(sdf(points), functional.grid_sample(within, grid, align_corners=True)[0, 0, :, 0, 0])
+
+    return cut
