@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.alignment.values import apply_affine
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
@@ -63,6 +64,28 @@ def measure(engine: Engine, inversion: Inversion) -> dict[str, float]:
         **compare(aligned.crop256, inversion.reconstruction, inside),
         "identity_distance": float(np.linalg.norm(same - engine.judge.embed(inversion.reconstruction, inside))),
         "identity_yaw35": sum(distances) / len(distances),
+    }
+
+
+def outline_figures(engine: Engine, inversion: Inversion) -> dict[str, float]:
+    """How far head and matte are apart above the chin, within the photo: what differences over the matte overlook.
+
+    Returns:
+        ``beyond``: what of the head lies outside the matte, ``missed``: what of the matte the head leaves out, both as
+        shares of the matte.
+    """
+    aligned = inversion.aligned
+    frame = engine.render(RenderRequest(inversion, LatentEdit.none, inversion.camera, SIZE))
+    chin = SIZE if aligned.landmarks is None else int(np.ceil(aligned.landmarks[:, 1].max() * SIZE))
+    steps = (np.arange(SIZE) + 0.5) / SIZE
+    places = apply_affine(aligned.to_photo, np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2))
+    judged = np.all((places > 0.0) & (places < np.array(aligned.photo_size)), axis=-1).reshape(SIZE, SIZE)
+    judged[chin:] = False
+    head, wanted = frame.alpha > 127, aligned.matte256 > 0.5
+    whole = max(1, int((wanted & judged).sum()))
+    return {
+        "beyond": float((head & ~wanted & judged).sum()) / whole,
+        "missed": float((wanted & ~head & judged).sum()) / whole,
     }
 
 

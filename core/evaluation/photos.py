@@ -20,7 +20,14 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.errors import CameoError, PhotoNotFound
 from core.evaluation.floor import identity_floor
-from core.evaluation.likeness import FAR_YAW, SIDE_YAW, measure, perceptual_distance, side_distances
+from core.evaluation.likeness import (
+    FAR_YAW,
+    SIDE_YAW,
+    measure,
+    outline_figures,
+    perceptual_distance,
+    side_distances,
+)
 from core.evaluation.perceptual import ABSENT, Perceptual
 from core.evaluation.sheets import CELL, Pixels, blank, relief, tiled, write_pages
 from core.evaluation.tables import Kept, Row, cell, figure_lines, grid, share, spreads, write_report
@@ -54,7 +61,8 @@ COLUMNS = (
 PROFILE_YAW = 1.2
 FIGURES = (
     *("mae", "mae_whole", "ssim", "ssim_e3dge", "psnr", "perceptual"),
-    *("identity_distance", "identity_yaw35", "identity_yaw60", "largest_component_share", "seconds"),
+    *("identity_distance", "identity_yaw35", "identity_yaw60", "beyond", "missed"),
+    *("largest_component_share", "seconds"),
 )
 
 
@@ -230,7 +238,7 @@ def _one(engine: Engine, path: Path, kept: Kept, settings: Settings, perceptual:
     """Figures of one photo, and its strip of pictures on disk."""
     try:
         inversion = engine.invert(Photo.load(path), job.part(0.0, 0.4), 0, settings.detector)
-        row: Row = dict(measure(engine, inversion))
+        row: Row = dict(measure(engine, inversion)) | outline_figures(engine, inversion)
         job.report(0.6, path.name)
         for name, yaw in (("yaw35", SIDE_YAW), ("yaw60", FAR_YAW)):
             distances = side_distances(engine, inversion, yaw)
