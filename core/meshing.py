@@ -162,8 +162,8 @@ def vertex_colours(
             part = slice(start, start + SLAB)
             _, raw = field.appearance(field.hidden(vertices[part]))
             toned = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
-            if head.source.tresses is not None:
-                toned = (toned + 1.0) * head.source.tresses.shade(vertices[part], apart) - 1.0
+            for pattern in head.source.patterns:
+                toned = (toned + 1.0) * pattern.shade(vertices[part], apart) - 1.0
             colour, direct, mirror = merged(view, vertices[None, part], normals[None, part])
             photo.append(colour[0])
             seen_itself.append(direct[0])

@@ -44,7 +44,7 @@ class Body(NamedTuple):
     """What a head has beside its latents; see ``core.refinement.anchoring`` for what changes it.
 
     Shape:
-        strays as in ``core.rendering.solids``.
+        strays as in ``core.rendering.strays``.
     """
 
     strays: Tensor | None = None

@@ -274,8 +274,8 @@ def pseudo_targets(
         size = generator.config.decoder.image_size
         photo = source.view.photo.clone()
         if fill is not None:
-            # Strands are drawn on the refined head as on any other: learnt as well, they would be there twice.
-            fill = replace(fill, source=replace(fill.source, tresses=None))
+            # Strands and grain are drawn on a refined head as on any other: learnt as well, they would be there twice.
+            fill = replace(fill, source=replace(fill.source, tresses=None, grain=None))
         for camera in (*camera_ellipse(method.views, centre), *wide_cameras(method.wide, centre)):
             job.report(0.0, SIDES)
             angles = angles_of(camera, styles.device)

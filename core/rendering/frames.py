@@ -27,17 +27,18 @@ from core.rendering.contours import Contours, contours, mixed_guide
 from core.rendering.edited import EditedHead
 from core.rendering.gaps import bridged
 from core.rendering.hands import Pause, alone, both, resting, stepping
+from core.rendering.hollows import hollowed
 from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
 from core.rendering.margins import continued
 from core.rendering.mirrored import plausible
 from core.rendering.outline import coverage, outline
+from core.rendering.patterns import patterned
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import located
 from core.rendering.source import Seen
 from core.rendering.strays import without_strays
 from core.rendering.tones import tones_at
-from core.rendering.tresses import stranded
 from core.tensor_camera import camera_frame
 from core.visibility import believed, blend, extended, guide
 
@@ -178,8 +179,9 @@ def render_layer(
             belief, own = believed(known, painted), painted[:, :3]
             if not draft:
                 own = continued(picture, own, belief, surface.depth, alpha)
-            if head.source.tresses is not None:
-                own = stranded(own, head.source.tresses, surface, alpha * (1.0 - belief))
+            own = hollowed(own, surface, alpha * (1.0 - belief), camera.half_fov)
+            if patterns := head.source.patterns:
+                own = patterned(own, patterns, surface, alpha * (1.0 - belief))
             picture = picture + (1.0 - belief) * (own - painted[:, :3])
     if layer == "picture" and not draft:
         picture = bridged(picture, own, belief, surface.depth, alpha)

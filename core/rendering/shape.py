@@ -55,7 +55,7 @@ class HeadShape:
     """The same by the field's light twin: what pictures ask."""
     volume: Tensor
     strays: Tensor | None = None
-    """What is passed by, as ``core.rendering.solids`` says it: the photo tier's, and what an edit has left floating."""
+    """What is passed by, as ``core.rendering.strays`` says it: the photo tier's, and what an edit has left floating."""
 
     def estimate(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Interpolated distances, and how far they may be off. Shape: points (..., 3); returns (...) twice."""

@@ -20,10 +20,12 @@ from core.rendering.beard import hair_tone
 from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
+from core.rendering.grain import Grain, grain_of
 from core.rendering.hair import Parting, parted
 from core.rendering.hands import Pause, resting
 from core.rendering.hybrid import aligned_residual, enlarged
 from core.rendering.integrals import HeadPass, integrate_geometry
+from core.rendering.patterns import Pattern
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
 from core.rendering.strays import strays
@@ -64,7 +66,7 @@ class SourceHead:
     resting_flow: Tensor | None
     shape: HeadShape
     strays: Tensor | None
-    """Where solids float beside the head; see ``core.rendering.solids``."""
+    """Where solids float beside the head; see ``core.rendering.strays``."""
     deformation: Deformation | None = None
     """How the head differs from the one of its latents."""
     parting: Parting | None = None
@@ -77,7 +79,14 @@ class SourceHead:
     """Strands for hair that no photo saw, likewise."""
     marks: Tensor | None = None
     """Where a detector saw the face's landmarks in the photo, by MediaPipe's numbers (468, 2), unit coordinates."""
+    grain: Grain | None = None
+    """The grain of its skin, for what no photo saw, where the model has a parser."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """What shades the parts that no photo saw."""
+        return tuple(one for one in (self.tresses, self.grain) if one is not None)
 
     def matte_at(self, size: int) -> tuple[Tensor, Tensor]:
         """The matte at a side, and the share of each pixel that is surely head, (1, 1, size, size) both; made once.
@@ -149,6 +158,11 @@ def source_head(
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
+    grain = None
+    if parting is not None:
+        skin_there = parting.bare * (1.0 - parting.photo)
+        grain = grain_of(photo_large, skin_there, None if tresses is None else tresses.volume)
+        pause()
     view = source_view(photo, surface.depth, surface.hit, matte, angles)
     return SourceHead(
         photo,
@@ -170,6 +184,7 @@ def source_head(
         behind,
         tresses,
         marks,
+        grain,
     )
 
 

@@ -17,10 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.rendering.measures import luma
-from core.rendering.surfaces import SurfaceMap
 from core.rendering.tones import EXTENT, tone_volume
 
-__all__ = ["Tresses", "contrast_of", "stranded", "tresses_on"]
+__all__ = ["Tresses", "contrast_of", "tresses_on"]
 
 # Where hair parts at the back of the mean head, and the middle it falls around (world units).
 CROWN, MIDDLE = (0.0, 0.088, -0.035), (0.0, 0.0, -0.02)
@@ -40,10 +39,6 @@ LEAST, MOST = 0.06, 0.2
 NEAR = 9
 # From this share of hair on a place has strands, and all of them.
 HAIRY = (0.4, 0.8)
-# Share of a pixel that a photo does not show, from which it is worth drawing.
-UNSEEN = 0.02
-# Differences along rows and columns, and what they lack.
-SIDES = ((3, (0, 1, 0, 0)), (2, (0, 0, 0, 1)))
 SEED = 7
 
 
@@ -109,39 +104,6 @@ def contrast_of(photo: Tensor, hair: Tensor) -> float:
         return LEAST
     off = light - functional.avg_pool2d(light, NEAR, 1, NEAR // 2, count_include_pad=False)
     return min(max(float(off[sure].std() / light[sure].mean().clamp(min=0.05)), LEAST), MOST)
-
-
-def stranded(own: Tensor, tresses: Tresses, surface: SurfaceMap, share: Tensor) -> Tensor:
-    """What the photo does not show, with strands where it is hair.
-
-    Args:
-        own: Colours in [-1, 1].
-        tresses: The strands.
-        surface: What is seen.
-        share: How much of each pixel the photo does not show; where it is nothing, nothing is done.
-
-    Shape:
-        own (1, 3, S, S); share (1, 1, S, S); returns (1, 3, S, S).
-    """
-    size, hit = own.shape[-1], surface.hit
-    some = (share.flatten() > UNSEEN).nonzero()[:, 0]
-    across, along = (
-        functional.pad(surface.points.diff(dim=dim).norm(dim=1, keepdim=True), pad, mode="replicate")
-        for dim, pad in SIDES
-    )
-    finer = hit.shape[-1] / size
-    maps = torch.cat((surface.points, finer * torch.maximum(across, along), hit), dim=1)
-    row, column = some // size, some % size
-    uv = (torch.stack((column, row), dim=-1) + 0.5) * (2.0 / size) - 1.0
-    known = functional.grid_sample(maps, uv[None, :, None].to(maps), padding_mode="border", align_corners=False)
-    points, spacing, solid = known[0, :, :, 0].split((3, 1, 1))
-    # Beside the outline points are between the head and what lies behind it.
-    here = (solid[0] > 0.999).nonzero()[:, 0]
-    some = some[here]
-    shade = tresses.shade(points[:, here].T, spacing[0, here])
-    found = own.flatten(2)[0].T.clone()
-    found[some] = ((found[some] + 1.0) * shade - 1.0).clamp(-1.0, 1.0)
-    return found.T.reshape(own.shape)
 
 
 def _places(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,61 @@
+"""Patterns fixed to the head that shade what no photo saw: strands (``tresses``) and the grain of skin (``grain``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.rendering.surfaces import SurfaceMap
+
+__all__ = ["Pattern", "patterned"]
+
+# Share of a pixel that a photo does not show, from which it is worth drawing.
+UNSEEN = 0.02
+# Differences along rows and columns, and what they lack.
+SIDES = ((3, (0, 1, 0, 0)), (2, (0, 0, 0, 1)))
+
+
+class Pattern(Protocol):
+    """What shades places of a head."""
+
+    def shade(self, points: Tensor, spacing: Tensor) -> Tensor:
+        """By what to multiply colours in [0, 1] at points (N, 3), so far apart (N,) or (1,): (N, 1)."""
+
+
+def patterned(own: Tensor, patterns: Sequence[Pattern], surface: SurfaceMap, share: Tensor) -> Tensor:
+    """What the photo does not show, with strands where it is hair and grain where it is skin.
+
+    Args:
+        own: Colours in [-1, 1].
+        patterns: What shades them.
+        surface: What is seen.
+        share: How much of each pixel the photo does not show; where it is nothing, nothing is done.
+
+    Shape:
+        own (1, 3, S, S); share (1, 1, S, S); returns (1, 3, S, S).
+    """
+    size, hit = own.shape[-1], surface.hit
+    some = (share.flatten() > UNSEEN).nonzero()[:, 0]
+    across, along = (
+        functional.pad(surface.points.diff(dim=dim).norm(dim=1, keepdim=True), pad, mode="replicate")
+        for dim, pad in SIDES
+    )
+    finer = hit.shape[-1] / size
+    maps = torch.cat((surface.points, finer * torch.maximum(across, along), hit), dim=1)
+    row, column = some // size, some % size
+    uv = (torch.stack((column, row), dim=-1) + 0.5) * (2.0 / size) - 1.0
+    known = functional.grid_sample(maps, uv[None, :, None].to(maps), padding_mode="border", align_corners=False)
+    points, spacing, solid = known[0, :, :, 0].split((3, 1, 1))
+    # Beside the outline points are between the head and what lies behind it.
+    here = (solid[0] > 0.999).nonzero()[:, 0]
+    some = some[here]
+    found = own.flatten(2)[0].T.clone()
+    shade = torch.ones_like(found[some, :1])
+    for pattern in patterns:
+        shade *= pattern.shade(points[:, here].T, spacing[0, here])
+    found[some] = ((found[some] + 1.0) * shade - 1.0).clamp(-1.0, 1.0)
+    return found.T.reshape(own.shape)
