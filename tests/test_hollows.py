@@ -45,7 +45,7 @@ def test_a_pit_is_darker_and_its_brim_a_little_lighter() -> None:
 def test_the_shade_of_a_step_is_bounded_and_ends_beside_it() -> None:
     """Of a chin before a neck, or an ear before hair: a shade of contact, and no more."""
     found = shaded(pit(3.0 * STEP))
-    assert -DARKEST <= float(found.min())
+    assert float(found.min()) >= -DARKEST
     assert float(found.max()) <= LIGHTEST + 1e-6
     far = torch.ones_like(found, dtype=torch.bool)
     far[SIDE - 40 : SIDE + 40, SIDE - 40 : SIDE + 40] = False
