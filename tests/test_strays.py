@@ -128,7 +128,8 @@ def test_hair_that_only_hangs_hidden_behind_the_neck_is_a_sheet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "lowest", "found"), [(0.012, -0.05, True), (0.012, -0.12, True), (0.055, -0.05, False)]
+    ("width", "lowest", "found"),
+    [(0.012, -0.05, True), (0.012, -0.12, True), (0.04, -0.05, False), (0.025, 0.0, False)],
 )
 def test_a_narrow_tail_behind_the_neck_is_never_seen_from_the_front(width: float, lowest: float, found: bool) -> None:
     solid = _head_with_hair(width, lowest, behind=0.1)

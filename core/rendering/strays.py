@@ -34,18 +34,17 @@ STRAY_REACH, LOOSE_REACH = 5.0, 2.0
 NAPE, SHEET, BACK = 0.03, 0.024, -0.03
 CHIN, SHOULDERS, BESIDE_NECK = -0.08, -0.105, 0.065
 LOW_COLUMNS, SEEN_BESIDE = 6, 0.25
-# A tail: what hangs free behind the neck and is nowhere this far to the side is always hidden from the front.
-NARROW = 0.045
+# A tail: what hangs free behind the neck, is nowhere this far to the side and no wider than long, is always hidden
+# from the front. Ends of hair that hangs beside the face as well are wider.
+NARROW = 0.03
 # Cells from the head beyond which all is a stray, near what is one already: thin ends, which no cell's middle meets.
 BEYOND = 2.0
-# Cells over which a stray's border is smoothed where a mesh is cut at it.
-STEPLESS = 1.0
 # What a stray's surroundings are said to be: this far from any surface (world units).
 CLEAR = 0.006
 
 
 def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
-    """Where solids float beside the head, a little grown: (1, 1, R, R, R) of 0 and 1, axes z, y, x; None if nowhere.
+    """Where solids float beside the head, a little grown: (1, 1, R, R, R), over .5, axes z, y, x; None if nowhere.
 
     Args:
         sdf: Distances (N,) of points (N, 3).
@@ -58,7 +57,7 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
     whole = apart == np.bincount(apart.ravel())[1:].argmax() + 1
     # Loose pieces are cleared with what is around them and nearer to them than to the head: their flesh reaches beyond
     # the cells whose middle is solid, at corners as well.
-    stray = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
+    soft = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
     # Cores, so that a hair's breadth of contact does not make a lock behind the neck part of the head.
     labels, count = ndimage.label((volume < -THIN) & whole)
     sizes = np.bincount(labels.ravel(), minlength=2)[1:]
@@ -71,18 +70,18 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
     if behind:
         lock = np.isin(labels, behind)
         # Space belongs to the nearer core; a lock's part of it is cleared as far as its own flesh can reach.
-        stray |= _around(lock, head, STRAY_REACH)
-    sheet = hidden_sheet(whole & ~stray) | hidden_tails(whole & ~stray)
+        soft = np.maximum(soft, _around(lock, head, STRAY_REACH))
+    kept = whole & (soft <= 0.5)
+    sheet = hidden_sheet(kept) | hidden_tails(kept)
     if sheet.any():
         # What hung on it alone goes with it.
-        pieces_left, _ = ndimage.label(whole & ~stray & ~sheet)
+        pieces_left, _ = ndimage.label(kept & ~sheet)
         rest = pieces_left == np.bincount(pieces_left.ravel())[1:].argmax() + 1
-        gone = whole & ~stray & ~rest
-        stray |= _around(gone, rest, LOOSE_REACH)
-    if stray.any():
-        left_out, kept = (apart > 0) & stray, whole & ~stray
-        stray |= (_away(left_out) < STRAY_REACH) & (_away(kept) > BEYOND)
-    mask = torch.from_numpy(stray.transpose(2, 1, 0).astype(np.float32)).to(device)[None, None]
+        soft = np.maximum(soft, _around(kept & ~rest, rest, LOOSE_REACH))
+    if (soft > 0.5).any():
+        left_out, kept = (apart > 0) & (soft > 0.5), whole & (soft <= 0.5)
+        soft = np.maximum(soft, _soft(np.minimum(STRAY_REACH - _away(left_out), _away(kept) - BEYOND)))
+    mask = torch.from_numpy(soft.transpose(2, 1, 0).astype(np.float32)).to(device)[None, None]
     # Some pieces only a finer grid tells from the head.
     finer = sampled_volume(sdf, LOOSE_RESOLUTION, device, Job.quiet())
     return with_loose(torch.from_numpy(finer).to(device), mask)
@@ -92,7 +91,7 @@ def with_loose(volume: Tensor, mask: Tensor | None) -> Tensor | None:
     """A mask of strays, with the pieces in it that float beside the head on a grid; None if nothing is in it.
 
     Shape:
-        volume (R, R, R), axes x, y, z: distances; mask (1, 1, Q, Q, Q), axes z, y, x, 0 and 1; returns like the mask,
+        volume (R, R, R), axes x, y, z: distances; mask (1, 1, Q, Q, Q), axes z, y, x; returns like the mask,
         as fine as the finer of both.
     """
     size = len(volume)
@@ -104,34 +103,39 @@ def with_loose(volume: Tensor, mask: Tensor | None) -> Tensor | None:
     if len(sizes) > 1:
         whole = apart == sizes.argmax() + 1
         loose = _around((apart > 0) & ~whole, whole, LOOSE_REACH)
-        found = torch.from_numpy(loose.astype(np.float32)).to(volume.device)[None, None]
+        found = torch.from_numpy(loose).to(volume)[None, None]
         if mask is not None:
             finer = max(size, mask.shape[-1])
             found = torch.maximum(_fitted(found, finer), _fitted(mask, finer))
         mask = found
-    return mask if mask is not None and bool(mask.any()) else None
+    return mask if mask is not None and bool((mask > 0.5).any()) else None
 
 
 def _fitted(mask: Tensor, size: int) -> Tensor:
-    """A mask on another grid over the same cube, 0 and 1."""
+    """A mask on another grid over the same cube."""
     if mask.shape[-1] == size:
         return mask
-    return (functional.interpolate(mask, size=(size,) * 3, mode="trilinear", align_corners=True) > 0.5).to(mask.dtype)
+    return functional.interpolate(mask, size=(size,) * 3, mode="trilinear", align_corners=True)
 
 
-def _around(piece: NDArray[np.bool_], head: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
-    """Cells that are nearer to a piece than to the head, and no farther from it than so many cells."""
-    found = np.zeros_like(piece)
+def _soft(inside: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A mask from how many cells deep places lie in it: it passes one half where it ends, without steps."""
+    return np.clip(0.5 + 0.5 * inside, 0.0, 1.0).astype(np.float32)
+
+
+def _around(piece: NDArray[np.bool_], head: NDArray[np.bool_], reach: float) -> NDArray[np.float32]:
+    """A mask of what is nearer to a piece than to the head, and no farther from it than so many cells."""
+    found = np.zeros(piece.shape, np.float32)
     if piece.any():
         wide = int(reach) + 1
         box = tuple(
             slice(max(int(line.min()) - 2 * wide, 0), int(line.max()) + 2 * wide + 1) for line in piece.nonzero()
         )
         to_piece = ndimage.distance_transform_edt(~piece[box])
-        near = to_piece < reach
+        inside = reach - to_piece
         if head[box].any():
-            near &= to_piece < ndimage.distance_transform_edt(~head[box])
-        found[box] = near
+            inside = np.minimum(inside, 0.5 * (ndimage.distance_transform_edt(~head[box]) - to_piece))
+        found[box] = _soft(inside)
     return found
 
 
@@ -170,8 +174,9 @@ def hidden_tails(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     tails = np.zeros_like(behind)
     for number in range(1, count + 1):
         columns = label == number
-        aside = np.abs(axis[columns.any(axis=1)]).max()
-        if aside < NARROW and (columns & before).sum() > columns.sum() / 2:
+        across, along = columns.any(axis=1), columns.any(axis=0)
+        narrow = np.abs(axis[across]).max() < NARROW and across.sum() <= along.sum()
+        if narrow and (columns & before).sum() > columns.sum() / 2:
             tails |= columns
     return first & tails[:, :, None]
 
@@ -211,17 +216,16 @@ def smoothly_without(sdf: Sdf, mask: Tensor | None) -> Sdf:
     """What meshes are cut from, strays cut off smoothly and not in the steps of their grid; both map (N, 3) to (N,).
 
     Shape:
-        mask (1, 1, R, R, R), axes z, y, x, of 0 and 1; None for no strays.
+        mask (1, 1, R, R, R), axes z, y, x; None for no strays.
     """
     if mask is None:
         return sdf
-    inside = mask[0, 0].cpu().numpy() > 0.5
-    cells = _away(~inside) - _away(inside)
-    depth = ndimage.gaussian_filter(cells, STEPLESS) * (2.0 * EXTENT / (len(inside) - 1))
-    within = torch.from_numpy(depth.astype(np.float32)).to(mask.device)[None, None]
+    cell = 2.0 * EXTENT / (mask.shape[-1] - 1)
 
     def cut(points: Tensor) -> Tensor:
         grid = (points / EXTENT)[None, :, None, None]
-        return torch.maximum(sdf(points), functional.grid_sample(within, grid, align_corners=True)[0, 0, :, 0, 0])
+        share = functional.grid_sample(mask, grid, padding_mode="border", align_corners=True)[0, 0, :, 0, 0]
+        distance = sdf(points)
+        return torch.where(share > 0.0, torch.maximum(distance, (share - 0.5) * (2.0 * cell)), distance)
 
     return cut
