@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from core.rendering import lids, mouth, wrinkles
+from core.rendering import lids
 from core.rendering.wrinkles import skin_at, with_wrinkles
+from tests.toy_face import numbers, places
 
 SIDE = 256
 EVERYWHERE = torch.ones(1, 1, SIDE, SIDE)
@@ -71,30 +67,6 @@ def test_it_is_the_same_at_other_sizes() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ where skin is
-
-
-def numbers() -> NDArray[np.int64]:
-    file = Path(__file__).resolve().parents[1] / "resources" / "landmark_vertices.json"
-    return np.array([entry["mediapipe"] for entry in json.loads(file.read_text())["landmarks"]], np.int64)
-
-
-def places() -> NDArray[np.float64]:
-    """A face in rough: named points where they are needed, the others on an oval."""
-    turn = np.linspace(0.0, 2.0 * np.pi, len(numbers()), endpoint=False)
-    found = np.stack((0.5 + 0.25 * np.cos(turn), 0.5 + 0.3 * np.sin(turn)), axis=1)
-    place = {int(number): i for i, number in enumerate(numbers())}
-    for x, upper, lower, corners in zip((0.38, 0.62), lids.UPPER, lids.LOWER, wrinkles.CORNERS, strict=True):
-        for line, height in ((upper, 0.43), (lower, 0.45)):
-            for step, number in zip(np.linspace(-0.04, 0.04, len(line)), line, strict=True):
-                found[place[number]] = (x + step, height)
-        for number, step in zip(corners, (-0.05, 0.05), strict=True):
-            found[place[number]] = (x + step, 0.44)
-    for line, height in ((mouth.OVER, 0.66), (mouth.UNDER, 0.7)):
-        for step, number in zip(np.linspace(-0.08, 0.08, len(line)), line, strict=True):
-            found[place[number]] = (0.5 + step, height)
-    for step, number in zip(np.linspace(-0.04, 0.04, len(wrinkles.NOSTRILS)), wrinkles.NOSTRILS, strict=True):
-        found[place[number]] = (0.5 + step, 0.56 + 0.01 * (number % 2))
-    return found
 
 
 def test_skin_is_the_face_without_eyes_lips_and_nostrils() -> None:

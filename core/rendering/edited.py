@@ -28,6 +28,8 @@ from core.rendering.brows import brows_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, anchored, landmark_flow
+from core.rendering.gender import ATTRIBUTE as GENDER
+from core.rendering.gender import cues_at
 from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
@@ -275,7 +277,8 @@ def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tup
     """What an edit draws on the photo where landmarks say: an opened mouth, brows, lips, skin."""
     opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
     kept, ages = not opens and edit.strength(SMILE) > 0.0, edit.strength(AGE) != 0.0
-    if networks.landmark_indices is None or not (opens or grows or brows or kept or ages):
+    gender = edit.strength(GENDER) != 0.0
+    if networks.landmark_indices is None or not (opens or grows or brows or kept or ages or gender):
         return Drawn()
     old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
     numbers = networks.landmark_indices.cpu().numpy()
@@ -285,4 +288,5 @@ def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tup
         brows_at(new, numbers, size) if brows else None,
         lips(new, numbers, size) if kept else None,
         skin_at(new, numbers, size) if ages else None,
+        cues_at(new, numbers, size) if gender else None,
     )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.rendering.measures import luma
+from core.rendering.measures import blurred, luma
 from core.rendering.tones import EXTENT
 
 __all__ = ["Grain", "grain_of"]
@@ -88,23 +88,13 @@ def grain_of(photo: Tensor, skin: Tensor, hair: Tensor | None) -> Grain | None:
     sure = functional.interpolate(skin, size=(SIDE, SIDE), mode="bilinear", align_corners=False) > 0.9
     if sure.float().mean() < ENOUGH:
         return None
-    blurred = [_blurred(light, width) for width in (*OCTAVES, 2.0 * OCTAVES[-1])]
+    levels = [blurred(light, width) for width in (*OCTAVES, 2.0 * OCTAVES[-1])]
     strengths = []
-    for share, (fine, coarse) in zip(SHARES, pairwise(blurred), strict=True):
+    for share, (fine, coarse) in zip(SHARES, pairwise(levels), strict=True):
         off = ((fine - coarse) / coarse.clamp(min=0.05))[sure]
         # The middle of the distances: lashes, nostrils and lips are few, and no grain.
         strengths.append(min(MOST, share * DEVIATION * float(off.abs().median())))
     return Grain(tuple(strengths), hair)
-
-
-def _blurred(picture: Tensor, width: float) -> Tensor:
-    """By a Gaussian of so many pixels. Shape: (1, 1, S, S); returns the same."""
-    reach = round(3.0 * width)
-    steps = torch.arange(-reach, reach + 1).to(picture)
-    weights = torch.exp(-0.5 * (steps / width).square())
-    weights = weights / weights.sum()
-    padded = functional.pad(picture, (reach,) * 4, mode="replicate")
-    return functional.conv2d(functional.conv2d(padded, weights[None, None, None]), weights[None, None, :, None])
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Small things that many parts of pictures ask for: brightness, the place of a landmark, the largest value nearby."""
+"""Small things that many parts of pictures ask for: brightness, blur, a landmark's place, the largest value nearby."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["luma", "place_of", "widest"]
+__all__ = ["blurred", "luma", "place_of", "widest"]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (Rec. 601)."""
+
+
+def blurred(picture: Tensor, width: float) -> Tensor:
+    """By a Gaussian of so many pixels, edges repeated. Shape: (1, C, H, W); returns the same."""
+    reach = max(1, round(3.0 * width))
+    steps = torch.arange(-reach, reach + 1).to(picture)
+    weights = torch.exp(-0.5 * (steps / width).square())
+    weights = (weights / weights.sum())[None, None, None].expand(picture.shape[1], -1, -1, -1)
+    padded = functional.pad(picture, (reach,) * 4, mode="replicate")
+    along = functional.conv2d(padded, weights, groups=picture.shape[1])
+    return functional.conv2d(along, weights.transpose(-1, -2), groups=picture.shape[1])
 
 
 def luma(colours: Tensor, dim: int = 1) -> Tensor:

@@ -23,23 +23,28 @@ HEIGHTS: dict[str, tuple[float, float]] = {
 }
 # Attributes that paint hair and nothing else, where it is known what is hair.
 DYES = ("Age", "Hair colour")
+# Attributes that paint nothing where landmarks say what to draw instead.
+DRAWN = ("Gender",)
 # Over which the paint fades.
 FADE = 0.012
 
 
-def region(edit: LatentEdit, maps: VolumeMaps, hair: Tensor | None = None) -> Tensor:
+def region(edit: LatentEdit, maps: VolumeMaps, hair: Tensor | None = None, drawn: bool = False) -> Tensor:
     """Where an edit may paint (1, 1, s, s), 0..1; the union of its attributes' places.
 
     Args:
         edit: The edit.
         maps: Of the edited head from the photo's camera.
         hair: What of the photo is hair, in the same view (1, 1, any, any), 0..1; None where that is not known.
+        drawn: Whether what ``DRAWN`` names is drawn on the photo, and not painted.
     """
     height = maps.xyz[:, 1:2] / maps.alpha.clamp(min=1e-3)
     found = torch.zeros_like(height)
     for name, _ in edit.items():
         if hair is not None and name in DYES:
             found = torch.maximum(found, functional.interpolate(hair, size=found.shape[-2:], mode="area"))
+            continue
+        if drawn and name in DRAWN:
             continue
         low, high = HEIGHTS.get(name, (-1.0, 1.0))
         inside = torch.minimum((height - low) / FADE + 1.0, (high - height) / FADE + 1.0)

@@ -19,6 +19,8 @@ from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.beard import bearded
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import with_brows
+from core.rendering.gender import ATTRIBUTE as GENDER
+from core.rendering.gender import Cues, with_gender
 from core.rendering.hair import kept_apart
 from core.rendering.locks import grows, new_hair
 from core.rendering.measures import luma
@@ -51,6 +53,8 @@ class Drawn(NamedTuple):
     """Where lips are that smile and that nothing parts (1, 1, size, size), 0..1."""
     skin: Tensor | None = None
     """Where the skin of the face is (1, 1, size, size), 0..1."""
+    gender: Cues | None = None
+    """Where the face shows its gender."""
 
 
 class EditedColours:
@@ -79,7 +83,7 @@ class EditedColours:
     ) -> None:
         self._flow, self._drawn, self._tone = flow, drawn, source.tone
         self._agreed = None if source.parting is None else moved(grown(source.parting.agreed, size), flow)
-        self._brows, self._age = edit.strength(BROWS), edit.strength(AGE)
+        self._brows, self._age, self._gender = (edit.strength(name) for name in (BROWS, AGE, GENDER))
         self._skin = drawn.skin
         if drawn.skin is not None and source.parting is not None:
             self._skin = drawn.skin * (1.0 - moved(grown(source.parting.photo * source.parting.above, size), flow))
@@ -100,7 +104,12 @@ class EditedColours:
         hair = None
         if source.parting is not None:
             hair = moved(grown(source.parting.photo, size), flow)
-        share = _significance(after - before) * grown(region(edit, maps, hair), size)
+        # Hair over the face, which nothing is drawn under.
+        self._bare: Tensor | None = None
+        if drawn.gender is not None and hair is not None and source.parting is not None:
+            fringe = moved(grown(source.parting.photo * source.parting.above, size), flow)
+            self._bare = 1.0 - fringe * (1.0 - drawn.gender.brows.to(fringe))
+        share = _significance(after - before) * grown(region(edit, maps, hair, drawn.gender is not None), size)
         if drawn.kept is not None:
             # Smiling lips that nothing parts are moved, not painted: the generator has teeth over the lip there.
             share = share * (1.0 - drawn.kept.to(share))
@@ -142,6 +151,8 @@ class EditedColours:
             edited = bearded(edited, self._locks, self._tone, 1.0)
         if self._beard is not None and self._tone is not None:
             edited = bearded(edited, self._beard, self._tone)
+        if self._drawn.gender is not None:
+            edited = with_gender(edited, self._drawn.gender, self._gender, self._bare)
         if self._drawn.brows is not None:
             edited = with_brows(edited, self._drawn.brows, self._brows, self._free)
         if self._drawn.mouth is not None:
