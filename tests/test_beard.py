@@ -46,3 +46,12 @@ def test_a_bald_head_has_the_tone_of_its_brows() -> None:
     brows[:, :, 36:48, 36:84] = 1.0
     tone = hair_tone(photo, torch.zeros(1, 1, 128, 128), torch.ones(1, 1, 128, 128), brows)
     assert (tone - 0.25).abs().max() < 0.02
+
+
+def test_where_every_place_has_a_tone_of_its_own_new_hair_takes_it() -> None:
+    photo = torch.zeros(1, 3, 64, 64)
+    tone = torch.full((1, 3, 64, 64), 0.2)
+    tone[..., 32:] = 0.7
+    found = (bearded(photo, torch.ones(1, 1, 64, 64), tone, 1.0) + 1.0) * 0.5
+    assert abs(float(found[..., :30].mean()) - 0.2) < 0.06
+    assert abs(float(found[..., 34:].mean()) - 0.7) < 0.06

@@ -10,7 +10,7 @@ from torch import Tensor
 from core.edit import LatentEdit
 from core.models.volume import VolumeMaps
 from core.rendering import gender
-from core.rendering.gender import Cues, cues_at, with_gender
+from core.rendering.gender import Cues, beard_at, cues_at, with_gender
 from core.rendering.regions import region
 from tests.toy_face import numbers, places
 
@@ -102,3 +102,16 @@ def test_where_it_is_drawn_the_generator_paints_nothing_for_it() -> None:
     assert region(edit, maps).min() == 1.0
     assert region(edit, maps, drawn=True).max() == 0.0
     assert region(edit.with_strength("Weight", 1.0), maps, drawn=True).min() == 1.0
+
+
+def test_a_beard_grows_on_jaw_and_neck_and_not_on_ears_or_temples() -> None:
+    found = beard_at(places(), numbers(), SIDE)
+    assert found is not None
+
+    def grows(u: float, v: float) -> float:
+        return float(found[0, 0, round(v * SIDE), round(u * SIDE)])
+
+    for there in ((0.5, 0.76), (0.5, 0.62), (0.3, 0.8), (0.5, 0.97), (0.1, 0.9)):
+        assert grows(*there) > 0.9, there
+    for elsewhere in ((0.5, 0.3), (0.1, 0.5), (0.9, 0.5), (0.36, 0.52), (0.64, 0.52)):
+        assert grows(*elsewhere) < 0.1, elsewhere

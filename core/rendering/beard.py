@@ -57,11 +57,11 @@ def bearded(photo: Tensor, share: Tensor, tone: Tensor, darker: float = DARKER) 
     Args:
         photo: In [-1, 1].
         share: How surely it grows there, 0..1.
-        tone: Of the hair, in [0, 1].
+        tone: Of the hair, in [0, 1]; one for all, or one for each place, in its light.
         darker: Brightness as a share of the tone's.
 
     Shape:
-        photo (1, 3, S, S); share (1, 1, s, s); tone (3,); returns (1, 3, S, S).
+        photo (1, 3, S, S); share (1, 1, s, s); tone (3,) or (1, 3, S, S); returns (1, 3, S, S).
     """
     size = photo.shape[-1]
     share = functional.avg_pool2d(share, 5, 1, 2, count_include_pad=False)
@@ -70,6 +70,9 @@ def bearded(photo: Tensor, share: Tensor, tone: Tensor, darker: float = DARKER) 
     # An edge is where some hairs grow and others do not.
     covered = ((share * (1.0 + TORN) - TORN * (0.5 + 0.5 * grain.clamp(-1.0, 1.0))) / FULL).clamp(0.0, 1.0)
     covered = OPAQUE * covered * covered * (3.0 - 2.0 * covered)
+    if tone.ndim == 4:
+        colour = darker * tone * (1.0 + CONTRAST * grain)
+        return photo + ((2.0 * colour - 1.0).clamp(-1.0, 1.0) - photo) * covered
     luma = ((photo + 1.0) * 0.5).mean(dim=1, keepdim=True)
     smooth = functional.interpolate(
         functional.interpolate(luma, size=32, mode="area"), size=(size, size), mode="bilinear"

@@ -29,7 +29,7 @@ from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, anchored, landmark_flow
 from core.rendering.gender import ATTRIBUTE as GENDER
-from core.rendering.gender import cues_at
+from core.rendering.gender import beard_at, cues_at
 from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
@@ -289,4 +289,5 @@ def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tup
         lips(new, numbers, size) if kept else None,
         skin_at(new, numbers, size) if ages else None,
         cues_at(new, numbers, size) if gender else None,
+        beard_at(new, numbers, size) if grows else None,
     )

@@ -22,11 +22,11 @@ from torch.nn import functional
 
 from core.rendering.brows import brows_at, with_brows
 from core.rendering.lids import UPPER as UPPER_LIDS
-from core.rendering.measures import blurred, luma, place_of
+from core.rendering.measures import blurred, luma, place_of, surroundings
 from core.rendering.mouth import lips
 from core.rendering.wrinkles import CORNERS, LARGER, skin_at, with_wrinkles
 
-__all__ = ["ATTRIBUTE", "Cues", "cues_at", "with_gender"]
+__all__ = ["ATTRIBUTE", "Cues", "beard_at", "cues_at", "with_gender"]
 
 ATTRIBUTE = "Gender"
 
@@ -44,6 +44,8 @@ SOFT, LASHES, ABOVE = 0.004, 0.006, 0.003
 BROWS, SMOOTH, COARSE = 0.9, 0.6, 0.35
 # A shaven beard: darker by this share, and greyer by that one; how far a visible one is lightened again.
 SHADOW, GREY, LIT = 0.12, 0.22, 0.8
+# A grown one is full from this share of it on, to its upper edge.
+FULL = 2.0
 # How much its stubble stands out, and how wide it is (pictures' widths).
 STUBBLE, BRISTLE = 0.05, 0.0015
 # How far it may be lightened (ratio), and what of the face says how light it should be (pictures' widths).
@@ -84,6 +86,21 @@ def cues_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) 
     soft = blurred(mouth, SOFT * size)
     beard = _shaven(places, place, size) * (1.0 - _widened(mouth, FROM_LIPS * size))
     return Cues(beard, soft, _lashes(places, place, lines, size), skin, brows)
+
+
+def beard_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> Tensor | None:
+    """Where a beard may grow (1, 1, size, size), 0..1: where it would be shaven, and all that is lower than the mouth.
+
+    The generator's directions put beards over ears and up to the eyes. Arguments as in :func:`cues_at`.
+    """
+    place = place_of(numbers)
+    if any(number not in place for number in (*NOSE, *MOUTH)):
+        return None
+    corners = places[[place[number] for number in MOUTH]]
+    steps = (np.arange(size) + 0.5) / size
+    lower = np.clip((steps - corners[:, 1].mean()) / FADE + 0.5, 0.0, 1.0).astype(np.float32)
+    grows = (FULL * _shaven(places, place, size)).clamp(max=1.0)
+    return torch.maximum(grows, torch.from_numpy(lower)[None, None, :, None])
 
 
 def _shaven(places: NDArray[np.float64], place: dict[int, int], size: int) -> Tensor:
@@ -145,7 +162,7 @@ def with_gender(photo: Tensor, cues: Cues, strength: float, free: Tensor | None 
     found = with_brows(found, cues.brows, float(np.clip(BROWS * strength, -1.0, 1.0)), free)
     colours = (found + 1.0) * 0.5
     skin = _at(cues.skin, photo)
-    tone = _surroundings(colours, skin, AROUND * size)
+    tone = surroundings(colours, skin, AROUND * size)
     if strength > 0.0:
         grey = luma(colours)
         bristles = _bristles(size).to(colours)
@@ -155,8 +172,8 @@ def with_gender(photo: Tensor, cues: Cues, strength: float, free: Tensor | None 
         colours = torch.lerp(colours, tone, pale)
     else:
         # What of the shaven skin is darker than the cheeks around it.
-        cheeks = _surroundings(luma(colours), skin * (1.0 - beard), 2.0 * AROUND * size)
-        shade = cheeks / _surroundings(luma(colours), skin * beard, 0.5 * AROUND * size).clamp(min=0.02)
+        cheeks = surroundings(luma(colours), skin * (1.0 - beard), 2.0 * AROUND * size)
+        shade = cheeks / surroundings(luma(colours), skin * beard, 0.5 * AROUND * size).clamp(min=0.02)
         colours = colours * (1.0 + LIT * amount * beard * skin * (shade.clamp(1.0, LIGHTEST) - 1.0))
         red = _red(colours, tone) * mouth * min(1.0, amount)
         colours = torch.lerp(colours, colours * colours.new_tensor(LIPS)[:, None, None], red)
@@ -181,15 +198,6 @@ def _red(colours: Tensor, tone: Tensor) -> Tensor:
 
     dark = ((luma(colours) - 0.1) / 0.1).clamp(0.0, 1.0)
     return ((redness(colours) - redness(tone) + 0.035) / 0.05).clamp(0.0, 1.0) * dark
-
-
-def _surroundings(values: Tensor, weight: Tensor, width: float) -> Tensor:
-    """Weighted means over a wide window, worked out small. Shape: (1, C, S, S), weight (1, 1, S, S)."""
-    size, side = values.shape[-1], 64
-    small, share = (functional.interpolate(one, size=(side, side), mode="area") for one in (values * weight, weight))
-    reach = width * side / size
-    mean = blurred(small, reach) / blurred(share, reach).clamp(min=1e-3)
-    return functional.interpolate(mean, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def _widened(values: Tensor, radius: float) -> Tensor:

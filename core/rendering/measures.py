@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["blurred", "luma", "place_of", "widest"]
+__all__ = ["blurred", "luma", "place_of", "surroundings", "widest"]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (Rec. 601)."""
@@ -38,6 +38,19 @@ def luma(colours: Tensor, dim: int = 1) -> Tensor:
 def place_of(numbers: Tensor | NDArray[np.int64]) -> dict[int, int]:
     """MediaPipe's number of a landmark → its place among a model's landmarks. Shape: numbers (L,)."""
     return {number: place for place, number in enumerate(numbers.tolist())}
+
+
+def surroundings(values: Tensor, weight: Tensor, width: float) -> Tensor:
+    """Weighted means over a wide window of so many pixels, worked out small.
+
+    Shape:
+        values (1, C, S, S), weight (1, 1, S, S); returns (1, C, S, S).
+    """
+    size, side = values.shape[-1], 64
+    small, share = (functional.interpolate(one, size=(side, side), mode="area") for one in (values * weight, weight))
+    reach = width * side / size
+    mean = blurred(small, reach) / blurred(share, reach).clamp(min=1e-3)
+    return functional.interpolate(mean, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def widest(values: Tensor, reach: int) -> Tensor:

@@ -22,10 +22,10 @@ from core.rendering.brows import with_brows
 from core.rendering.gender import ATTRIBUTE as GENDER
 from core.rendering.gender import Cues, with_gender
 from core.rendering.hair import kept_apart
-from core.rendering.locks import grows, new_hair
-from core.rendering.measures import luma
+from core.rendering.locks import LENGTH, grows, new_hair
+from core.rendering.measures import luma, surroundings
 from core.rendering.mouth import Opening, with_mouth
-from core.rendering.regions import region
+from core.rendering.regions import DYES, region
 from core.rendering.source import SourceHead
 from core.rendering.wrinkles import ATTRIBUTE as AGE
 from core.rendering.wrinkles import with_wrinkles
@@ -39,6 +39,10 @@ CHANGE_NONE, CHANGE_FULL = 0.08, 0.24
 SURPLUS, AROUND = 0.15, 64
 # By how much strands may stand out more than they did when their hair is lightened: as much as it is, up to this.
 LIVELIER = 1.8
+# How far around new hair the photo's own says its tone (pictures' widths).
+NEAR = 0.06
+# Share of hair from which on it says so, and what the typical tone of all hair counts beside it.
+SURE, FAR = 0.7, 0.05
 
 
 class Drawn(NamedTuple):
@@ -55,6 +59,8 @@ class Drawn(NamedTuple):
     """Where the skin of the face is (1, 1, size, size), 0..1."""
     gender: Cues | None = None
     """Where the face shows its gender."""
+    grows: Tensor | None = None
+    """Where a beard may grow (1, 1, size, size), 0..1."""
 
 
 class EditedColours:
@@ -113,12 +119,17 @@ class EditedColours:
         if drawn.kept is not None:
             # Smiling lips that nothing parts are moved, not painted: the generator has teeth over the lip there.
             share = share * (1.0 - drawn.kept.to(share))
+        if hair is not None and source.parting is not None and edit.strength(LENGTH) < 0.0 and not _dyes(edit):
+            # Shorter hair is less of it: what the generator then shows of the scalp had bleached the hair that stays.
+            share = share * (1.0 - hair * moved(grown(source.parting.above, size), flow))
         self._beard = None
         painted = share
         if source.tone is not None and edit.strength(BEARD) > 0.0:
             # Of this it says where it grows, not how it looks.
             beard = share * grown(region(LatentEdit.none.with_strength(BEARD, 1.0), maps), size)
             share = share - beard
+            if drawn.grows is not None:
+                beard = beard * drawn.grows.to(beard)
             self._beard = beard if drawn.lips is None else beard * (1.0 - drawn.lips.to(beard))
             painted = torch.maximum(share, self._beard)
         whole, self._known = source.matte_at(size)
@@ -147,8 +158,12 @@ class EditedColours:
             here = with_wrinkles(here, self._skin, self._age)
         hair = None if self._hair is None else grown(self._hair, side)
         edited = _repainted(here, before, after, share, hair)
-        if self._locks is not None and self._tone is not None:
-            edited = bearded(edited, self._locks, self._tone, 1.0)
+        if self._locks is not None and hair is not None and self._tone is not None:
+            # In the tone, and the light, of the hair that they hang from; far from any, in the tone of all of it.
+            sure = ((hair - SURE) / (1.0 - SURE)).clamp(min=0.0) * (1.0 - grown(self._locks, side))
+            whole = self._tone[:, None, None]
+            colours = (sure * (edited + 1.0) * 0.5 + FAR * whole) / (sure + FAR)
+            edited = bearded(edited, self._locks, surroundings(colours, sure + FAR, NEAR * side), 1.0)
         if self._beard is not None and self._tone is not None:
             edited = bearded(edited, self._beard, self._tone)
         if self._drawn.gender is not None:
@@ -183,6 +198,11 @@ def _forehead(hair: Tensor, brows: Tensor) -> Tensor:
     above = functional.pad(hair, (0, 0, rise, 0))[:, :, :size]
     hung = functional.avg_pool2d(above * (1.0 - brows.to(hair)), 9, 1, 4)
     return (1.0 - 2.5 * functional.max_pool2d(hung, 9, 1, 4)).clamp(0.0, 1.0)
+
+
+def _dyes(edit: LatentEdit) -> bool:
+    """Whether an edit gives hair another colour."""
+    return any(edit.strength(name) != 0.0 for name in DYES)
 
 
 def grown(picture: Tensor, size: int) -> Tensor:
