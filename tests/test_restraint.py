@@ -105,3 +105,35 @@ def test_landmarks_without_names_change_nothing() -> None:
     before, after, unknown = face(), face(2.0, 5.0), NUMBERS + 1000
     assert restraint.with_lids_kept(before, after, unknown) is after
     assert restraint.with_lips_kept(before, after, before, unknown) is after
+
+
+def test_a_mouth_keeps_its_shape_but_for_what_is_meant() -> None:
+    before = face()
+    corners = at((mouth.UPPER[0], mouth.UPPER[-1]))
+    meant = before.clone()
+    meant[0, corners, 1] += 2.0  # a smile that was asked for
+    after = meant.clone()
+    after[0, corners, 1] += 1.5  # and one that came along
+    after[..., 1] -= 4.0
+    kept = restraint.with_mouth_kept(before, after, meant, NUMBERS)
+    lips = at(mouth.UPPER)
+    rise = kept[0, corners, 1] - kept[0, lips[1:-1], 1].mean()
+    torch.testing.assert_close(rise, meant[0, corners, 1] - meant[0, lips[1:-1], 1].mean(), atol=1e-4, rtol=0.0)
+    # It goes where the face goes, and the rest of the face is left alone.
+    assert float(kept[0, lips, 1].mean() - meant[0, lips, 1].mean()) == pytest.approx(-4.0, abs=0.2)
+    eyes = at(lids.UPPER[0])
+    torch.testing.assert_close(kept[0, eyes], after[0, eyes])
+
+
+def test_a_mouth_grows_with_the_face() -> None:
+    before = face()
+    after = before.clone()
+    mouth_points = at(tuple({n for line in (*LIPS, *AROUND) for n in line}))
+    middle = before[0, mouth_points].mean(dim=0)
+    after[0, mouth_points] = middle + 1.1 * (before[0, mouth_points] - middle)
+    torch.testing.assert_close(restraint.with_mouth_kept(before, after, before, NUMBERS), after, atol=1e-4, rtol=0.0)
+
+
+def test_a_smile_may_move_the_mouth() -> None:
+    edit = LatentEdit.none.with_strength("Smile", 1.0).with_strength("Age", 1.0).with_strength("Mouth open", 0.5)
+    assert dict(restraint.of_the_mouth(edit).items()) == {"Smile": 1.0, "Mouth open": 0.5}

@@ -40,7 +40,7 @@ from core.rendering.mouth import lips, opening
 from core.rendering.painter import Painter
 from core.rendering.regions import DYES
 from core.rendering.repaint import Drawn, EditedColours, grown
-from core.rendering.restraint import SMILE, allowed, with_lids_kept, with_lips_kept
+from core.rendering.restraint import SMILE, allowed, of_the_mouth, with_lids_kept, with_lips_kept, with_mouth_kept
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
 from core.rendering.tones import CELLS, tone_volume
@@ -260,14 +260,15 @@ def _landmark_states(
     """Landmarks of the head before and after an edit, (1, L, 3) each; None where the model has none."""
     if networks.landmarks is None:
         return None
-    permitted, _ = edited_latents(networks, source, allowed(edit))
-    latents = torch.cat([latent[:, :-1].mean(dim=1) for latent in (source.styles, styles, permitted)])
+    parts = (edited_latents(networks, source, part)[0] for part in (allowed(edit), of_the_mouth(edit)))
+    latents = torch.cat([latent[:, :-1].mean(dim=1) for latent in (source.styles, styles, *parts)])
     found = networks.landmarks(latents)
     if source.marks is not None and networks.landmark_indices is not None:
         found = anchored(found, source.marks[networks.landmark_indices], source.angles)
-    old, new, meant = found.split(1)
+    old, new, meant, mouth = found.split(1)
     if networks.landmark_indices is not None:
         numbers = networks.landmark_indices
+        new = with_mouth_kept(old, new, mouth, numbers)
         new = with_lips_kept(old, with_lids_kept(old, new, numbers), meant, numbers)
         new = with_lids(new, numbers, edit.strength(LIDS))
     return old, new

@@ -2,7 +2,8 @@
 
 Directions are never pure: who smiles in the world also opens the mouth and squints, and a fuller face presses its lips
 together. Where landmarks say how a face moves, that much can be taken back exactly: lids keep the opening that the
-photo's eyes have (*Eyes open* moves them afterwards), inner lips the gap that *Mouth open* asks for. A smile that is
+photo's eyes have (*Eyes open* moves them afterwards), inner lips the gap that *Mouth open* asks for, and the mouth as a
+whole the shape that it has, but for *Smile* and *Mouth open*. A smile that is
 taken away may still close the lips: a straight mouth that bares its teeth is a grimace.
 """
 
@@ -21,7 +22,7 @@ from core.rendering.mouth import LOWER as LOWER_LIP
 from core.rendering.mouth import OVER, UNDER
 from core.rendering.mouth import UPPER as UPPER_LIP
 
-__all__ = ["SMILE", "allowed", "with_lids_kept", "with_lips_kept"]
+__all__ = ["SMILE", "allowed", "of_the_mouth", "with_lids_kept", "with_lips_kept", "with_mouth_kept"]
 
 SMILE = "Smile"
 # MediaPipe's numbers of the skin around that of ``lids``, above and below; the head's right eye first.
@@ -105,6 +106,38 @@ def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor
         moved[0, inner] += share * back[1:-1]
     moved[0, above] -= 0.5 * BEYOND * back[1:-1]
     moved[0, below] += 0.5 * BEYOND * back[2:-2:3]
+    return moved
+
+
+def of_the_mouth(edit: LatentEdit) -> LatentEdit:
+    """The part of an edit that may move the mouth otherwise than the face around it."""
+    return LatentEdit.none.with_strength(MOUTH, edit.strength(MOUTH)).with_strength(SMILE, edit.strength(SMILE))
+
+
+def with_mouth_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor) -> Tensor:
+    """Landmarks of an edited head whose mouth is as it was, but for what is meant: who ages smiles no more.
+
+    What else moves it may shift it and make it larger or smaller as a whole.
+
+    Args:
+        before: Landmarks of the unedited head.
+        after: Of the edited one.
+        meant: Of the head under :func:`of_the_mouth` alone.
+        numbers: MediaPipe's number of each.
+
+    Shape:
+        landmarks (1, L, 3), numbers (L,) int64; returns (1, L, 3).
+    """
+    place = place_of(numbers)
+    lines = (UPPER_LIP, LOWER_LIP, OVER, UNDER, OVER_LIP, UNDER_LIP)
+    if any(number not in place for line in lines for number in line):
+        return after
+    mouth = sorted({place[number] for line in lines for number in line})
+    was, other = before[0, mouth], (after - meant)[0, mouth]
+    centred = was - was.mean(dim=0)
+    larger = (centred * (other - other.mean(dim=0))).sum() / centred.square().sum().clamp(min=1e-12)
+    moved = after.clone()
+    moved[0, mouth] = meant[0, mouth] + other.mean(dim=0) + larger * centred
     return moved
 
 
