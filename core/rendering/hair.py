@@ -82,6 +82,8 @@ class Parting(NamedTuple):
     """The face below the brows."""
     photo_brows: Tensor
     """What of the photo is brows: like the parting's hair, 0..1."""
+    ears: Tensor | None = None
+    """What of the photo is an ear where the head has none; see ``core.rendering.ears``."""
 
     @property
     def agreed(self) -> Tensor:
@@ -94,7 +96,8 @@ class Parting(NamedTuple):
         hair = widest(self.photo, SHADOW)
         doubt = ((hair * (1.0 - self.own) - DOUBT[0]) / (DOUBT[1] - DOUBT[0])).clamp(0.0, 1.0)
         below = 1.0 - functional.avg_pool2d(self.above, (2 * ROWS + 1, 1), 1, (ROWS, 0), count_include_pad=False)
-        return 1.0 - doubt * below
+        agreed = 1.0 - doubt * below
+        return agreed if self.ears is None else agreed * (1.0 - self.ears)
 
 
 def face_of(landmarks: Tensor, places: Tensor) -> Face:
@@ -104,8 +107,8 @@ def face_of(landmarks: Tensor, places: Tensor) -> Face:
         landmarks (L, 3), world units; places (L, 2): where the picture shows them, in [-1, 1], v down.
     """
     height = landmarks[:, 1]
-    cheeks = _hull(places[(height > CHEEKS[0]) & (height < CHEEKS[1])])
-    bare = _hull(places[height < BROWS])
+    cheeks = hull(places[(height > CHEEKS[0]) & (height < CHEEKS[1])])
+    bare = hull(places[height < BROWS])
     brow = places[(height > CHEEKS[1]) & (height < BROWS), 1].mean()
     steps = (torch.arange(SIDE, device=places.device, dtype=places.dtype) + 0.5) * (2.0 / SIDE) - 1.0
     above = (steps < brow).to(places.dtype)[None, None, :, None].expand(1, 1, SIDE, SIDE)
@@ -131,7 +134,7 @@ def parted(
         head; landmarks (L, 3), places (L, 2) as in :func:`face_of`.
     """
     face = face_of(landmarks, places)
-    brows = _hull(places[(landmarks[:, 1] > BAND[0]) & (landmarks[:, 1] < BAND[1])])
+    brows = hull(places[(landmarks[:, 1] > BAND[0]) & (landmarks[:, 1] < BAND[1])])
     pause()
     of_photo = parts_of(parser, photo, matte, pause, mirrored=True)
     of_own = parts_of(parser, own, alpha, pause)
@@ -197,7 +200,7 @@ def parts_of(
     return shares * (functional.interpolate(solid, size=shares.shape[-2:], mode="area") > 0.1)
 
 
-def _hull(places: Tensor) -> Tensor:
+def hull(places: Tensor) -> Tensor:
     """Pixels within the convex hull of places (N, 2) in [-1, 1], v down: (1, 1, SIDE, SIDE).
 
     A pixel lies within when no direction has it beyond all places.

@@ -19,6 +19,7 @@ from core.models.volume import VolumeMaps
 from core.rendering.beard import hair_tone
 from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
 from core.rendering.deformation import Deformation
+from core.rendering.ears import misplaced
 from core.rendering.folded import FoldedField
 from core.rendering.grain import Grain, grain_of
 from core.rendering.hair import Parting, parted
@@ -146,6 +147,9 @@ def source_head(
     parting = None
     if networks.landmarks is not None and networks.parser is not None:
         parting = _parting(networks.parser, networks.landmarks, photo, matte, maps, styles, angles, pause)
+        if marks is not None:
+            undeformed = surface.points if deformation is None else _before(deformation, surface.points)
+            parting = parting._replace(ears=misplaced(surface, undeformed, marks, parting.photo, matte))
     pause()
     tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
     pause()
@@ -186,6 +190,11 @@ def source_head(
         marks,
         grain,
     )
+
+
+def _before(deformation: Deformation, points: Tensor) -> Tensor:
+    """Places of the undeformed head. Shape: (1, 3, s, s); returns the same."""
+    return deformation.source(points.movedim(1, -1)).movedim(-1, 1)
 
 
 def _tresses(
