@@ -140,6 +140,16 @@ def test_a_narrow_tail_behind_the_neck_is_never_seen_from_the_front(width: float
     assert not (tails & (axis > -0.08)).any()  # neither skull nor neck
 
 
+def test_tips_of_a_cell_or_two_are_no_tails() -> None:
+    """They would cost every ray a look at the mask."""
+    solid = _head_with_hair(0.0)
+    axis = np.linspace(-solids.EXTENT, solids.EXTENT, 56)
+    middle, behind = 28, int(np.abs(axis + 0.1).argmin())
+    solid[middle, (axis > -0.05) & (axis < -0.03), behind] = True
+    assert 0 < (solid & (axis < -0.09)).sum() < strays.FEWEST
+    assert not strays.hidden_tails(solid).any()
+
+
 def test_the_thin_end_of_what_is_left_out_goes_with_it() -> None:
     """Its middle lies between the points of the grid; shreds had stayed behind necks."""
     step = 2.0 * solids.EXTENT / (strays.STRAY_RESOLUTION - 1)

@@ -37,6 +37,8 @@ LOW_COLUMNS, SEEN_BESIDE = 6, 0.25
 # A tail: what hangs free behind the neck, is nowhere this far to the side and no wider than long, is always hidden
 # from the front. Ends of hair that hangs beside the face as well are wider.
 NARROW = 0.03
+# Cells that tails have at least: every ray pays for a mask, and nobody sees less.
+FEWEST = 8
 # Cells from the head beyond which all is a stray, near what is one already: thin ends, which no cell's middle meets.
 BEYOND = 2.0
 # What a stray's surroundings are said to be: this far from any surface (world units).
@@ -178,7 +180,8 @@ def hidden_tails(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
         narrow = np.abs(axis[across]).max() < NARROW and across.sum() <= along.sum()
         if narrow and (columns & before).sum() > columns.sum() / 2:
             tails |= columns
-    return first & tails[:, :, None]
+    found = first & tails[:, :, None]
+    return found if found.sum() >= FEWEST else np.zeros_like(found)
 
 
 def _hanging(
