@@ -217,3 +217,16 @@ def test_a_refinement_tunes_the_decoder_on_the_features_that_pictures_are_drawn_
     off, far_off = (float((one - shown).abs().mean()) for one in (kept, traced))
     assert off < 0.005
     assert far_off > 3.0 * off
+
+
+def test_shorter_hair_is_not_bleached(reconstructed: tuple[Engine, Inversion]) -> None:
+    """The generator shows more of the scalp, and what stays had become fair: a fourteenth of her hair by over .3."""
+    engine, inversion = reconstructed
+    with torch.inference_mode():
+        whole = engine.tiers.head(inversion, LatentEdit.none)
+        shorter = engine.tiers.head(inversion, LatentEdit.none.with_strength("Hair length", -1.0))
+    parting = whole.source.parting
+    assert parting is not None
+    hair = torch.nn.functional.interpolate(parting.photo * parting.above, size=256, mode="bilinear")[0, 0] > 0.95
+    changed = (shorter.view.photo - whole.view.photo).abs().amax(dim=1)[0]
+    assert float((changed[hair] > 0.3).float().mean()) < 0.02
