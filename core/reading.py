@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.alignment import AlignedFace, Framing
-from core.alignment.values import Array, apply_affine, invert_affine
+from core.alignment.values import Array, apply_affine, invert_affine, within
 from core.camera import Camera
 from core.job import Job
 from core.models.networks import Networks
@@ -82,9 +82,7 @@ def _known(aligned: AlignedFace, framing: Framing, size: int) -> tuple[NDArray[n
     """Where the canonical camera's picture lies within the crop, and where within the photo, (size, size) each."""
     places = _places(size, framing.matrix())
     in_crop: NDArray[np.bool_] = np.all((places > 0.0) & (places < 1.0), axis=-1)
-    there = apply_affine(aligned.to_photo, places.reshape(-1, 2)).reshape(size, size, 2)
-    in_photo: NDArray[np.bool_] = np.all((there > 0.0) & (there < np.array(aligned.photo_size)), axis=-1)
-    return in_crop, in_photo
+    return in_crop, within(places, aligned.to_photo, aligned.photo_size)
 
 
 def compose(outer: Framing, inner: Framing) -> Framing:

@@ -69,6 +69,17 @@ def apply_affine(affine: Array, points: Array) -> Array:
     return points @ affine[:, :2].T + affine[:, 2]
 
 
+def within(places: Array, to_photo: Array, photo_size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which unit crop coordinates lie within the photo.
+
+    Shape:
+        places (..., 2), to_photo (2, 3), photo_size width and height in pixels; returns (...).
+    """
+    there = apply_affine(to_photo, places.reshape(-1, 2)).reshape(places.shape)
+    found: NDArray[np.bool_] = np.all((there > 0.0) & (there < np.array(photo_size)), axis=-1)
+    return found
+
+
 def invert_affine(affine: Array) -> Array:
     """The exact inverse (2, 3) of an affine (2, 3)."""
     linear = np.linalg.inv(affine[:, :2])

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.alignment.values import apply_affine
+from core.alignment.values import within
 from core.camera import Camera
 from core.edit import LatentEdit
 from core.engine import Engine
@@ -78,8 +78,7 @@ def outline_figures(engine: Engine, inversion: Inversion) -> dict[str, float]:
     frame = engine.render(RenderRequest(inversion, LatentEdit.none, inversion.camera, SIZE))
     chin = SIZE if aligned.landmarks is None else int(np.ceil(aligned.landmarks[:, 1].max() * SIZE))
     steps = (np.arange(SIZE) + 0.5) / SIZE
-    places = apply_affine(aligned.to_photo, np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2))
-    judged = np.all((places > 0.0) & (places < np.array(aligned.photo_size)), axis=-1).reshape(SIZE, SIZE)
+    judged = within(np.stack(np.meshgrid(steps, steps), axis=-1), aligned.to_photo, aligned.photo_size)
     judged[chin:] = False
     head, wanted = frame.alpha > 127, aligned.matte256 > 0.5
     whole = max(1, int((wanted & judged).sum()))

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy.spatial import ConvexHull
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,7 +23,7 @@ from core.rendering.brows import brows_at, with_brows
 from core.rendering.lids import UPPER as UPPER_LIDS
 from core.rendering.measures import blurred, luma, place_of, surroundings
 from core.rendering.mouth import lips
-from core.rendering.wrinkles import CORNERS, LARGER, skin_at, with_wrinkles
+from core.rendering.wrinkles import CORNERS, face_outline, polygon, skin_at, with_wrinkles
 
 __all__ = ["ATTRIBUTE", "Cues", "beard_at", "cues_at", "with_gender"]
 
@@ -34,25 +33,24 @@ ATTRIBUTE = "Gender"
 NOSE = (98, 97, 2, 326, 327)
 # Corners of the mouth.
 MOUTH = (61, 291)
-# A shaven beard ends this far under the nose, above the corners of the mouth and, at the ears, above the nose's base;
-# it fades over so much, and keeps this far from the lips (pictures' widths). Its lowest place lies so far outside the
-# corners of the mouth (half its width).
-UNDER, RISEN, EARS, FADE, FROM_LIPS, OUTSIDE = 0.012, 0.0, 0.02, 0.07, 0.008, 1.25
+# A shaven beard ends this far under the nose and, at the ears, above the nose's base; it fades over so much, and keeps
+# this far from the lips (pictures' widths). Its edge is lowest, as low as the corners of the mouth, so far outside them
+# (half the mouth's width).
+UNDER, EARS, FADE, FROM_LIPS, OUTSIDE = 0.012, 0.02, 0.07, 0.008, 1.25
 # Lips begin and end softly (pictures' widths), lashes are so wide and so far above the lids' landmarks.
 SOFT, LASHES, ABOVE = 0.004, 0.006, 0.003
 # Brows and creases at the ends of the slider, as their own sliders count them.
 BROWS, SMOOTH, COARSE = 0.9, 0.6, 0.35
 # A shaven beard: darker by this share, and greyer by that one; how far a visible one is lightened again.
 SHADOW, GREY, LIT = 0.12, 0.22, 0.8
-# A grown one is full from this share of it on, to its upper edge.
-FULL = 2.0
-# How much its stubble stands out, and how wide it is (pictures' widths).
-STUBBLE, BRISTLE = 0.05, 0.0015
 # How far it may be lightened (ratio), and what of the face says how light it should be (pictures' widths).
 LIGHTEST, AROUND = 1.25, 0.12
+# How much its stubble stands out, how wide that is (pictures' widths), and its seed.
+STUBBLE, BRISTLE, SEED = 0.05, 0.0015, 5
+# A grown beard is full from one over this of a shaven one's share on, to its upper edge.
+FULL = 2.0
 # Lips: what red, green and blue are multiplied by on the feminine side, and how far they take the skin's colour on the
 # masculine one. Lashes: darker by this share.
-SEED = 5
 LIPS, PALE, DARK = (0.95, 0.68, 0.72), 0.35, 0.45
 
 
@@ -104,27 +102,23 @@ def beard_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int)
 
 
 def _shaven(places: NDArray[np.float64], place: dict[int, int], size: int) -> Tensor:
-    outline = places[ConvexHull(places).vertices]
-    grown = outline.mean(axis=0) + LARGER * (outline - outline.mean(axis=0))
-    drawn = Image.new("L", (size, size))
-    ImageDraw.Draw(drawn).polygon([tuple(point) for point in grown * size], fill=255)
-    face = torch.from_numpy(np.asarray(drawn, np.float32) / 255.0)[None, None]
+    outline = face_outline(places)
     under, corners = (places[[place[number] for number in line]] for line in (NOSE, MOUTH))
     middle, base = under[:, 0].mean(), under[:, 1].mean()
     steps = (np.arange(size) + 0.5) / size
     # Its upper edge: under the nose, down to the corners of the mouth, and up to the ears.
-    wide = 0.5 * np.ptp(grown[:, 0])
+    wide = 0.5 * np.ptp(outline[:, 0])
     aside = [
         0.0,
         0.5 * np.ptp(under[:, 0]),
         OUTSIDE * 0.5 * np.ptp(corners[:, 0]),
         max(wide, 0.6 * np.ptp(corners[:, 0])),
     ]
-    heights = [base + UNDER, base + UNDER, corners[:, 1].mean() - RISEN, base - EARS]
+    heights = [base + UNDER, base + UNDER, corners[:, 1].mean(), base - EARS]
     top = np.interp(np.abs(steps - middle), aside, heights)
     below = np.clip((steps[:, None] - top[None]) / FADE + 0.5, 0.0, 1.0)
     below = below * below * (3.0 - 2.0 * below)
-    return blurred(face, FADE * size / 3.0) * torch.from_numpy(below.astype(np.float32))
+    return blurred(polygon(outline, size), FADE * size / 3.0) * torch.from_numpy(below.astype(np.float32))
 
 
 def _lashes(places: NDArray[np.float64], place: dict[int, int], lines: Sequence[tuple[int, ...]], size: int) -> Tensor:
@@ -182,6 +176,7 @@ def with_gender(photo: Tensor, cues: Cues, strength: float, free: Tensor | None 
 
 
 @cache
+@torch.inference_mode(mode=False)
 def _bristles(size: int) -> Tensor:
     """Seeded noise (1, 1, size, size) of deviation 1."""
     noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(SEED))

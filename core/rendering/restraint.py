@@ -33,6 +33,8 @@ NEXT, FARTHER = 1.0, 0.6
 # MediaPipe's numbers of the skin over the upper lip and under the lower one, from the right to the left.
 OVER_LIP = (186, 92, 165, 167, 164, 393, 391, 322, 410)
 UNDER_LIP = (43, 18, 273)
+# All that is the mouth's.
+MOUTH_LINES = (UPPER_LIP, LOWER_LIP, OVER, UNDER, OVER_LIP, UNDER_LIP)
 # Share of what an inner lip is put back by for its outer edge, and for the skin next to that: what lies between
 # landmarks follows all of them.
 OUTER, BEYOND = 1.0, 0.8
@@ -83,10 +85,9 @@ def with_lips_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tensor
         landmarks (1, L, 3), numbers (L,) int64; returns (1, L, 3).
     """
     place = place_of(numbers)
-    lines = (UPPER_LIP, LOWER_LIP, OVER, UNDER, OVER_LIP, UNDER_LIP)
-    if any(number not in place for line in lines for number in line):
+    if any(number not in place for line in MOUTH_LINES for number in line):
         return after
-    upper, lower, over, under, above, below = ([place[number] for number in line] for line in lines)
+    upper, lower, over, under, above, below = ([place[number] for number in line] for line in MOUTH_LINES)
     down = _down(before, place)
 
     def gap(state: Tensor) -> Tensor:
@@ -129,10 +130,9 @@ def with_mouth_kept(before: Tensor, after: Tensor, meant: Tensor, numbers: Tenso
         landmarks (1, L, 3), numbers (L,) int64; returns (1, L, 3).
     """
     place = place_of(numbers)
-    lines = (UPPER_LIP, LOWER_LIP, OVER, UNDER, OVER_LIP, UNDER_LIP)
-    if any(number not in place for line in lines for number in line):
+    if any(number not in place for line in MOUTH_LINES for number in line):
         return after
-    mouth = sorted({place[number] for line in lines for number in line})
+    mouth = sorted({place[number] for line in MOUTH_LINES for number in line})
     was, other = before[0, mouth], (after - meant)[0, mouth]
     centred = was - was.mean(dim=0)
     larger = (centred * (other - other.mean(dim=0))).sum() / centred.square().sum().clamp(min=1e-12)

@@ -22,7 +22,7 @@ from core.rendering.lids import UPPER as UPPER_LIDS
 from core.rendering.measures import luma, place_of
 from core.rendering.mouth import lips
 
-__all__ = ["ATTRIBUTE", "skin_at", "with_wrinkles"]
+__all__ = ["ATTRIBUTE", "face_outline", "polygon", "skin_at", "with_wrinkles"]
 
 ATTRIBUTE = "Age"
 
@@ -43,6 +43,20 @@ OF_FOLDS = 0.55
 SKIN, EDGE = 0.18, 0.32
 
 
+def face_outline(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners of the face's outline: the hull of its landmarks, enlarged. Shape: places (L, 2); returns (N, 2)."""
+    outline = places[ConvexHull(places).vertices]
+    grown: NDArray[np.float64] = outline.mean(axis=0) + LARGER * (outline - outline.mean(axis=0))
+    return grown
+
+
+def polygon(corners: NDArray[np.float64], size: int) -> Tensor:
+    """A filled polygon (1, 1, size, size), 0 and 1. Shape: corners (N, 2), unit picture coordinates."""
+    drawn = Image.new("L", (size, size))
+    ImageDraw.Draw(drawn).polygon([tuple(point) for point in corners * size], fill=255)
+    return torch.from_numpy(np.asarray(drawn, np.float32) / 255.0)[None, None]
+
+
 def skin_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> Tensor | None:
     """Where the face's skin is (1, 1, size, size), 0..1; None where landmarks do not name it.
 
@@ -60,20 +74,13 @@ def skin_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) 
     if any(number not in place for number in wanted):
         return None
 
-    def polygon(outline: NDArray[np.float64]) -> Tensor:
-        points = [tuple(point) for point in outline * size]
-        drawn = Image.new("L", (size, size))
-        ImageDraw.Draw(drawn).polygon(points, fill=255)
-        return torch.from_numpy(np.asarray(drawn, np.float32) / 255.0)[None, None]
-
-    outline = places[ConvexHull(places).vertices]
-    face = polygon(outline.mean(axis=0) + LARGER * (outline - outline.mean(axis=0)))
+    face = polygon(face_outline(places), size)
     middle = places[[place[number] for number in NOSTRILS]]
     box = (middle.min(axis=0), middle.max(axis=0))
     steps = (np.arange(size) + 0.5) / size
     inside = [(steps > box[0][axis]) & (steps < box[1][axis]) for axis in (0, 1)]
     nose = torch.from_numpy((inside[1][:, None] & inside[0][None]).astype(np.float32))[None, None]
-    other = torch.maximum(nose, torch.maximum(*(polygon(places[[place[n] for n in eye]]) for eye in eyes)))
+    other = torch.maximum(nose, torch.maximum(*(polygon(places[[place[n] for n in eye]], size) for eye in eyes)))
     mouth, brows = lips(places, numbers, size), brows_at(places, numbers, size)
     for region in (mouth, brows):
         if region is not None:
