@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
     bundle.add_argument(
         "--only",
-        choices=("encoder", "reader", "parser"),
+        choices=("encoder", "hybrid", "reader", "parser"),
         help="of the entry that is there renew this alone; all else stays",
     )
     return parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 from pathlib import Path
@@ -117,17 +118,30 @@ def _reader(run: Path, model: ModelConfig) -> Reader:
 def renewed(networks: Networks, run: Path, stage: str) -> Networks:
     """The same weights, with the network of one stage as a run folder has it.
 
-    For a stage on which nothing else stands: E0 that went on in its units, the reader, or the parser.
+    For a stage on which nothing else has to be trained: E0 that went on in its units, the reader, or the parser.
+
+    The hybrid stage brings the decoder that learned along with it.
 
     Args:
         networks: What stays.
         run: Where the stage was trained.
-        stage: ``encoder``, ``reader`` or ``parser``.
+        stage: ``encoder``, ``hybrid``, ``reader`` or ``parser``.
     """
     if stage == "encoder":
         encoder = Encoder(networks.config.encoder)
         load_averaged(run / "encoder.pt", {"encoder": encoder})
         return dataclasses.replace(networks, encoder=encoder)
+    if stage == "hybrid":
+        parts, generator = Parts(networks.config), copy.deepcopy(networks.generator)
+        load_averaged(run / "hybrid.pt", {"parts": parts, "decoder": generator.decoder})
+        return dataclasses.replace(
+            networks,
+            generator=generator,
+            local=parts.local,
+            modulation=parts.modulation,
+            fusion=parts.fusion,
+            aligner=parts.aligner,
+        )
     if stage == "parser":
         return dataclasses.replace(networks, parser=_parser(run))
     return dataclasses.replace(networks, reader=_reader(run, networks.config))
@@ -208,21 +222,27 @@ def teach(run: Path, label: str, *, model: ModelConfig = CAMEO_256) -> Tensor:
 
 
 def restore(networks: Networks, run: Path) -> None:
-    """Writes the states of field, decoder, encoder and reader that weights came from, so that training can go on.
+    """Writes the states of the stages that weights came from (but the parser's), so that training can go on.
 
     They begin at step 0 with their whole budget before them and fresh optimiser moments; numbers have the weights' half
     precision. Stages that are in the folder already are overwritten.
     """
     run.mkdir(parents=True, exist_ok=True)
-    stages: dict[str, tuple[str, nn.Module]] = {
-        "field": ("generator", networks.generator),
-        "decoder": ("decoder", networks.generator.decoder),
-        "encoder": ("encoder", networks.encoder),
+    decoder = networks.generator.decoder
+    stages: dict[str, dict[str, nn.Module]] = {
+        "field": {"generator": networks.generator},
+        "decoder": {"decoder": decoder},
+        "encoder": {"encoder": networks.encoder},
     }
     if networks.reader is not None:
-        stages["reader"] = ("reader", networks.reader)
-    for stage, (part, module) in stages.items():
-        weights = {part: module.state_dict()}
+        stages["reader"] = {"reader": networks.reader}
+    if networks.fusion is not None:
+        parts = Parts(networks.config)
+        for name, part in parts.named_children():
+            part.load_state_dict(getattr(networks, name).state_dict())
+        stages["hybrid"] = {"parts": parts, "decoder": decoder}
+    for stage, modules in stages.items():
+        weights = {part: module.state_dict() for part, module in modules.items()}
         state = {"task": stage, "step": 0, "spent": 0.0, "live": weights, "averaged": weights}
         torch.save(state, run / f"{stage}.pt")
     statistics = Latents(

@@ -22,6 +22,7 @@ from core.models.generator import Generator
 from core.training.data import RealPortraits, WorldHeads, encoder_input, premultiplied
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig, blinded, picture_losses
 from core.training.local_branch import LocalBranch, Parts
+from core.training.latents import Latents
 from core.training.losses import PerceptualDistance, generator_loss, masked_mean, total_loss
 from core.training.precision import mixed_precision
 from core.training.renders import on_grey, surface_map
@@ -47,6 +48,9 @@ class HybridTaskConfig(DecoderTaskConfig):
     edited: float = 0.35
     """Share of pairs whose target is the edited state."""
     latent_noise: float = 0.12
+    polished: float = 0.8
+    """Up to this share of the way from E0's latents and pose to a world head's own ones, evenly drawn: the product fits
+    landmarks and outline before it draws, so that these parts never work on E0's bare answer."""
     adversarial: float = 0.01
     residual: float = 0.1
     """Weight of E_ADA's residual (paper, Section 4.3)."""
@@ -71,10 +75,12 @@ class HybridTask(DecoderTask):
         portraits: RealPortraits | None,
         config: HybridTaskConfig,
         *,
+        latents: Latents,
         perceptual: PerceptualDistance | None,
         compiled: bool,
     ) -> None:
         super().__init__(generator, discriminator, data, config, perceptual=perceptual, compiled=compiled)
+        self.latents = latents
         self.encoder = encoder.requires_grad_(False).eval()
         self.parts = parts
         self.branch = LocalBranch(generator, parts, self._sdf)
@@ -137,6 +143,11 @@ class HybridTask(DecoderTask):
             wanted = torch.cat([wanted, real_picture])
             step, s_step = (F.pad(x, (0, 0, 0, len(real))) for x in (step, s_step))
         styles, decoder_styles, pose = self.encode(picture)
+        with torch.no_grad():
+            way = c.polished * torch.rand(n, 1, device=self.device)
+            styles[:n].lerp_(self.generator.styles(w_from), way[..., None])
+            decoder_styles[:n].lerp_(self.generator.decoder_styles(w_from), way[..., None])
+            pose[:n, :2] = torch.lerp(pose[:n, :2], data.camera[head, source][:, :2], way)
         world = (torch.arange(len(picture), device=self.device) < n).float()
         noise = torch.randn_like(styles[:, :1]) * self.latents.w_std * c.latent_noise * world[:, None, None]
         styles = styles + noise

@@ -138,6 +138,14 @@ class Workshop:
             return None
         return IdentityEmbedding.from_tensors(load_file(registry.locate(IDENTITY_WEIGHTS)["network"])).to(self.device)
 
+    def units(self, generator: Generator) -> Latents:
+        """What E0's answers are in units of: the statistics it was trained with, or the generator's."""
+        path = self.options.run / STATISTICS
+        if not path.exists():
+            return latent_statistics(generator)
+        stored = torch.load(path, weights_only=True)  # noqa: TID251 - tensors only
+        return Latents(**{name: value.to(self.device) for name, value in stored.items()})
+
     def landmark_indices(self) -> list[int]:
         """MediaPipe indices of the world's landmarks, in their order."""
         return landmark_indices(self.options.landmarks)
@@ -191,8 +199,7 @@ def _encoder(shop: Workshop) -> Task:
         regressor = LandmarkRegressor(shop.options.model.generator.field.style_dim, len(shop.landmark_indices()))
         regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
         regressor.requires_grad_(False).eval().to(shop.device)
-        stored = torch.load(run / STATISTICS, weights_only=True)  # noqa: TID251 - tensors only
-        latents = Latents(**{name: value.to(shop.device) for name, value in stored.items()})
+        latents = shop.units(generator)
     else:
         steps = min(
             2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or shop.options.steps or 20)
@@ -239,6 +246,7 @@ def _hybrid(shop: Workshop) -> Task:
     generator = shop.generator("field", "decoder")
     encoder = Encoder(shop.options.model.encoder)
     load_averaged(shop.options.run / "encoder.pt", {"encoder": encoder})
+    pictures = shop.batch(HybridTaskConfig.pictures)
     return HybridTask(
         generator,
         encoder.to(shop.device),
@@ -246,7 +254,8 @@ def _hybrid(shop: Workshop) -> Task:
         shop.discriminator(),
         shop.data,
         shop.portraits(),
-        HybridTaskConfig(pictures=shop.batch(HybridTaskConfig.pictures)),
+        HybridTaskConfig(pictures=pictures, portraits=max(1, pictures // 2), flows=max(1, pictures // 2)),
+        latents=shop.units(generator),
         perceptual=shop.perceptual(),
         compiled=shop.options.compiled,
     )
