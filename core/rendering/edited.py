@@ -22,12 +22,14 @@ from torch.nn import functional
 from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
+from core.rendering.arch import Arch, arch_of
 from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import brows_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, anchored, landmark_flow
+from core.rendering.folded import FoldedField
 from core.rendering.gender import ATTRIBUTE as GENDER
 from core.rendering.gender import beard_at, cues_at
 from core.rendering.hands import Pause, both, resting
@@ -177,10 +179,12 @@ def edited_head(
     field, size = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE
     if torch.equal(styles, source.styles):
         shape = source.shape  # What is drawn on the photo leaves the head as it is.
-    elif draft:
-        shape = draft_shape(field, styles, source.shape, source.strays)
     else:
-        shape = head_shape(field, styles, source.strays, pause, source.deformation)
+        arch = _arch(networks, source, styles, states)
+        if draft:
+            shape = draft_shape(field, styles, source.shape, source.strays, arch)
+        else:
+            shape = head_shape(field, styles, source.strays, pause, source.deformation, arch)
     pause()
     seen = seen_from(networks, shape, source.angles, draft=draft, pause=pause)
     maps = seen.maps
@@ -272,6 +276,14 @@ def _landmark_states(
         new = with_lips_kept(old, with_lids_kept(old, new, numbers), meant, numbers)
         new = with_lids(new, numbers, edit.strength(LIDS))
     return old, new
+
+
+def _arch(networks: Networks, source: SourceHead, styles: Tensor, states: tuple[Tensor, Tensor] | None) -> Arch | None:
+    """The wall of teeth in the edited state, where the photo shows one."""
+    if source.shape.field.arch is None or states is None or networks.landmark_indices is None:
+        return None
+    light = FoldedField(networks.generator.field, styles, source.deformation).light
+    return arch_of(light.sdf, source.angles, states[1][0], networks.landmark_indices.cpu().numpy())
 
 
 def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:

@@ -20,6 +20,7 @@ from torch.nn import functional
 from core.fused import compiled_for
 from core.kernels import Chain, plainly
 from core.models.field import Field, FilmSine
+from core.rendering.arch import Arch
 from core.rendering.deformation import Deformation
 from core.rendering.hands import hands, together
 from core.rendering.precision import has_fast_bfloat16
@@ -44,14 +45,17 @@ class FoldedField:
         field: The networks.
         styles: The head's latent rows.
         deformation: The head's own, if it has one: all points are then places of the deformed head.
+        arch: The wall of teeth between its lips, if they are apart.
 
     Shape:
         styles (1, rows, style_dim).
     """
 
-    def __init__(self, field: Field, styles: Tensor, deformation: Deformation | None = None) -> None:
+    def __init__(
+        self, field: Field, styles: Tensor, deformation: Deformation | None = None, arch: Arch | None = None
+    ) -> None:
         self.config = field.config
-        self.deformation = deformation
+        self.deformation, self.arch = deformation, arch
         width = field.config.width
         self._layers = []
         for row, layer in enumerate(field.pts_linears):
@@ -89,7 +93,7 @@ class FoldedField:
 
     def sdf_from(self, h: Tensor, points: Tensor) -> Tensor:
         """Signed distance (N, 1) from the last geometry activation. Shape: h (N, W), points (N, 3)."""
-        return self._sdf_from(h, self._source(points))
+        return self._whole(points, self._sdf_from(h, self._source(points)))
 
     def _sdf_from(self, h: Tensor, points: Tensor) -> Tensor:
         raw = functional.linear(h.to(self._sdf[0].dtype), *self._sdf)
@@ -103,10 +107,14 @@ class FoldedField:
 
     def _sdf_at(self, points: Tensor) -> Tensor:
         source = self._source(points)
-        return self._sdf_from(self._hidden(source), source)
+        return self._whole(points, self._sdf_from(self._hidden(source), source))
 
     def _source(self, points: Tensor) -> Tensor:
-        return points if self.deformation is None else self.deformation.source(points)
+        asked = points if self.arch is None else self.arch.source(points)
+        return asked if self.deformation is None else self.deformation.source(asked)
+
+    def _whole(self, points: Tensor, found: Tensor) -> Tensor:
+        return found if self.arch is None else self.arch.distance(points, found)
 
     def appearance(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Feature (N, W) and raw colour (N, 3, float32) from the last geometry activation (N, W), modulated or not."""

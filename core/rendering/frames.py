@@ -48,6 +48,8 @@ PREVIEW = 160
 SURE = 12.0
 # Half the reach over which a deformation's slope is taken (world units): about a cell of its grid.
 DIFFERENCE = 0.004
+# The same where teeth and lips meet.
+FINE_DIFFERENCE = 0.0005
 # Channels of the guide that a layer's decoder may look at: all, or the rendered alpha only (the generator by itself).
 _KNOWING, _BLIND = (1.0,) * 6, (0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -221,16 +223,18 @@ class _View:
     ) -> None:
         self.angles, self.half_fov = angles, half_fov
         self.field, self.styles = networks.generator.field, head.styles
-        self.deformation = head.source.deformation
+        self.deformation, self.arch = head.source.deformation, head.shape.field.arch
         self._estimate: Callable[[Tensor], Tensor] | None = None
         self.seen: Seen | None = None
         if plainly:
             undeformed = distance(self.field, head.styles)
             own = self.deformation
-            self._sdf: Sdf = without_strays(undeformed if own is None else own.sdf(undeformed), head.shape.strays)
-            self.found = surfaces.crossings(self._sdf, angles, half_fov)
+            whole = undeformed if own is None else own.sdf(undeformed)
+            whole = whole if self.arch is None else self.arch.sdf(whole)
+            self.sdf: Sdf = without_strays(whole, head.shape.strays)
+            self.found = surfaces.crossings(self.sdf, angles, half_fov)
         else:
-            self._sdf = head.shape.light
+            self.sdf = head.shape.light
             self._estimate = head.shape.distance
             known = draft and head.seen is not None and half_fov == HALF_FOV
             self.seen = head.seen if known and torch.equal(angles, head.source.angles) else None
@@ -240,18 +244,18 @@ class _View:
 
     def surface(self, size: int, *, guessing: bool = False) -> surfaces.SurfaceMap:
         """The surface at a side; the fast twin may guess where it bends evenly."""
-        sdf, angles, fov = self._sdf, self.angles, self.half_fov
+        sdf, angles, fov = self.sdf, self.angles, self.half_fov
         return surfaces.refined_surface(
             sdf, angles, self.found, size, half_fov=fov, estimate=self._estimate, guessing=guessing
         )
 
     def contours(self, surface: surfaces.SurfaceMap) -> Contours | None:
         """Where one part of a surface stands before another."""
-        return contours(surface, self._estimate or partial(_read, self._sdf), self._sdf, self.angles, self.half_fov)
+        return contours(surface, self._estimate or partial(_read, self.sdf), self.sdf, self.angles, self.half_fov)
 
     def rim(self, hit: Tensor) -> Tensor:
         """The outline of what was hit."""
-        return outline(self._estimate or partial(_read, self._sdf), self._sdf, self.angles, hit, self.half_fov)
+        return outline(self._estimate or partial(_read, self.sdf), self.sdf, self.angles, hit, self.half_fov)
 
 
 def _read(sdf: Sdf, points: Tensor) -> Tensor:
@@ -321,12 +325,24 @@ def _normals(view: _View, points: Tensor) -> Tensor:
     own = view.deformation
     if own is None:
         _, gradient = view.field.sdf_with_gradient(points, view.styles)
-        return functional.normalize(gradient, dim=-1)
-    # The chain rule by differences: a deformation is smooth, and its grid has corners where derivatives jump.
-    step = DIFFERENCE * torch.eye(3, device=points.device, dtype=points.dtype)
-    jacobian = torch.stack([(own.source(points + one) - own.source(points - one)) / (2 * DIFFERENCE) for one in step])
-    _, gradient = view.field.sdf_with_gradient(own.source(points), view.styles)
-    return functional.normalize(torch.einsum("kbnc,bnc->bnk", jacobian, gradient), dim=-1)
+    else:
+        # The chain rule by differences: a deformation is smooth, and its grid has corners where derivatives jump.
+        step = DIFFERENCE * torch.eye(3, device=points.device, dtype=points.dtype)
+        slopes = [(own.source(points + one) - own.source(points - one)) / (2 * DIFFERENCE) for one in step]
+        _, gradient = view.field.sdf_with_gradient(own.source(points), view.styles)
+        gradient = torch.einsum("kbnc,bnc->bnk", torch.stack(slopes), gradient)
+    if view.arch is not None and len(near := view.arch.near(points[0])):
+        gradient = gradient.clone()
+        gradient[0, near] = _slope(view.sdf, points[0, near])
+    return functional.normalize(gradient, dim=-1)
+
+
+def _slope(sdf: Sdf, points: Tensor) -> Tensor:
+    """Gradients (N, 3) of a distance at points (N, 3), by central differences."""
+    step = FINE_DIFFERENCE * torch.eye(3, device=points.device, dtype=points.dtype)
+    beside = torch.cat([points[None] + step[:, None], points[None] - step[:, None]])
+    ahead, back = sdf(beside.reshape(1, -1, 3)).reshape(2, 3, -1)
+    return ((ahead - back) / (2.0 * FINE_DIFFERENCE)).T
 
 
 def to_pixels(colours: Tensor, alpha: Tensor) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

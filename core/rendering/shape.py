@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from core.job import Job
 from core.models.field import Field
+from core.rendering.arch import Arch
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, resting
@@ -79,6 +80,7 @@ def head_shape(
     stray: Tensor | None,
     pause: Pause = resting,
     deformation: Deformation | None = None,
+    arch: Arch | None = None,
 ) -> HeadShape:
     """Fold the latent and measure the volume.
 
@@ -88,11 +90,12 @@ def head_shape(
         stray: What ``core.rendering.solids`` found floating beside it.
         pause: Called between slabs.
         deformation: The head's own, if it has one.
+        arch: The wall of teeth between its lips, if they are apart.
 
     Shape:
         styles (1, rows, style_dim).
     """
-    folded = FoldedField(field, styles, deformation)
+    folded = FoldedField(field, styles, deformation, arch)
 
     def sdf(points: Tensor) -> Tensor:
         pause()
@@ -102,7 +105,9 @@ def head_shape(
     return _shape(folded, volume, _errors(sdf, volume), with_loose(volume, stray))
 
 
-def draft_shape(field: Field, styles: Tensor, like: HeadShape, stray: Tensor | None) -> HeadShape:
+def draft_shape(
+    field: Field, styles: Tensor, like: HeadShape, stray: Tensor | None, arch: Arch | None = None
+) -> HeadShape:
     """The same in a third of the time, for as long as a hand moves a slider.
 
     The volume is coarser, and how far it may be off is taken from the unedited head's.
@@ -112,8 +117,9 @@ def draft_shape(field: Field, styles: Tensor, like: HeadShape, stray: Tensor | N
         styles: The edited latent rows.
         like: The unedited head.
         stray: As in :func:`head_shape`.
+        arch: Likewise.
     """
-    folded = FoldedField(field, styles, like.field.deformation)
+    folded = FoldedField(field, styles, like.field.deformation, arch)
 
     def sdf(points: Tensor) -> Tensor:
         return folded.light.sdf(points[None])[0, :, 0]
@@ -128,6 +134,12 @@ def _shape(folded: FoldedField, volume: Tensor, error: Tensor, stray: Tensor | N
     axis = torch.linspace(-EXTENT, EXTENT, len(volume), device=volume.device).abs()
     beyond = torch.maximum(torch.maximum(axis[:, None, None], axis[:, None]), axis) - SCENE
     both = torch.stack((torch.maximum(volume, beyond), error)).permute(0, 3, 2, 1)[None].contiguous()
+    if folded.arch is not None:
+        # An edge of lips lies between grid points, and their distances know nothing of it.
+        line = torch.linspace(-EXTENT, EXTENT, len(volume), device=volume.device)
+        z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+        around = (torch.stack((x, y, z), dim=-1) - folded.arch.centre).norm(dim=-1) < folded.arch.radius
+        both[:, 1] = torch.where(around, both[:, 1].clamp(min=CLEAR), both[:, 1])
     if stray is not None:
         # Wholly within a stray's cells only: beside them the field is asked.
         inside = functional.interpolate(stray, size=both.shape[-3:], mode="trilinear", align_corners=True)[:, 0]

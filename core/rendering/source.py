@@ -16,10 +16,12 @@ from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
+from core.rendering.arch import Arch, arch_of, lips_part
 from core.rendering.beard import hair_tone
 from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
 from core.rendering.deformation import Deformation
 from core.rendering.ears import misplaced
+from core.rendering.flow import anchored
 from core.rendering.folded import FoldedField
 from core.rendering.grain import Grain, grain_of
 from core.rendering.hair import Parting, parted
@@ -135,7 +137,8 @@ def source_head(
 
     stray = strays(distances, networks.device)
     pause()
-    shape = head_shape(field, styles, stray, pause, deformation)
+    arch = None if marks is None else _arch(networks, with_strays, styles, angles, marks)
+    shape = head_shape(field, styles, stray, pause, deformation, arch)
     seen = seen_from(networks, shape, angles, pause=pause)
     pause()
     maps, surface = seen.maps, source_surface(shape, angles, seen)
@@ -190,6 +193,18 @@ def source_head(
         marks,
         grain,
     )
+
+
+def _arch(networks: Networks, light: FoldedField, styles: Tensor, angles: Tensor, marks: Tensor) -> Arch | None:
+    """The wall of teeth, where the photo's lips are apart."""
+    if networks.landmarks is None or networks.landmark_indices is None:
+        return None
+    numbers = networks.landmark_indices
+    seen = marks[numbers]
+    if not lips_part(seen.double().cpu().numpy(), numbers.cpu().numpy()):
+        return None
+    places = networks.landmarks(styles[:, :-1].mean(dim=1))
+    return arch_of(light.sdf, angles, anchored(places, seen, angles)[0], numbers.cpu().numpy())
 
 
 def _before(deformation: Deformation, points: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.training.data import RealPortraits, WorldHeads, encoder_input, premultiplied
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig, blinded, picture_losses
-from core.training.local_branch import LocalBranch, Parts
 from core.training.latents import Latents
+from core.training.local_branch import LocalBranch, Parts
 from core.training.losses import PerceptualDistance, generator_loss, masked_mean, total_loss
 from core.training.precision import mixed_precision
 from core.training.renders import on_grey, surface_map
