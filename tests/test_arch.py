@@ -11,6 +11,7 @@ from torch import Tensor
 from core.models.configuration import FieldConfig
 from core.models.field import Field
 from core.rendering import shape
+from core.rendering.additions import with_additions
 from core.rendering.arch import BEHIND, Arch, arch_of, lips_part
 from core.rendering.folded import FoldedField
 from core.rendering.mouth import LOWER, UPPER
@@ -71,14 +72,14 @@ def place(x: float, y: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize("head", [ball, hollow])
 def test_teeth_stand_a_little_behind_the_lips_whatever_the_field_has_there(head: object) -> None:
-    whole = made(head).sdf(head)  # type: ignore[arg-type]
+    whole = with_additions(head, (made(head),))  # type: ignore[arg-type]
     for x in (-0.015, 0.0, 0.015):
         edge = np.sqrt(RADIUS**2 - x * x - HIGH**2)
         assert met(whole, place(x, 0.0)) == pytest.approx(edge - BEHIND, abs=0.0012)
 
 
 def test_lips_stay_where_they_are() -> None:
-    whole = made().sdf(ball)
+    whole = with_additions(ball, (made(),))
     for x, y in ((0.0, HIGH + 0.001), (0.0, -HIGH - 0.001), (WIDE + 0.002, 0.0), (0.01, 0.03)):
         assert met(whole, place(x, y)) == pytest.approx(met(ball, place(x, y)), abs=1e-4)
 
@@ -86,7 +87,7 @@ def test_lips_stay_where_they_are() -> None:
 def test_an_opening_that_reaches_beyond_the_photos_is_closed_behind_the_lip() -> None:
     below = place(0.0, -HIGH - 0.0015)
     assert met(hollow, below) < RADIUS - 0.01, "the hollow is open there"
-    assert met(made(hollow).sdf(hollow), below) > RADIUS - 0.006
+    assert met(with_additions(hollow, (made(hollow),)), below) > RADIUS - 0.006
 
 
 def test_the_air_before_a_mouth_stays_clear() -> None:
@@ -94,7 +95,7 @@ def test_the_air_before_a_mouth_stays_clear() -> None:
     random = torch.Generator().manual_seed(1)
     points = (torch.rand(4000, 3, generator=random) - 0.5) * torch.tensor([0.07, 0.03, 0.02])
     points[:, 2] += RADIUS + 0.011
-    assert (made().sdf(ball)(points[None]) >= ball(points[None]) - 1e-6).all()
+    assert (with_additions(ball, (made(),))(points[None]) >= ball(points[None]) - 1e-6).all()
 
 
 def test_the_field_is_asked_where_it_has_its_own_teeth() -> None:
@@ -127,9 +128,9 @@ def test_a_folded_field_has_the_arch_in_all_it_says() -> None:
     torch.manual_seed(0)
     field, styles = Field(FieldConfig(width=8, depth=3)), torch.randn(1, 4, 256)
     arch = made(hollow)
-    bare, whole = FoldedField(field, styles), FoldedField(field, styles, arch=arch)
+    bare, whole = FoldedField(field, styles), FoldedField(field, styles, additions=(arch,))
     points = (torch.rand(500, 3) - 0.5) * 0.05 + torch.tensor([0.0, 0.0, RADIUS])
-    wanted = arch.sdf(bare.sdf)(points[None])
+    wanted = with_additions(bare.sdf, (arch,))(points[None])
     assert torch.allclose(whole.sdf(points[None]), wanted, atol=1e-6)
     assert not torch.allclose(bare.sdf(points[None]), wanted, atol=1e-4)
     assert torch.allclose(whole.hidden(points), bare.hidden(arch.source(points)))
@@ -142,6 +143,6 @@ def test_rays_do_not_trust_the_volume_at_lips(monkeypatch: pytest.MonkeyPatch) -
     field, styles = Field(FieldConfig(width=8, depth=3)), torch.randn(1, 4, 256)
     arch = made()
     with torch.inference_mode():
-        whole = shape.head_shape(field, styles, None, arch=arch)
+        whole = shape.head_shape(field, styles, None, additions=(arch,))
         assert float(whole.estimate(arch.centre)[1]) >= CLEAR
         assert float(whole.estimate(-arch.centre)[1]) == 0.0, "the back of the head"

@@ -146,7 +146,7 @@ class EaredBall(FoldedField):
     """A ball with an ear, with a sheet before it that is thinner than a cell of the volume."""
 
     def __init__(self) -> None:
-        pass
+        self.additions = ()
 
     @property
     def light(self) -> FoldedField:  # type: ignore[override]
@@ -162,7 +162,7 @@ class EaredBall(FoldedField):
 def test_rays_that_read_the_volume_find_what_rays_through_the_field_find(
     monkeypatch: pytest.MonkeyPatch, yaw: float
 ) -> None:
-    monkeypatch.setattr("core.rendering.shape.FoldedField", lambda field, styles, deformation: EaredBall())
+    monkeypatch.setattr("core.rendering.shape.FoldedField", lambda *_: EaredBall())
     head = shape.head_shape(Field(FieldConfig(width=8, depth=1)), torch.zeros(1, 2, 256), None)
     angles = torch.tensor([[yaw, 0.1]])
     found = search.located(head, angles)

@@ -10,7 +10,6 @@ colours stay those of teeth. Refuses to know photos.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import HALF_FOV
+from core.rendering.additions import Distances
 from core.rendering.measures import place_of
 from core.rendering.mouth import LOWER, SHUT, UPPER
 from core.tensor_camera import camera_frame, project, rays_through
@@ -29,7 +29,6 @@ from core.tensor_camera import camera_frame, project, rays_through
 __all__ = ["Arch", "arch_of", "lips_part"]
 
 Array = NDArray[np.float64]
-Distances = Callable[[Tensor], Tensor]
 
 # How far teeth stand behind the edges of the lips, how far the arch goes on beside what the lips leave free (a field's
 # mouth may be open wider than the photo's), and within which distance of the opening's middle all this lies, beyond
@@ -105,10 +104,6 @@ class Arch(NamedTuple):
         together = found.clone()
         together[near, 0] = torch.minimum(cut, wall).to(found.dtype)
         return together
-
-    def sdf(self, without: Distances) -> Distances:
-        """Distances (1, N, 1) of points (1, N, 3) with the arch, from those of a head without."""
-        return lambda points: self.distance(points[0], without(self.source(points))[0])[None]
 
     def near(self, points: Tensor) -> Tensor:
         """Indices of the points (N, 3) that the arch may have to do with."""

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from core.models.networks import Networks
 from core.models.parsing import HAIR, PARSED, HeadParser
+from core.rendering.curtain import Curtain
 from core.rendering.hair import Parting, parts_of
 from core.rendering.hands import Pause
 from core.rendering.integrals import integrate_geometry
@@ -77,6 +78,7 @@ def behind_of(
     skin: Tensor,
     matte: Tensor,
     own: Tensor,
+    curtain: Curtain | None,
     pause: Pause,
 ) -> Behind | None:
     """Hair that no photo shows has the colour of the hair that it does show; None where the photo shows none.
@@ -90,6 +92,7 @@ def behind_of(
         skin: How light its skin is, in parts of the generator's (3,), as :func:`skin_of` says.
         matte: The photo's (1, 1, any, any).
         own: The generator's colours in the photo's view (1, 3, s, s), in [-1, 1].
+        curtain: What of the head is hair for certain.
         pause: Called between steps.
     """
     head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
@@ -101,7 +104,11 @@ def behind_of(
     off_axis = (back.points - back.points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1)
     neck = (back.points[:, 1] < NECK[0]) & (off_axis < NECK[1])
     hairy = (_decided(back, own, parting) > HAIRY) & ~neck
-    bare, is_hair = back.points[back.solid & ~hairy], behind & hairy
+    is_hair = behind & hairy
+    if curtain is not None:
+        held = back.solid & curtain.holds(back.points)
+        hairy, is_hair = hairy | held, is_hair | held
+    bare = back.points[back.solid & ~hairy]
     if not is_hair.any():
         return None
     sides = []
@@ -109,6 +116,8 @@ def behind_of(
         pause()
         side = _look(networks, networks.parser, shape, angles, turn, pause)
         cheeks = side.solid & (side.skin > BARE)
+        if curtain is not None:
+            cheeks = cheeks & ~curtain.holds(side.points)
         size = round(len(cheeks) ** 0.5)
         inner = -functional.max_pool2d(-cheeks.to(bare).reshape(1, 1, size, size), 3, 1, 1).flatten() > 0.5
         inner = inner & (side.points[:, 2] > BACK)

@@ -22,7 +22,8 @@ from torch.nn import functional
 from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
-from core.rendering.arch import Arch, arch_of
+from core.rendering.additions import Addition
+from core.rendering.arch import arch_of
 from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import brows_at
@@ -180,11 +181,11 @@ def edited_head(
     if torch.equal(styles, source.styles):
         shape = source.shape  # What is drawn on the photo leaves the head as it is.
     else:
-        arch = _arch(networks, source, styles, states)
+        additions = _additions(networks, source, edit, styles, states)
         if draft:
-            shape = draft_shape(field, styles, source.shape, source.strays, arch)
+            shape = draft_shape(field, styles, source.shape, source.strays, additions)
         else:
-            shape = head_shape(field, styles, source.strays, pause, source.deformation, arch)
+            shape = head_shape(field, styles, source.strays, pause, source.deformation, additions)
     pause()
     seen = seen_from(networks, shape, source.angles, draft=draft, pause=pause)
     maps = seen.maps
@@ -278,12 +279,21 @@ def _landmark_states(
     return old, new
 
 
-def _arch(networks: Networks, source: SourceHead, styles: Tensor, states: tuple[Tensor, Tensor] | None) -> Arch | None:
-    """The wall of teeth in the edited state, where the photo shows one."""
-    if source.shape.field.arch is None or states is None or networks.landmark_indices is None:
-        return None
-    light = FoldedField(networks.generator.field, styles, source.deformation).light
-    return arch_of(light.sdf, source.angles, states[1][0], networks.landmark_indices.cpu().numpy())
+def _additions(
+    networks: Networks,
+    source: SourceHead,
+    edit: LatentEdit,
+    styles: Tensor,
+    states: tuple[Tensor, Tensor] | None,
+) -> tuple[Addition, ...]:
+    """What the head has beyond its field, in the edited state: teeth between the new lips, hair as long as it is."""
+    arch, curtain = None, source.curtain
+    if source.arch is not None and states is not None and networks.landmark_indices is not None:
+        light = FoldedField(networks.generator.field, styles, source.deformation).light
+        arch = arch_of(light.sdf, source.angles, states[1][0], networks.landmark_indices.cpu().numpy())
+    if curtain is not None:
+        curtain = curtain.shorter(edit.strength(LENGTH))
+    return tuple(one for one in (arch, curtain) if one is not None)
 
 
 def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:

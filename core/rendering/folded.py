@@ -20,7 +20,7 @@ from torch.nn import functional
 from core.fused import compiled_for
 from core.kernels import Chain, plainly
 from core.models.field import Field, FilmSine
-from core.rendering.arch import Arch
+from core.rendering.additions import Addition
 from core.rendering.deformation import Deformation
 from core.rendering.hands import hands, together
 from core.rendering.precision import has_fast_bfloat16
@@ -45,17 +45,21 @@ class FoldedField:
         field: The networks.
         styles: The head's latent rows.
         deformation: The head's own, if it has one: all points are then places of the deformed head.
-        arch: The wall of teeth between its lips, if they are apart.
+        additions: What it has beyond its field.
 
     Shape:
         styles (1, rows, style_dim).
     """
 
     def __init__(
-        self, field: Field, styles: Tensor, deformation: Deformation | None = None, arch: Arch | None = None
+        self,
+        field: Field,
+        styles: Tensor,
+        deformation: Deformation | None = None,
+        additions: tuple[Addition, ...] = (),
     ) -> None:
         self.config = field.config
-        self.deformation, self.arch = deformation, arch
+        self.deformation, self.additions = deformation, additions
         width = field.config.width
         self._layers = []
         for row, layer in enumerate(field.pts_linears):
@@ -110,11 +114,15 @@ class FoldedField:
         return self._whole(points, self._sdf_from(self._hidden(source), source))
 
     def _source(self, points: Tensor) -> Tensor:
-        asked = points if self.arch is None else self.arch.source(points)
+        asked = points
+        for one in self.additions:
+            asked = one.source(asked)
         return asked if self.deformation is None else self.deformation.source(asked)
 
     def _whole(self, points: Tensor, found: Tensor) -> Tensor:
-        return found if self.arch is None else self.arch.distance(points, found)
+        for one in self.additions:
+            found = one.distance(points, found)
+        return found
 
     def appearance(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Feature (N, W) and raw colour (N, 3, float32) from the last geometry activation (N, W), modulated or not."""

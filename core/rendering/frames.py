@@ -23,6 +23,7 @@ from core.models.generator import Modulate
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
+from core.rendering.additions import with_additions
 from core.rendering.contours import Contours, contours, mixed_guide
 from core.rendering.edited import EditedHead
 from core.rendering.gaps import bridged
@@ -48,7 +49,7 @@ PREVIEW = 160
 SURE = 12.0
 # Half the reach over which a deformation's slope is taken (world units): about a cell of its grid.
 DIFFERENCE = 0.004
-# The same where teeth and lips meet.
+# The same where something is added to the field: teeth, and the lips before them.
 FINE_DIFFERENCE = 0.0005
 # Channels of the guide that a layer's decoder may look at: all, or the rendered alpha only (the generator by itself).
 _KNOWING, _BLIND = (1.0,) * 6, (0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -223,14 +224,14 @@ class _View:
     ) -> None:
         self.angles, self.half_fov = angles, half_fov
         self.field, self.styles = networks.generator.field, head.styles
-        self.deformation, self.arch = head.source.deformation, head.shape.field.arch
+        self.deformation, self.additions = head.source.deformation, head.shape.field.additions
         self._estimate: Callable[[Tensor], Tensor] | None = None
         self.seen: Seen | None = None
         if plainly:
             undeformed = distance(self.field, head.styles)
             own = self.deformation
             whole = undeformed if own is None else own.sdf(undeformed)
-            whole = whole if self.arch is None else self.arch.sdf(whole)
+            whole = with_additions(whole, self.additions)
             self.sdf: Sdf = without_strays(whole, head.shape.strays)
             self.found = surfaces.crossings(self.sdf, angles, half_fov)
         else:
@@ -331,9 +332,11 @@ def _normals(view: _View, points: Tensor) -> Tensor:
         slopes = [(own.source(points + one) - own.source(points - one)) / (2 * DIFFERENCE) for one in step]
         _, gradient = view.field.sdf_with_gradient(own.source(points), view.styles)
         gradient = torch.einsum("kbnc,bnc->bnk", torch.stack(slopes), gradient)
-    if view.arch is not None and len(near := view.arch.near(points[0])):
-        gradient = gradient.clone()
-        gradient[0, near] = _slope(view.sdf, points[0, near])
+    for one in view.additions:
+        near = one.near(points[0])
+        if len(near):
+            gradient = gradient.clone()
+            gradient[0, near] = _slope(view.sdf, points[0, near])
     return functional.normalize(gradient, dim=-1)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from core.job import Job
 from core.models.field import Field
-from core.rendering.arch import Arch
+from core.rendering.additions import Addition
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, resting
@@ -80,7 +80,7 @@ def head_shape(
     stray: Tensor | None,
     pause: Pause = resting,
     deformation: Deformation | None = None,
-    arch: Arch | None = None,
+    additions: tuple[Addition, ...] = (),
 ) -> HeadShape:
     """Fold the latent and measure the volume.
 
@@ -90,12 +90,12 @@ def head_shape(
         stray: What ``core.rendering.solids`` found floating beside it.
         pause: Called between slabs.
         deformation: The head's own, if it has one.
-        arch: The wall of teeth between its lips, if they are apart.
+        additions: What it has beyond its field.
 
     Shape:
         styles (1, rows, style_dim).
     """
-    folded = FoldedField(field, styles, deformation, arch)
+    folded = FoldedField(field, styles, deformation, additions)
 
     def sdf(points: Tensor) -> Tensor:
         pause()
@@ -106,7 +106,7 @@ def head_shape(
 
 
 def draft_shape(
-    field: Field, styles: Tensor, like: HeadShape, stray: Tensor | None, arch: Arch | None = None
+    field: Field, styles: Tensor, like: HeadShape, stray: Tensor | None, additions: tuple[Addition, ...] = ()
 ) -> HeadShape:
     """The same in a third of the time, for as long as a hand moves a slider.
 
@@ -117,9 +117,9 @@ def draft_shape(
         styles: The edited latent rows.
         like: The unedited head.
         stray: As in :func:`head_shape`.
-        arch: Likewise.
+        additions: Likewise.
     """
-    folded = FoldedField(field, styles, like.field.deformation, arch)
+    folded = FoldedField(field, styles, like.field.deformation, additions)
 
     def sdf(points: Tensor) -> Tensor:
         return folded.light.sdf(points[None])[0, :, 0]
@@ -134,12 +134,13 @@ def _shape(folded: FoldedField, volume: Tensor, error: Tensor, stray: Tensor | N
     axis = torch.linspace(-EXTENT, EXTENT, len(volume), device=volume.device).abs()
     beyond = torch.maximum(torch.maximum(axis[:, None, None], axis[:, None]), axis) - SCENE
     both = torch.stack((torch.maximum(volume, beyond), error)).permute(0, 3, 2, 1)[None].contiguous()
-    if folded.arch is not None:
+    if folded.additions:
         # An edge of lips lies between grid points, and their distances know nothing of it.
         line = torch.linspace(-EXTENT, EXTENT, len(volume), device=volume.device)
         z, y, x = torch.meshgrid(line, line, line, indexing="ij")
-        around = (torch.stack((x, y, z), dim=-1) - folded.arch.centre).norm(dim=-1) < folded.arch.radius
-        both[:, 1] = torch.where(around, both[:, 1].clamp(min=CLEAR), both[:, 1])
+        places = torch.stack((x, y, z), dim=-1).reshape(-1, 3)
+        for one in folded.additions:
+            both[0, 1].view(-1)[one.near(places)] = both[0, 1].view(-1)[one.near(places)].clamp(min=CLEAR)
     if stray is not None:
         # Wholly within a stray's cells only: beside them the field is asked.
         inside = functional.interpolate(stray, size=both.shape[-3:], mode="trilinear", align_corners=True)[:, 0]

@@ -16,9 +16,11 @@ from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
+from core.rendering.additions import Addition
 from core.rendering.arch import Arch, arch_of, lips_part
 from core.rendering.beard import hair_tone
 from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
+from core.rendering.curtain import Curtain, curtain_of
 from core.rendering.deformation import Deformation
 from core.rendering.ears import misplaced
 from core.rendering.flow import anchored
@@ -84,6 +86,10 @@ class SourceHead:
     """Where a detector saw the face's landmarks in the photo, by MediaPipe's numbers (468, 2), unit coordinates."""
     grain: Grain | None = None
     """The grain of its skin, for what no photo saw, where the model has a parser."""
+    arch: Arch | None = None
+    """The wall of teeth between its lips, where the photo has them apart."""
+    curtain: Curtain | None = None
+    """Hair of the photo that the latents do not have."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     @property
@@ -138,21 +144,37 @@ def source_head(
     stray = strays(distances, networks.device)
     pause()
     arch = None if marks is None else _arch(networks, with_strays, styles, angles, marks)
-    shape = head_shape(field, styles, stray, pause, deformation, arch)
-    seen = seen_from(networks, shape, angles, pause=pause)
-    pause()
-    maps, surface = seen.maps, source_surface(shape, angles, seen)
+
+    def looked(*additions: Addition | None) -> tuple[HeadShape, Seen, SurfaceMap, Parting | None]:
+        shape = head_shape(field, styles, stray, pause, deformation, tuple(one for one in additions if one is not None))
+        seen = seen_from(networks, shape, angles, pause=pause)
+        pause()
+        surface = source_surface(shape, angles, seen)
+        pause()
+        parting = None
+        if networks.landmarks is not None and networks.parser is not None:
+            parting = _parting(networks.parser, networks.landmarks, photo, matte, seen.maps, styles, angles, pause)
+        pause()
+        return shape, seen, surface, parting
+
+    shape, seen, surface, parting = looked(arch)
+    curtain = None
+    if parting is not None:
+        curtain = curtain_of(parting.photo, parting.above, matte, surface.depth, surface.hit, angles)
+        if curtain is not None:
+            shape, seen, surface, parting = looked(arch, curtain)
+            assert parting is not None
+            held = curtain.holds(surface.points[0].flatten(1).T).to(photo).reshape(surface.hit.shape)
+            held = functional.interpolate(held, size=parting.own.shape[-2:], mode="area")
+            parting = parting._replace(own=torch.maximum(parting.own, held))
+    maps = seen.maps
+    if parting is not None and marks is not None:
+        undeformed = surface.points if deformation is None else _before(deformation, surface.points)
+        parting = parting._replace(ears=misplaced(surface, undeformed, marks, parting.photo, matte))
     pause()
     # The networks saw heads on mid-grey, premultiplied by their matte.
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
-    pause()
-    parting = None
-    if networks.landmarks is not None and networks.parser is not None:
-        parting = _parting(networks.parser, networks.landmarks, photo, matte, maps, styles, angles, pause)
-        if marks is not None:
-            undeformed = surface.points if deformation is None else _before(deformation, surface.points)
-            parting = parting._replace(ears=misplaced(surface, undeformed, marks, parting.photo, matte))
     pause()
     tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
     pause()
@@ -161,7 +183,7 @@ def source_head(
         density = maps.alpha.clamp(min=1e-3)
         own = maps.rgb / density
         skin = skin_of(photo, own, maps.alpha, parting.bare)
-        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, own, pause)
+        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, own, curtain, pause)
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
@@ -192,6 +214,8 @@ def source_head(
         tresses,
         marks,
         grain,
+        arch,
+        curtain,
     )
 
 
