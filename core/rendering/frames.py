@@ -40,6 +40,7 @@ from core.rendering.search import located
 from core.rendering.source import Seen
 from core.rendering.strays import without_strays
 from core.rendering.tones import tones_at
+from core.rendering.upsampling import along_surface, steps
 from core.tensor_camera import camera_frame
 from core.visibility import believed, blend, extended, guide
 
@@ -129,6 +130,7 @@ def render_layer(
     def looked_up(surface: surfaces.SurfaceMap) -> dict[int, Tensor]:
         """The guide at both sizes. Coordinates need all their digits: float32 whatever the decoder takes."""
         layers = None if draft else view.contours(surface)
+        view.layers = layers
         found = {}
         for side in {resolution, drawn}:
             seen = guide(head.view_for(side), surface.points, maps.alpha, size=side, target=angles)
@@ -170,7 +172,7 @@ def render_layer(
         decoded = head.painter.paint(textured.feature, hints[resolution], resolution, pause)
     pause()
     with alone():
-        tuned = in_tune(decoded[:, :3], maps, head.tones)
+        tuned = in_tune(decoded[:, :3], maps, head.tones, None if draft else (surface.depth, view.layers))
         # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
         decoded = torch.cat((tuned, decoded[:, 3:4], decoded[:, 4:] + SURE * head.tuned), dim=1)
         painted = _resized(decoded, drawn)
@@ -227,6 +229,8 @@ class _View:
         self.deformation, self.additions = head.source.deformation, head.shape.field.additions
         self._estimate: Callable[[Tensor], Tensor] | None = None
         self.seen: Seen | None = None
+        self.layers: Contours | None = None
+        """Its contours, once they were looked for."""
         if plainly:
             undeformed = distance(self.field, head.styles)
             own = self.deformation
@@ -268,14 +272,23 @@ def _resized(picture: Tensor, size: int) -> Tensor:
     return functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def in_tune(painted: Tensor, maps: VolumeMaps, tones: Tensor) -> Tensor:
+def in_tune(
+    painted: Tensor, maps: VolumeMaps, tones: Tensor, fine: tuple[Tensor, Contours | None] | None = None
+) -> Tensor:
     """The decoder's colours with the tones of field and photo: it paints the detail, they say how bright and warm.
 
     What the decoder has below the field's resolution is replaced by the field's own colours, shifted by what the photo
     says about them nearby; so the unseen side continues the photo, however well the decoder is trained.
 
+    Args:
+        painted: By the decoder.
+        maps: The field's integrals.
+        tones: How far the field's colours are off.
+        fine: A finer map of the surface and its contours: colours are then enlarged along it, and do not end in steps.
+
     Shape:
-        painted (1, 3, S, S); maps at s x s, without modulation; tones (1, 3, C, C, C); returns (1, 3, S, S).
+        painted (1, 3, S, S); maps at s x s, without modulation; tones (1, 3, C, C, C); depths (1, 1, f, f); returns
+        (1, 3, S, S).
     """
     side, size = maps.alpha.shape[-1], painted.shape[-1]
     solid = (maps.alpha > 0.3).to(painted.dtype)
@@ -283,7 +296,14 @@ def in_tune(painted: Tensor, maps: VolumeMaps, tones: Tensor) -> Tensor:
     points = (maps.xyz / density).flatten(2).transpose(1, 2)
     wanted = maps.rgb / density + tones_at(tones, points[0]).T.reshape(1, 3, side, side)
     found = functional.interpolate(painted, size=(side, side), mode="area")
-    return painted + _resized(extended(wanted.clamp(-1.0, 1.0) - found, solid), size)
+    wanted = wanted.clamp(-1.0, 1.0)
+    if fine is None or size % side:
+        return painted + _resized(extended(wanted - found, solid), size)
+    coarse = extended(maps.depth / density, solid)
+    detail = painted - _resized(extended(found, solid), size)
+    # The decoder paints steps as coarsely as it is told of them.
+    smooth = along_surface(extended(wanted, solid), coarse, *fine, size)
+    return smooth + (1.0 - steps(coarse, size)) * detail
 
 
 def bounded_alpha(alpha: Tensor, hit: Tensor) -> Tensor:
