@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from core.camera import HALF_FOV
-from core.rendering.outline import SOFT_EDGE, coverage, outline
+from core.rendering.outline import SOFT_EDGE, coverage, outline, rim_of, with_rim
+from core.rendering.surfaces import SurfaceMap
 from core.tensor_camera import rays
 
 RADIUS = 0.06
@@ -71,3 +72,28 @@ def test_a_crumb_beside_the_head_is_left_out_and_leaves_no_dots() -> None:
     hit[0, 0, 63:65, column - 1 : column + 1] = 1.0
     beside = coverage(outline(both, lambda x: both(x)[..., None], angles, hit), 512)
     assert float((alone - beside).abs().max()) < 0.01
+
+
+def test_what_stands_behind_the_rim_has_a_depth_of_its_own() -> None:
+    """A larger ball behind shows beside the first by less than two pixels, where no ray of the map met it."""
+    angles, size = torch.zeros(1, 2), 128
+    pixel = 2.0 * math.tan(HALF_FOV) / size
+
+    def both(points: Tensor) -> Tensor:
+        return torch.minimum(
+            ball(points), (points + torch.tensor((0.0, 0.0, 0.04))).norm(dim=-1) - RADIUS - 3.5 * pixel
+        )
+
+    hit = hit_of(size, angles)
+    surface = SurfaceMap(torch.full_like(hit, 0.95), torch.zeros(1, 3, size, size), hit)
+    rim = rim_of(both, lambda x: both(x)[..., None], angles, hit)
+    found = with_rim(surface, rim, angles)
+    new = (found.hit > 0.5) & (hit < 0.5)
+    assert new.sum() > 100
+    assert (found.depth[new] > 1.0).all(), "the ball behind, and not the depth of the one before it"
+    assert torch.equal(found.depth[~new], surface.depth[~new])
+    distance = both(found.points.permute(0, 2, 3, 1))[None][new]
+    assert distance.abs().max() < 2.5 * pixel
+    assert (
+        with_rim(surface, rim_of(ball, lambda x: ball(x)[..., None], angles, hit), angles).hit.sum() < hit.sum() * 1.08
+    )

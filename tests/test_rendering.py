@@ -176,6 +176,38 @@ def test_rays_that_read_the_volume_find_what_rays_through_the_field_find(
     assert (wrong < 1e-3).float().mean() > 0.995
 
 
+class NosedBall(EaredBall):
+    """A ball with a smaller one that floats before it: from the side it stands before the cheek behind."""
+
+    def sdf(self, points: Tensor) -> Tensor:
+        nose = (points - points.new_tensor((0.0, 0.0, 0.105))).norm(dim=-1, keepdim=True) - 0.012
+        return torch.minimum(points.norm(dim=-1, keepdim=True) - 0.07, nose)
+
+
+@pytest.mark.parametrize("yaw", [0.2, 0.45, -0.35])
+def test_beside_steps_every_pixel_is_looked_for(monkeypatch: pytest.MonkeyPatch, yaw: float) -> None:
+    monkeypatch.setattr("core.rendering.shape.FoldedField", lambda *_: NosedBall())
+    head = shape.head_shape(Field(FieldConfig(width=8, depth=1)), torch.zeros(1, 2, 256), None)
+    angles, size = torch.tensor([[yaw, 0.1]]), 128
+    coarse = search.located(head, angles)
+    plain = surfaces.refined_surface(head.light, angles, coarse, size, estimate=head.distance)
+    found = search.at_steps(head, plain, coarse, angles)
+    origin, directions = rays(angles, size)
+    t = torch.arange(NEAR, FAR, 0.0005)
+    truth = head.sdf((origin[0] + directions[0, :, None] * t[:, None]).reshape(1, -1, 3)).reshape(size * size, -1) < 0
+    depth = t[truth.to(torch.int8).argmax(dim=1)]
+
+    def wrong(one: surfaces.SurfaceMap) -> int:
+        both = truth.any(dim=1) & (one.hit.flatten() > 0)
+        return int(((one.depth.flatten() - depth).abs()[both] > 2e-3).sum())
+
+    assert wrong(found) < 0.25 * wrong(plain)
+    points = (origin[0] + directions[0] * found.depth.reshape(-1, 1)).T.reshape(1, 3, size, size)
+    assert torch.allclose(found.points, points, atol=1e-5)
+    changed = (found.depth != plain.depth).flatten() & (plain.hit.flatten() > 0) & (found.hit.flatten() > 0)
+    assert 0.0 < changed.float().mean() < 0.3, "only beside steps"
+
+
 def test_fast_and_slow_twin_draw_the_same_head(networks: Networks, source: SourceHead) -> None:
     with torch.inference_mode():
         for edit in (LatentEdit.none, LatentEdit.none.with_strength("Smile", 1.0)):

@@ -8,7 +8,6 @@ leave out what cannot be seen at their size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 
 import numpy as np
@@ -33,10 +32,10 @@ from core.rendering.hybrid import LOCAL_SIZE, hybrid_modulation
 from core.rendering.integrals import integrate_geometry
 from core.rendering.margins import continued
 from core.rendering.mirrored import plausible
-from core.rendering.outline import coverage, outline
+from core.rendering.outline import Rim, coverage, rim_of, with_rim
 from core.rendering.patterns import patterned
 from core.rendering.precision import Sdf, distance
-from core.rendering.search import located
+from core.rendering.search import at_steps, located
 from core.rendering.source import Seen
 from core.rendering.strays import without_strays
 from core.rendering.tones import tones_at
@@ -144,24 +143,18 @@ def render_layer(
     # Each hand has about half of what is left to know.
     if draft:
         surface = view.surface(fine)
-        hints, rim = both(lambda: looked_up(surface), lambda: view.rim(surface.hit))
+        hints, rim = both(lambda: looked_up(surface), lambda: view.rim(surface.hit).distance)
     else:
-        traced: Future[surfaces.SurfaceMap] = Future()
 
-        def coloured() -> dict[int, Tensor]:
-            try:
-                traced.set_result(view.surface(fine, guessing=True))
-            except BaseException as error:
-                traced.set_exception(error)
-                raise
+        def coloured() -> tuple[dict[int, Tensor], surfaces.SurfaceMap, Tensor]:
+            surface = view.surface(fine, guessing=True)
             pause()
-            return looked_up(traced.result())
+            rim = view.rim(surface.hit)
+            surface = with_rim(surface, rim, angles, camera.half_fov)
+            pause()
+            return looked_up(surface), surface, rim.distance
 
-        def aligned() -> tuple[Modulate | None, Tensor]:
-            return modulated(), view.rim(traced.result().hit)
-
-        hints, (modulate, rim) = both(coloured, aligned, pause)
-        surface = traced.result()
+        (hints, surface, rim), modulate = both(coloured, modulated, pause)
     pause()
     textured = maps if modulate is None else geometry.appearance(generator, field, modulate)
     pause()
@@ -228,6 +221,7 @@ class _View:
         self.field, self.styles = networks.generator.field, head.styles
         self.deformation, self.additions = head.source.deformation, head.shape.field.additions
         self._estimate: Callable[[Tensor], Tensor] | None = None
+        self._closely = None if plainly or draft else head.shape
         self.seen: Seen | None = None
         self.layers: Contours | None = None
         """Its contours, once they were looked for."""
@@ -250,17 +244,18 @@ class _View:
     def surface(self, size: int, *, guessing: bool = False) -> surfaces.SurfaceMap:
         """The surface at a side; the fast twin may guess where it bends evenly."""
         sdf, angles, fov = self.sdf, self.angles, self.half_fov
-        return surfaces.refined_surface(
+        surface = surfaces.refined_surface(
             sdf, angles, self.found, size, half_fov=fov, estimate=self._estimate, guessing=guessing
         )
+        return surface if self._closely is None else at_steps(self._closely, surface, self.found, angles, fov)
 
     def contours(self, surface: surfaces.SurfaceMap) -> Contours | None:
         """Where one part of a surface stands before another."""
         return contours(surface, self._estimate or partial(_read, self.sdf), self.sdf, self.angles, self.half_fov)
 
-    def rim(self, hit: Tensor) -> Tensor:
+    def rim(self, hit: Tensor) -> Rim:
         """The outline of what was hit."""
-        return outline(self._estimate or partial(_read, self.sdf), self.sdf, self.angles, hit, self.half_fov)
+        return rim_of(self._estimate or partial(_read, self.sdf), self.sdf, self.angles, hit, self.half_fov)
 
 
 def _read(sdf: Sdf, points: Tensor) -> Tensor:
@@ -338,7 +333,7 @@ def _geometry_layer(view: _View, size: int, layer: str) -> tuple[Tensor, Tensor]
         _, rotation = camera_frame(view.angles)
         normals = _normals(view, points) @ rotation
         colours = normals.transpose(1, 2).reshape(1, 3, side, side)
-    return _resized(colours, size)[0], coverage(view.rim(surface.hit), size, view.half_fov)[0]
+    return _resized(colours, size)[0], coverage(view.rim(surface.hit).distance, size, view.half_fov)[0]
 
 
 def _normals(view: _View, points: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +20,10 @@ from torch.nn import functional
 from core.camera import FAR, HALF_FOV, NEAR
 from core.rendering.measures import widest
 from core.rendering.precision import Sdf
+from core.rendering.surfaces import SurfaceMap
 from core.tensor_camera import rays
 
-__all__ = ["coverage", "outline"]
+__all__ = ["Rim", "coverage", "outline", "rim_of", "with_rim"]
 
 # Pixels outside and inside the first guess that are looked at closely; the cut itself lies a little outside.
 OUTSIDE, INSIDE = 3, 2
@@ -40,10 +42,27 @@ SOFT_EDGE = 0.0016
 FARTHER = 4.0
 
 
+class Rim(NamedTuple):
+    """The rim of a head as a camera sees it.
+
+    Shape:
+        distance (1, 1, s, s) least signed distance along each ray [world units], negative inside, ``±FARTHER`` pixels
+        away from the rim; depth (1, 1, s, s) where that is, infinity where nobody looked.
+    """
+
+    distance: Tensor
+    depth: Tensor
+
+
 def outline(
     read: Callable[[Tensor], Tensor], sdf: Sdf, angles: Tensor, hit: Tensor, half_fov: float = HALF_FOV
 ) -> Tensor:
-    """Least signed distance along each ray near the rim of the head; ``±FARTHER`` pixels elsewhere.
+    """The distance of :func:`rim_of` alone; arguments as there."""
+    return rim_of(read, sdf, angles, hit, half_fov).distance
+
+
+def rim_of(read: Callable[[Tensor], Tensor], sdf: Sdf, angles: Tensor, hit: Tensor, half_fov: float = HALF_FOV) -> Rim:
+    """How near rays pass by the head, near its rim.
 
     Args:
         read: Distances (...) of points (..., 3), roughly: they say where a ray comes closest.
@@ -51,13 +70,11 @@ def outline(
         angles: The camera (1, 2).
         hit: Which rays met the head (1, 1, s, s), 0 or 1.
         half_fov: Of the camera.
-
-    Shape:
-        returns (1, 1, s, s), world units, negative inside.
     """
     size = hit.shape[-1]
     pixel = 2.0 * math.tan(half_fov) / size
     found = torch.where(hit > 0.5, -FARTHER * pixel, FARTHER * pixel)
+    depth = torch.full_like(found, torch.inf)
     origin, directions = rays(angles, size, half_fov)
     shrunk = -widest(-hit, INSIDE)
     rim = (widest(hit, OUTSIDE) > 0.5) & (shrunk < 0.5)
@@ -68,12 +85,31 @@ def outline(
         if not rim.any():
             break
         asked = rim.flatten().nonzero()[:, 0]
-        near = _closest(read, sdf, origin[0], directions[0, asked])
+        near, depth.view(-1)[asked] = _closest(read, sdf, origin[0], directions[0, asked])
         found.view(-1)[asked] = near.to(found.dtype).clamp(-FARTHER * pixel, FARTHER * pixel)
         missed = (rim & (found < SOFT_EDGE) & (hit < 0.5)).to(hit.dtype)
         rim = (widest(missed, OUTSIDE) > 0.5) & ~looked & (hit < 0.5)
         looked = looked | rim
-    return torch.where(_loose(found, pixel), SOFT_EDGE + pixel, found)
+    return Rim(torch.where(_loose(found, pixel), SOFT_EDGE + pixel, found), depth)
+
+
+def with_rim(surface: SurfaceMap, rim: Rim, angles: Tensor, half_fov: float = HALF_FOV) -> SurfaceMap:
+    """A surface map that shows what its rays missed at the rim: ends of hair before the backdrop, the far temple.
+
+    Without it the nearest depth that was found goes on there, which may be that of a forehead before the hair.
+    """
+    missed = (surface.hit < 0.5) & (rim.distance < SOFT_EDGE) & rim.depth.isfinite()
+    if not missed.any():
+        return surface
+    size = surface.depth.shape[-1]
+    depth = torch.where(missed, rim.depth, surface.depth)
+    origin, directions = rays(angles, size, half_fov)
+    points = origin[:, None] + directions * depth.reshape(1, -1, 1)
+    return SurfaceMap(
+        depth,
+        points.transpose(1, 2).reshape(1, 3, size, size),
+        torch.where(missed, torch.ones_like(surface.hit), surface.hit),
+    )
 
 
 def _loose(found: Tensor, pixel: float) -> Tensor:
@@ -93,8 +129,8 @@ def _loose(found: Tensor, pixel: float) -> Tensor:
     return torch.from_numpy(loose).to(found.device)[None, None]
 
 
-def _closest(read: Callable[[Tensor], Tensor], sdf: Sdf, origin: Tensor, directions: Tensor) -> Tensor:
-    """Least signed distances (R,) along rays. Shape: origin (3,), directions (R, 3)."""
+def _closest(read: Callable[[Tensor], Tensor], sdf: Sdf, origin: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Least signed distances (R,) along rays, and depths there (R,). Shape: origin (3,), directions (R, 3)."""
     steps = round((FAR - NEAR) / STRIDE)
     t = NEAR + (torch.arange(steps, device=directions.device) + 0.5) * STRIDE
     best, place = read(origin + directions[:, None] * t[:, None]).min(dim=1)
@@ -108,7 +144,7 @@ def _closest(read: Callable[[Tensor], Tensor], sdf: Sdf, origin: Tensor, directi
         best = torch.where(better, value, best)
         closest = torch.where(better, beside.gather(1, side[:, None])[:, 0], closest)
     exact: Tensor = sdf((origin + directions * closest[:, None])[None])[0, :, 0]
-    return exact
+    return exact, closest
 
 
 def coverage(distance: Tensor, size: int, half_fov: float = HALF_FOV) -> Tensor:

@@ -11,14 +11,16 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core.camera import FAR, HALF_FOV, NEAR
 from core.rendering.hands import Pause, hands, resting, together
 from core.rendering.shape import HeadShape
-from core.rendering.surfaces import SOFT_RIM, Crossings, polished
+from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap, polished
 from core.tensor_camera import rays
+from core.visibility import extended
 
-__all__ = ["located"]
+__all__ = ["at_steps", "located"]
 
 # Depths between two readings of the volume: to find where a ray comes near the surface, and within that (world units).
 STRIDE, INTERVAL = 0.01, 0.002
@@ -30,6 +32,8 @@ GRAZING = 0.25
 SHORT = 20
 # Evaluations that may polish a crossing.
 POLISH = 3
+# Difference of neighbouring depths from which on one part stands before another (world units).
+STEP = 0.01
 
 
 def located(
@@ -76,6 +80,56 @@ def located(
         depth[share::shares], gap[share::shares] = depths, gaps
     # Nothing is claimed about a tube around the rays: nobody is traced after this.
     return Crossings(depth, gap, torch.full_like(depth, NEAR))
+
+
+def at_steps(
+    shape: HeadShape,
+    surface: SurfaceMap,
+    found: Crossings,
+    angles: Tensor,
+    half_fov: float = HALF_FOV,
+    pause: Pause = resting,
+) -> SurfaceMap:
+    """A surface map whose pixels beside steps were looked for on their own.
+
+    Elsewhere the depth of a coarser picture's pixels is a good beginning. Where one part stands before another it is
+    the wrong part's for half of them, and a sliver of cheek behind a nose may have been met by none.
+
+    Args:
+        shape: The head.
+        surface: The map.
+        found: Crossings at a lower resolution, which it was made of.
+        angles: The camera (1, 2).
+        half_fov: Of the camera.
+        pause: Called between steps.
+    """
+    side, size = round(len(found.depth) ** 0.5), surface.depth.shape[-1]
+    depth, hit = found.depth.reshape(1, 1, side, side), found.hit.reshape(1, 1, side, side)
+    # Beside the backdrop the outline is looked at closely in any case; a rim of this width says where it is.
+    highest = functional.max_pool2d(torch.where(hit, depth, -torch.inf), 3, 1, 1)
+    lowest = -functional.max_pool2d(torch.where(hit, -depth, -torch.inf), 3, 1, 1)
+    step = functional.interpolate(((highest - lowest) > STEP).to(depth), size=size, mode="nearest-exact")
+    asked = step.flatten().nonzero()[:, 0]
+    if not len(asked) or size <= side:
+        return surface
+    origin, directions = rays(angles, size, half_fov)
+    shares = hands(directions.device)
+    parts = together(
+        *(
+            partial(_located, shape, origin[0], directions[0, asked[share::shares]].contiguous(), 1, resting)
+            for share in range(shares)
+        )
+    )
+    pause()
+    flat, seen = surface.depth.flatten().clone(), surface.hit.flatten().clone()
+    for share, (depths, gaps) in enumerate(parts):
+        some = asked[share::shares]
+        seen[some] = (gaps <= 0.0).to(seen)
+        flat[some] = torch.where(gaps <= 0.0, depths, flat[some])
+    seen = seen.reshape(surface.hit.shape)
+    deep = extended(flat.reshape(surface.depth.shape), seen)
+    points = origin[:, None] + directions * deep.reshape(1, -1, 1)
+    return SurfaceMap(deep, points.transpose(1, 2).reshape(1, 3, size, size), seen)
 
 
 def _located(shape: HeadShape, origin: Tensor, directions: Tensor, coarse: int, pause: Pause) -> tuple[Tensor, Tensor]:
