@@ -33,6 +33,8 @@ SIDE = 256
 SURE, SMOOTHED = 0.5, 2.0
 # Missing hair is no rim: at least so far within (pixels of SIDE), and so many of them.
 WITHIN, FEWEST = 5.0, 150
+# Rows in which hanging hair may spread by a pixel to either side.
+SPREAD = 2
 # How far it reaches into the hair that is there (pixels of SIDE).
 JOINED = 14
 # Half the thickness, at least and at most (world units).
@@ -166,8 +168,9 @@ def curtain_of(
     hairy, headed = (_enlarged(one) > SURE for one in (hair, matte))
     covered = _enlarged(hit) > 0.5
     wanted = _going_on(hairy & headed)
-    low = wanted & (_enlarged(above) < SURE)
-    missing = _wide(ndimage.binary_opening(low & ~covered, iterations=2))
+    low = _enlarged(above) < SURE
+    hanging = _hanging(wanted, wanted & (covered | ~low))
+    missing = _wide(ndimage.binary_opening(hanging & low & ~covered, iterations=2))
     known = ndimage.binary_erosion(covered & hairy, iterations=INSIDE)
     if not missing.any() or not known.any():
         return None
@@ -209,6 +212,17 @@ def _going_on(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask that ends a little beyond the picture."""
     end = MARGIN - GOES_ON
     found: NDArray[np.bool_] = np.pad(mask[end:-end, end:-end], end)
+    return found
+
+
+def _hanging(hair: NDArray[np.bool_], begun: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What of hair hangs from where it has begun: dark clothes look like hair, but shoulders spread faster."""
+    found = begun.copy()
+    for row in range(1, len(hair)):
+        reached = found[row - 1]
+        if row % SPREAD == 0:
+            reached = ndimage.binary_dilation(reached)
+        found[row] |= hair[row] & reached
     return found
 
 
