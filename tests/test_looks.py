@@ -19,7 +19,9 @@ from core.job import Job
 from core.photo import Photo
 from core.refinement.passes import Body, field_maps, prepare
 from core.rendering import edited, frames, repaint
+from core.rendering.arch import Arch
 from core.rendering.tresses import Tresses
+from core.tensor_camera import camera_frame
 
 SIZE = 192
 
@@ -230,3 +232,39 @@ def test_shorter_hair_is_not_bleached(reconstructed: tuple[Engine, Inversion]) -
     hair = torch.nn.functional.interpolate(parting.photo * parting.above, size=256, mode="bilinear")[0, 0] > 0.95
     changed = (shorter.view.photo - whole.view.photo).abs().amax(dim=1)[0]
     assert float((changed[hair] > 0.3).float().mean()) < 0.02
+
+
+def test_teeth_stand_behind_the_lips_and_lips_before_them(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    source = engine.tiers.source(inversion)
+    arch = source.arch
+    assert arch is not None, "the portrait smiles"
+    with torch.inference_mode():
+        # Along a line down the middle of the mouth, a millimetre a step.
+        position, rotation = camera_frame(source.angles)
+        down = torch.arange(-0.016, 0.017, 0.001)
+        across = (arch.centre - position[0]) @ rotation[0]
+        begin = position[0] + rotation[0] @ torch.tensor([across[0], across[1], across[2] + 0.04])
+        starts = begin - down[:, None] * rotation[0, :, 1]
+        t = torch.arange(0.0, 0.07, 0.0005)
+        points = starts[:, None] - rotation[0, :, 2] * t[:, None]
+        inside = (source.shape.sdf(points.reshape(1, -1, 3)) < 0.0).reshape(len(down), -1)
+    assert inside.any(dim=1).all(), "no way through the mouth"
+    depth = t[inside.to(torch.int8).argmax(dim=1)]
+    between = torch.lerp(depth[9], depth[27], (torch.arange(14, 20) - 9) / 18.0)
+    behind = (depth[14:20] - between).mean()
+    assert 0.001 < float(behind) < 0.006, "behind the line from lip to lip, and not a centimetre"
+
+
+def test_an_edit_has_the_teeth_of_its_own_lips(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    source = engine.tiers.source(inversion)
+    assert source.arch is not None
+    wide = []
+    with torch.inference_mode():
+        for strength in (-1.0, 1.0):
+            edit = LatentEdit.none.with_strength("Mouth open", strength)
+            made = edited.edited_head(engine.tiers.networks, source, edit).shape.field.additions
+            wide.append(max((-float(one.outline.min()) for one in made if isinstance(one, Arch)), default=0.0))
+    assert wide[0] < -0.7 * float(source.arch.outline.min())
+    assert wide[1] > -1.3 * float(source.arch.outline.min())
