@@ -113,8 +113,19 @@ def test_a_field_without_anything_between_the_lips_is_asked_where_it_is() -> Non
     assert made(lambda points: torch.ones_like(points[..., :1])).deeper == 0.0
 
 
-def test_shut_lips_have_no_arch() -> None:
-    assert arch_of(ball, AHEAD, lips(0.0), NUMBERS) is None
+def test_shut_lips_are_left_as_they_are_and_closed_where_the_field_has_them_open() -> None:
+    whole, closed = with_additions(ball, (made(high=0.0),)), with_additions(hollow, (made(hollow, 0.0),))
+    random = torch.Generator().manual_seed(1)
+    points = (torch.rand(1, 4000, 3, generator=random) - 0.5) * 0.06 + torch.tensor([0.0, 0.0, RADIUS])
+    outside = ball(points) > -BEHIND
+    assert (whole(points) - ball(points))[outside].abs().max() < BEHIND
+    assert (whole(points) <= ball(points)).all(), "nothing is cut away"
+    for y in (-0.002, 0.001):
+        assert met(hollow, place(0.0, y)) < RADIUS - 0.01
+        assert met(closed, place(0.0, y)) > RADIUS - 0.004
+
+
+def test_lips_are_apart_from_a_hundredth_of_the_picture_on() -> None:
     marks: NDArray[np.float64] = np.zeros((len(NUMBERS), 2))
     for high, apart in ((0.0, False), (0.004, False), (0.01, True)):
         points = lips()

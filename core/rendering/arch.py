@@ -61,6 +61,8 @@ class Arch(NamedTuple):
     window: float
     shape: Tensor
     outline: Tensor
+    shut: bool
+    """Whether the lips meet: then nothing is cut away, and a mouth that the field has open all the same is closed."""
     deeper: float
     """How far behind the arch the field has its teeth (world units)."""
 
@@ -96,7 +98,7 @@ class Arch(NamedTuple):
         aside, front = self._seen(points[near])
         own = found[near, 0].to(aside.dtype)
         # Lips that stand before the arch in the opening are cut away, ...
-        cut = torch.maximum(own, torch.minimum(-aside, front))
+        cut = own if self.shut else torch.maximum(own, torch.minimum(-aside, front))
         # ... and there and a little behind the lips the arch is solid, back to the field's own teeth.
         wall = torch.maximum(torch.maximum(aside - SKIRT, front), -(front + self.deeper + SKIRT))
         together = found.clone()
@@ -133,7 +135,7 @@ def lips_part(marks: Array, numbers: NDArray[np.int64]) -> bool:
 
 
 def arch_of(sdf: Distances, angles: Tensor, landmarks: Tensor, numbers: NDArray[np.int64]) -> Arch | None:
-    """The arch between the inner lips, or None if nothing lies between them.
+    """The arch between the inner lips and behind them, or None where landmarks do not name them.
 
     Args:
         sdf: Distances (1, N, 1) of points (1, N, 3) of the head without an arch.
@@ -157,10 +159,12 @@ def arch_of(sdf: Distances, angles: Tensor, landmarks: Tensor, numbers: NDArray[
         return None
     window = half + 2.0 * SKIRT / scale
     outline = _distances((lips - middle) / window) * window
-    if outline.min() > -0.5 * RAMP / scale:
-        return None
     offset = lips - middle
-    shape, *_ = np.linalg.lstsq(_terms(offset), deep + BEHIND, rcond=None)
+    shut = bool(outline.min() > -0.5 * RAMP / scale)
+    # A line says nothing of how depth changes across it.
+    terms = 3 if shut else 4
+    shape = np.zeros(4)
+    shape[:terms] = np.linalg.lstsq(_terms(offset)[:, :terms], deep + BEHIND, rcond=None)[0]
     like = landmarks.new_tensor
     centre = landmarks[line].mean(dim=0)
     arch = Arch(
@@ -171,6 +175,7 @@ def arch_of(sdf: Distances, angles: Tensor, landmarks: Tensor, numbers: NDArray[
         window,
         like(shape),
         like(outline)[None, None],
+        shut,
         0.0,
     )
     return arch._replace(deeper=_teeth_behind(sdf, arch, lips))
