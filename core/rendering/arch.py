@@ -83,15 +83,7 @@ class Arch(NamedTuple):
         return moved.reshape(points.shape)
 
     def distance(self, points: Tensor, found: Tensor) -> Tensor:
-        """Signed distances with the arch in them.
-
-        Args:
-            points: Places of the head.
-            found: What the field says of :meth:`source` of them.
-
-        Shape:
-            points (N, 3), found (N, 1); returns (N, 1).
-        """
+        """Signed distances with the arch in them; see :class:`core.rendering.additions.Addition`."""
         near = self.near(points)
         if not len(near):
             return found
