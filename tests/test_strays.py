@@ -187,3 +187,34 @@ def test_hair_that_is_seen_beside_the_neck_stays() -> None:
 
 def test_short_hair_stays() -> None:
     assert not strays.hidden_sheet(_head_with_hair(0.03, lowest=-0.07)).any()
+
+
+def horned(points: Tensor) -> Tensor:
+    """A head with a handle at its back."""
+    skull = ball(points, (0.0, 0.0, -0.01), 0.08)
+    return torch.minimum(skull, box(points, (-0.01, 0.02, -0.118), (0.01, 0.034, -0.07)))
+
+
+def test_a_handle_at_the_back_of_a_head_is_left_out() -> None:
+    mask = strays.strays(horned, CPU)
+    assert mask is not None
+    clear = strays.without_strays(batched(horned), mask)
+    assert (clear(torch.tensor([[[0.0, 0.027, -0.113], [0.005, 0.025, -0.108]]])) > 0.0).all()
+    skull = torch.tensor([[[0.0, 0.0, -0.085], [0.06, 0.0, -0.02], [0.0, 0.06, 0.0], [0.0, -0.05, -0.06]]])
+    assert (clear(skull) < 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ((-0.01, 0.02, 0.06), (0.01, 0.034, 0.118)),  # a nose
+        ((-0.118, 0.0, -0.02), (-0.06, 0.014, 0.0)),  # an ear, a lock at the side
+        ((-0.05, -0.06, -0.115), (0.05, 0.06, -0.05)),  # a bun as broad as the head
+    ],
+)
+def test_what_a_photo_may_show_or_is_broad_is_no_handle(low: tuple[float, ...], high: tuple[float, ...]) -> None:
+    axis = torch.linspace(-solids.EXTENT, solids.EXTENT, strays.STRAY_RESOLUTION)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    solid = torch.minimum(ball(points, (0.0, 0.0, -0.01), 0.08), box(points, low, high)) < 0.0  # type: ignore[arg-type]
+    assert not strays.hidden_spikes(solid.numpy()).any()
+    assert strays.hidden_spikes((horned(points) < 0.0).numpy()).any()

@@ -39,6 +39,9 @@ LOW_COLUMNS, SEEN_BESIDE = 6, 0.25
 NARROW = 0.03
 # Cells that tails have at least: every ray pays for a mask, and nobody sees less.
 FEWEST = 8
+# A spike: what a ball of this radius does not reach from within (cells), sticks out by so much (cells), and lies so far
+# back in the mean that no photo from the front shows it (world units).
+ROUND, OUT, FAR_BACK = 2.3, 3.5, -0.08
 # Cells from the head beyond which all is a stray, near what is one already: thin ends, which no cell's middle meets.
 BEYOND = 2.0
 # What a stray's surroundings are said to be: this far from any surface (world units).
@@ -74,7 +77,7 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
         # Space belongs to the nearer core; a lock's part of it is cleared as far as its own flesh can reach.
         soft = np.maximum(soft, _around(lock, head, STRAY_REACH))
     kept = whole & (soft <= 0.5)
-    sheet = hidden_sheet(kept) | hidden_tails(kept)
+    sheet = hidden_sheet(kept) | hidden_tails(kept) | hidden_spikes(kept)
     if sheet.any():
         # What hung on it alone goes with it.
         pieces_left, _ = ndimage.label(kept & ~sheet)
@@ -182,6 +185,27 @@ def hidden_tails(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
             tails |= columns
     found = first & tails[:, :, None]
     return found if found.sum() >= FEWEST else np.zeros_like(found)
+
+
+def hidden_spikes(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells of what sticks out at the back of a head, handles and horns, where no photo from the front shows it.
+
+    Shape:
+        solid (R, R, R), axes x, y, z; returns the same.
+    """
+    found = np.zeros_like(solid)
+    core = ndimage.distance_transform_edt(solid) > ROUND
+    if not core.any():
+        return found
+    beyond = ndimage.distance_transform_edt(~core) - ROUND
+    pieces, count = ndimage.label(solid & (beyond > 1.0))
+    axis = np.linspace(-EXTENT, EXTENT, len(solid))
+    for number in range(1, count + 1):
+        piece = pieces == number
+        back = axis[piece.nonzero()[2]].mean()
+        if piece.sum() >= FEWEST and back < FAR_BACK and beyond[piece].max() >= OUT:
+            found |= piece
+    return found
 
 
 def _hanging(
