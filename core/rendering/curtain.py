@@ -165,6 +165,11 @@ def curtain_of(
     Shape:
         (1, 1, any, any) each, angles (1, 2).
     """
+    size = hit.shape[-2:]
+    shown = functional.interpolate(hair, size) * functional.interpolate(matte, size, mode="area")
+    bare = ((shown > SURE) & (hit < 0.5)).float()
+    if not (functional.max_pool2d(-bare, 3, 1, 1) < 0.0).any():
+        return None  # Rims at most: so it is with most heads, and nothing else need be made.
     hairy, headed = (_enlarged(one) > SURE for one in (hair, matte))
     covered = _enlarged(hit) > 0.5
     wanted = _going_on(hairy & headed)
