@@ -12,6 +12,7 @@ from torch import Tensor
 from core.camera import HALF_FOV
 from core.rendering.additions import with_additions
 from core.rendering.curtain import THICK, Curtain, curtain_of
+from core.rendering.strays import strays, without_strays
 from core.tensor_camera import project, unproject
 
 RADIUS, SIDE = 0.08, 128
@@ -118,6 +119,21 @@ def test_its_colours_are_those_of_the_hair_that_it_hangs_on() -> None:
     assert float((uv * math.tan(HALF_FOV)).norm()) < RADIUS, "within its outline"
     assert torch.equal(curtain.source(torch.zeros(1, 3)), torch.zeros(1, 3))
     assert curtain.holds(torch.cat((front, torch.zeros(1, 3)))).tolist() == [True, False]
+
+
+def test_a_stray_of_the_field_that_lies_in_it_cuts_no_hole() -> None:
+    curtain = made()
+
+    def with_stray(points: Tensor) -> Tensor:
+        loose = (points - torch.tensor([-0.069, -0.085, 0.0])).norm(dim=-1) - 0.01
+        return torch.minimum(ball(points)[..., 0], loose)
+
+    mask = strays(with_stray, torch.device("cpu"))
+    assert mask is not None
+    whole = with_additions(lambda points: with_stray(points)[..., None], (curtain,))
+    lock = torch.tensor([[[-0.069, -0.08, 0.0], [-0.069, -0.09, 0.004], [-0.072, -0.07, 0.0]]])
+    assert (without_strays(whole, mask)(lock) > 0.0).any(), "the mask alone cuts it"
+    assert (without_strays(whole, curtain.spared(mask))(lock) < 0.0).all()
 
 
 def test_a_slider_makes_it_shorter_and_takes_it_away() -> None:

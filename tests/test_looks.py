@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -268,3 +269,11 @@ def test_an_edit_has_the_teeth_of_its_own_lips(reconstructed: tuple[Engine, Inve
             wide.append(max((-float(one.outline.min()) for one in made if isinstance(one, Arch)), default=0.0))
     assert wide[0] < -0.7 * float(source.arch.outline.min())
     assert wide[1] > -1.3 * float(source.arch.outline.min())
+
+
+def test_without_landmarks_in_the_photo_no_edit_opens_a_mouth(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    blind = dataclasses.replace(engine.tiers.source(inversion), marks=None, arch=None)
+    with torch.inference_mode():
+        made = edited.edited_head(engine.tiers.networks, blind, LatentEdit.none.with_strength("Age", 0.01))
+    assert not made.shape.field.additions

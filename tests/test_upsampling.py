@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -42,11 +43,12 @@ def test_parts_end_where_the_finer_surface_does() -> None:
     assert (found - wanted)[0, :, clear].abs().max() < 0.02
 
 
-def test_contours_say_it_to_the_pixel() -> None:
-    edge = slanted(FINE) * 2.0 * math.tan(HALF_FOV) / math.hypot(1.0, 0.35)
+@pytest.mark.parametrize("fov", [HALF_FOV, 0.05, 0.16])
+def test_contours_say_it_to_the_pixel(fov: float) -> None:
+    edge = slanted(FINE) * 2.0 * math.tan(fov) / math.hypot(1.0, 0.35)
     front, back = torch.full_like(edge, 0.9), torch.full_like(edge, 0.95)
     layers = Contours(front, back, edge, torch.ones_like(edge), torch.zeros_like(edge))
-    found = along_surface(colours(COARSE), two_parts(COARSE), two_parts(FINE), layers, SIZE)
+    found = along_surface(colours(COARSE), two_parts(COARSE), two_parts(FINE), layers, SIZE, fov)
     stepped = along_surface(colours(COARSE), two_parts(COARSE), two_parts(FINE), None, SIZE)
     # What a pixel on the edge shows of both.
     mixed = (2.0 * slanted(SIZE) * SIZE / math.hypot(1.0, 0.35)).clamp(-1.0, 1.0)

@@ -1,4 +1,4 @@
-"""The row of teeth between lips_part lips: a smooth wall a little behind them, where the field has a ragged hollow.
+"""The row of teeth between parted lips: a smooth wall a little behind them, where the field has a ragged hollow.
 
 The learned field opens a mouth about as far as the photo does, but not exactly, and its teeth lie a centimetre behind
 the lips. Seen from the side the photo's teeth then lie on the upper lip and in cracks, and a profile shows through the

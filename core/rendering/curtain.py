@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import HALF_FOV
+from core.rendering.solids import EXTENT
 from core.tensor_camera import camera_frame, project
 
 __all__ = ["Curtain", "curtain_of"]
@@ -46,6 +47,8 @@ AROUND = 0.02
 CLEARLY, RAMP, INSIDE, BELOW = 0.003, 0.002, 6, 0.003
 # Hair that the picture cuts off goes on so far, within so wide a margin (pixels of SIDE).
 GOES_ON, MARGIN = 8, 32
+# So near to it nothing is a stray (world units).
+SPARED = 0.009
 # Head and body run into one another over this distance (world units).
 BLEND = 0.01
 # How much of it a slider takes away that makes hair shorter (world units a step).
@@ -78,14 +81,25 @@ class Curtain(NamedTuple):
         left = float(self.maps[0, 0].max()) - taken
         return self._replace(taken=taken) if left > 0.0 else None
 
-    def holds(self, points: Tensor) -> Tensor:
-        """Whether places (N, 3) beside the head are on it or in it, (N,) bool."""
+    def holds(self, points: Tensor, within: float = CLEARLY) -> Tensor:
+        """Whether places (N, 3) beside the head are in it or so near to it [world units], (N,) bool."""
         held = torch.zeros(len(points), dtype=torch.bool, device=points.device)
         near = self.near(points)
         if len(near):
             inside, beside, middle, _, _, _, depth = self._read(points[near])
-            held[near] = (self._body(inside, depth - middle) < CLEARLY) & (beside > 0.0)
+            held[near] = (self._body(inside, depth - middle) < within) & (beside > 0.0)
         return held
+
+    def spared(self, mask: Tensor) -> Tensor:
+        """A mask of strays that leaves it alone: a lock that floats beside the field's head may lie where it hangs.
+
+        Shape:
+            mask (1, 1, R, R, R), axes z, y, x over |x| <= EXTENT; returns the same.
+        """
+        line = torch.linspace(-EXTENT, EXTENT, mask.shape[-1]).to(mask)
+        z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+        held = self.holds(torch.stack((x, y, z), dim=-1).reshape(-1, 3), SPARED)
+        return torch.where(held.reshape(mask.shape), 0.0, mask)
 
     def near(self, points: Tensor) -> Tensor:
         """Indices of the points (N, 3) that it may have to do with."""
@@ -103,11 +117,13 @@ class Curtain(NamedTuple):
         inside, beside, middle, across, down, surface, depth = self._read(some)
         body = self._body(inside, depth - middle)
         share = self._elsewhere(beside, body)
-        scale = math.tan(HALF_FOV) * depth
         # As far below the surface of that hair as this place is below its own.
         there = surface - body.clamp(-BELOW, BELOW)
+        uv, _ = project(some[None], self.angles.to(flat.dtype))
+        now, then = uv[0], uv[0] + torch.stack((across, down), dim=-1)
+        aside = math.tan(HALF_FOV) * (then * there[:, None] - now * depth[:, None])
         _, rotation = camera_frame(self.angles.to(flat.dtype))
-        move = torch.stack((across * scale, -down * scale, depth - there), dim=-1)
+        move = torch.stack((aside[:, 0], -aside[:, 1], depth - there), dim=-1)
         moved = flat.clone()
         moved[near] = some + (move * share[:, None]) @ rotation[0].T
         return moved.reshape(points.shape)

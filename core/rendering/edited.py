@@ -288,7 +288,7 @@ def _additions(
 ) -> tuple[Addition, ...]:
     """What the head has beyond its field, in the edited state: teeth between the new lips, hair as long as it is."""
     arch, curtain = None, source.curtain
-    if states is not None and networks.landmark_indices is not None:
+    if states is not None and networks.landmark_indices is not None and source.marks is not None:
         light = FoldedField(networks.generator.field, styles, source.deformation).light
         arch = arch_of(light.sdf, source.angles, states[1][0], networks.landmark_indices.cpu().numpy())
     if curtain is not None:

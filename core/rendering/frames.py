@@ -25,6 +25,7 @@ from core.rendering import surfaces
 from core.rendering.additions import with_additions
 from core.rendering.contours import Contours, contours, mixed_guide
 from core.rendering.edited import EditedHead
+from core.rendering.folded import FoldedField
 from core.rendering.gaps import bridged
 from core.rendering.hands import Pause, alone, both, resting, stepping
 from core.rendering.hollows import hollowed
@@ -96,7 +97,9 @@ def render_layer(
     if layer in ("normals", "depth"):
         return _geometry_layer(view, size, layer)
     generator = networks.generator
-    field = head.styles if plainly else head.shape.field.light
+    field: Tensor | FoldedField = head.styles if plainly else head.shape.field.light
+    if plainly and view.additions:
+        field = head.shape.field  # Latents alone do not know what was added.
     if view.seen is not None:
         _, geometry, maps = view.seen
     else:
@@ -165,7 +168,9 @@ def render_layer(
         decoded = head.painter.paint(textured.feature, hints[resolution], resolution, pause)
     pause()
     with alone():
-        tuned = in_tune(decoded[:, :3], maps, head.tones, None if draft else (surface.depth, view.layers))
+        tuned = in_tune(
+            decoded[:, :3], maps, head.tones, None if draft else (surface.depth, view.layers), camera.half_fov
+        )
         # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
         decoded = torch.cat((tuned, decoded[:, 3:4], decoded[:, 4:] + SURE * head.tuned), dim=1)
         painted = _resized(decoded, drawn)
@@ -222,6 +227,7 @@ class _View:
         self.deformation, self.additions = head.source.deformation, head.shape.field.additions
         self._estimate: Callable[[Tensor], Tensor] | None = None
         self._closely = None if plainly or draft else head.shape
+        self._pause = pause
         self.seen: Seen | None = None
         self.layers: Contours | None = None
         """Its contours, once they were looked for."""
@@ -231,9 +237,11 @@ class _View:
             whole = undeformed if own is None else own.sdf(undeformed)
             whole = with_additions(whole, self.additions)
             self.sdf: Sdf = without_strays(whole, head.shape.strays)
+            self.exact = self.sdf
             self.found = surfaces.crossings(self.sdf, angles, half_fov)
         else:
             self.sdf = head.shape.light
+            self.exact = head.shape.sdf  # What bfloat16 rounds off is a tenth of a slope's step.
             self._estimate = head.shape.distance
             known = draft and head.seen is not None and half_fov == HALF_FOV
             self.seen = head.seen if known and torch.equal(angles, head.source.angles) else None
@@ -247,7 +255,9 @@ class _View:
         surface = surfaces.refined_surface(
             sdf, angles, self.found, size, half_fov=fov, estimate=self._estimate, guessing=guessing
         )
-        return surface if self._closely is None else at_steps(self._closely, surface, self.found, angles, fov)
+        return (
+            surface if self._closely is None else at_steps(self._closely, surface, self.found, angles, fov, self._pause)
+        )
 
     def contours(self, surface: surfaces.SurfaceMap) -> Contours | None:
         """Where one part of a surface stands before another."""
@@ -268,7 +278,11 @@ def _resized(picture: Tensor, size: int) -> Tensor:
 
 
 def in_tune(
-    painted: Tensor, maps: VolumeMaps, tones: Tensor, fine: tuple[Tensor, Contours | None] | None = None
+    painted: Tensor,
+    maps: VolumeMaps,
+    tones: Tensor,
+    fine: tuple[Tensor, Contours | None] | None = None,
+    half_fov: float = HALF_FOV,
 ) -> Tensor:
     """The decoder's colours with the tones of field and photo: it paints the detail, they say how bright and warm.
 
@@ -280,6 +294,7 @@ def in_tune(
         maps: The field's integrals.
         tones: How far the field's colours are off.
         fine: A finer map of the surface and its contours: colours are then enlarged along it, and do not end in steps.
+        half_fov: Of the camera.
 
     Shape:
         painted (1, 3, S, S); maps at s x s, without modulation; tones (1, 3, C, C, C); depths (1, 1, f, f); returns
@@ -297,7 +312,7 @@ def in_tune(
     coarse = extended(maps.depth / density, solid)
     detail = painted - _resized(extended(found, solid), size)
     # The decoder paints steps as coarsely as it is told of them.
-    smooth = along_surface(extended(wanted, solid), coarse, *fine, size)
+    smooth = along_surface(extended(wanted, solid), coarse, *fine, size, half_fov)
     return smooth + (1.0 - steps(coarse, size)) * detail
 
 
@@ -351,7 +366,7 @@ def _normals(view: _View, points: Tensor) -> Tensor:
         near = one.near(points[0])
         if len(near):
             gradient = gradient.clone()
-            gradient[0, near] = _slope(view.sdf, points[0, near])
+            gradient[0, near] = _slope(view.exact, points[0, near])
     return functional.normalize(gradient, dim=-1)
 
 

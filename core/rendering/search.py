@@ -106,6 +106,8 @@ def at_steps(
     """
     side, size = round(len(found.depth) ** 0.5), surface.depth.shape[-1]
     depth, hit = found.depth.reshape(1, 1, side, side), found.hit.reshape(1, 1, side, side)
+    if size <= side:
+        return surface
     bent = torch.zeros_like(hit)
     for axis in (2, 3):
         before, here, behind = (depth.narrow(axis, start, side - 2) for start in range(3))
@@ -114,13 +116,21 @@ def at_steps(
     beside = functional.max_pool2d(bent.to(depth), 3, 1, 1)
     step = functional.interpolate(beside, size=size, mode="nearest-exact")
     asked = step.flatten().nonzero()[:, 0]
-    if not len(asked) or size <= side:
+    if not len(asked):
         return surface
     origin, directions = rays(angles, size, half_fov)
     shares = hands(directions.device)
     parts = together(
         *(
-            partial(_located, shape, origin[0], directions[0, asked[share::shares]].contiguous(), 1, resting)
+            # Only this thread may pause.
+            partial(
+                _located,
+                shape,
+                origin[0],
+                directions[0, asked[share::shares]].contiguous(),
+                1,
+                resting if share else pause,
+            )
             for share in range(shares)
         )
     )

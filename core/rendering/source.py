@@ -145,7 +145,7 @@ def source_head(
     pause()
     arch = None if marks is None else _arch(networks, with_strays, styles, angles, marks)
 
-    def looked(*additions: Addition | None) -> tuple[HeadShape, Seen, SurfaceMap, Parting | None]:
+    def looked(stray: Tensor | None, *additions: Addition | None) -> tuple[HeadShape, Seen, SurfaceMap, Parting | None]:
         shape = head_shape(field, styles, stray, pause, deformation, tuple(one for one in additions if one is not None))
         seen = seen_from(networks, shape, angles, pause=pause)
         pause()
@@ -157,12 +157,13 @@ def source_head(
         pause()
         return shape, seen, surface, parting
 
-    shape, seen, surface, parting = looked(arch)
+    shape, seen, surface, parting = looked(stray, arch)
     curtain = None
     if parting is not None:
         curtain = curtain_of(parting.photo, parting.above, matte, surface.depth, surface.hit, angles)
         if curtain is not None:
-            shape, seen, surface, parting = looked(arch, curtain)
+            stray = None if stray is None else curtain.spared(stray)
+            shape, seen, surface, parting = looked(stray, arch, curtain)
             assert parting is not None
             held = curtain.holds(surface.points[0].flatten(1).T).to(photo).reshape(surface.hit.shape)
             held = functional.interpolate(held, size=parting.own.shape[-2:], mode="area")
