@@ -11,7 +11,7 @@ from torch import Tensor
 from core.models.configuration import FieldConfig
 from core.models.field import Field
 from core.rendering import shape
-from core.rendering.additions import with_additions
+from core.rendering.additions import Distances, with_additions
 from core.rendering.arch import BEHIND, Arch, arch_of, lips_part
 from core.rendering.folded import FoldedField
 from core.rendering.mouth import LOWER, UPPER
@@ -48,19 +48,19 @@ def lips(high: float = HIGH) -> Tensor:
     return torch.tensor([place[number] for number in NUMBERS], dtype=torch.float32)
 
 
-def made(sdf: object = ball, high: float = HIGH) -> Arch:
+def made(sdf: Distances = ball, high: float = HIGH) -> Arch:
     """The arch of some head."""
-    found = arch_of(sdf, AHEAD, lips(high), NUMBERS)  # type: ignore[arg-type]  # any of the two above
+    found = arch_of(sdf, AHEAD, lips(high), NUMBERS)
     assert found is not None
     return found
 
 
-def met(sdf: object, uv: tuple[float, float]) -> float:
+def met(sdf: Distances, uv: tuple[float, float]) -> float:
     """How far in front of the ball's middle a ray of the photo's camera first meets something."""
     depth = torch.linspace(0.85, 1.0, 3001)
     ahead = rays_through(AHEAD, torch.tensor([[uv]]))[0, 0]
     points = torch.tensor([0.0, 0.0, 1.0]) + ahead * depth[:, None]
-    inside = sdf(points[None])[0, :, 0] < 0.0  # type: ignore[operator]
+    inside = sdf(points[None])[0, :, 0] < 0.0
     return float(points[inside.nonzero()[0, 0], 2])
 
 
@@ -71,8 +71,8 @@ def place(x: float, y: float) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("head", [ball, hollow])
-def test_teeth_stand_a_little_behind_the_lips_whatever_the_field_has_there(head: object) -> None:
-    whole = with_additions(head, (made(head),))  # type: ignore[arg-type]
+def test_teeth_stand_a_little_behind_the_lips_whatever_the_field_has_there(head: Distances) -> None:
+    whole = with_additions(head, (made(head),))
     for x in (-0.015, 0.0, 0.015):
         edge = np.sqrt(RADIUS**2 - x * x - HIGH**2)
         assert met(whole, place(x, 0.0)) == pytest.approx(edge - BEHIND, abs=0.0012)

@@ -212,9 +212,11 @@ def test_a_handle_at_the_back_of_a_head_is_left_out() -> None:
         ((-0.05, -0.06, -0.115), (0.05, 0.06, -0.05)),  # a bun as broad as the head
     ],
 )
-def test_what_a_photo_may_show_or_is_broad_is_no_handle(low: tuple[float, ...], high: tuple[float, ...]) -> None:
+def test_what_a_photo_may_show_or_is_broad_is_no_handle(
+    low: tuple[float, float, float], high: tuple[float, float, float]
+) -> None:
     axis = torch.linspace(-solids.EXTENT, solids.EXTENT, strays.STRAY_RESOLUTION)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
-    solid = torch.minimum(ball(points, (0.0, 0.0, -0.01), 0.08), box(points, low, high)) < 0.0  # type: ignore[arg-type]
+    solid = torch.minimum(ball(points, (0.0, 0.0, -0.01), 0.08), box(points, low, high)) < 0.0
     assert not strays.hidden_spikes(solid.numpy()).any()
     assert strays.hidden_spikes((horned(points) < 0.0).numpy()).any()

@@ -21,7 +21,7 @@ from torch.nn import functional
 from core.camera import HALF_FOV
 from core.rendering.additions import Distances
 from core.rendering.measures import place_of
-from core.rendering.mouth import LOWER, SHUT, UPPER
+from core.rendering.mouth import LOWER, SHUT, UPPER, heights_at
 from core.tensor_camera import camera_frame, project, rays_through
 
 __all__ = ["Arch", "arch_of", "lips_part"]
@@ -179,7 +179,7 @@ def _teeth_behind(sdf: Distances, arch: Arch, lips: Array) -> float:
     upper, lower = lips[: corner + 1], lips[[0, *range(len(lips) - 1, corner - 1, -1)]]
     shares = np.linspace(0.25, 0.75, ACROSS)
     across = upper[0, 0] + shares * (upper[-1, 0] - upper[0, 0])
-    top, bottom = (np.interp(across, *_ordered(edge)) for edge in (upper, lower))
+    top, bottom = (heights_at(edge, across) for edge in (upper, lower))
     down = np.linspace(0.3, 0.7, DOWN)[:, None]
     places = np.stack((np.broadcast_to(across, (DOWN, ACROSS)), top + down * (bottom - top)), axis=-1).reshape(-1, 2)
     uv = arch.middle.new_tensor(places)
@@ -226,12 +226,6 @@ def _heights(marks: Array, place: dict[int, int]) -> Array:
     """How far the lips are apart at places between their corners."""
     upper, lower = (marks[[place[number] for number in line]] for line in (UPPER, LOWER))
     across = np.linspace(upper[0, 0], upper[-1, 0], 2 * ACROSS)
-    top, bottom = (np.interp(across, *_ordered(edge)) for edge in (upper, lower))
+    top, bottom = (heights_at(edge, across) for edge in (upper, lower))
     apart: Array = bottom - top
     return apart
-
-
-def _ordered(line: Array) -> tuple[Array, Array]:
-    """A line's places across, ascending, and its heights."""
-    order = line[:, 0].argsort()
-    return line[order, 0], line[order, 1]

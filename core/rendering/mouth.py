@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from core.rendering.measures import luma, place_of
 
-__all__ = ["ATTRIBUTE", "Opening", "lips", "opening", "with_mouth"]
+__all__ = ["ATTRIBUTE", "Opening", "heights_at", "lips", "opening", "with_mouth"]
 
 ATTRIBUTE = "Mouth open"
 
@@ -76,8 +76,8 @@ def opening(
     old_left, old_right = sorted((before[upper[0], 0], before[upper[-1], 0]))
     across = np.clip((steps - left) / max(right - left, 1e-6), 0.0, 1.0)
     source = old_left + across * (old_right - old_left)
-    top, bottom = _line(after[upper], steps), _line(after[lower], steps)
-    old_top, old_bottom = _line(before[upper], source), _line(before[lower], source)
+    top, bottom = heights_at(after[upper], steps), heights_at(after[lower], steps)
+    old_top, old_bottom = heights_at(before[upper], source), heights_at(before[lower], source)
     height, old_height = np.maximum(bottom - top, 0.0), np.maximum(old_bottom - old_top, 0.0)
     grown = float(np.clip((height.max() - old_height.max()) * 256.0 / GROWTH, 0.0, 1.0))
     if grown <= 0.0:
@@ -108,7 +108,7 @@ def lips(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> 
         return None
     over, under = (places[[place[number] for number in line]] for line in (OVER, UNDER))
     steps = (np.arange(size) + 0.5) / size
-    top, bottom = _line(over, steps), _line(under, steps)
+    top, bottom = heights_at(over, steps), heights_at(under, steps)
     inside = _soft((steps[:, None] - top[None]) * size) * _soft((bottom[None] - steps[:, None]) * size)
     inside = inside * ((steps > over[:, 0].min()) & (steps < over[:, 0].max()))[None]
     return torch.from_numpy(inside.astype(np.float32))[None, None]
@@ -134,7 +134,7 @@ def with_mouth(edited: Tensor, photo: Tensor, mouth: Opening) -> Tensor:
     return edited + (shown.clamp(-1.0, 1.0) - edited) * inside
 
 
-def _line(points: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+def heights_at(points: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
     """Heights v (n,) of a polyline (P, 2) at places u (n,)."""
     order = points[:, 0].argsort()
     return np.interp(at, points[order, 0], points[order, 1])

@@ -21,7 +21,7 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.rendering.measures import widest
 from core.rendering.precision import Sdf
 from core.rendering.surfaces import SurfaceMap
-from core.tensor_camera import rays
+from core.tensor_camera import rays, unproject
 
 __all__ = ["Rim", "coverage", "outline", "rim_of", "with_rim"]
 
@@ -101,15 +101,9 @@ def with_rim(surface: SurfaceMap, rim: Rim, angles: Tensor, half_fov: float = HA
     missed = (surface.hit < 0.5) & (rim.distance < SOFT_EDGE) & rim.depth.isfinite()
     if not missed.any():
         return surface
-    size = surface.depth.shape[-1]
     depth = torch.where(missed, rim.depth, surface.depth)
-    origin, directions = rays(angles, size, half_fov)
-    points = origin[:, None] + directions * depth.reshape(1, -1, 1)
-    return SurfaceMap(
-        depth,
-        points.transpose(1, 2).reshape(1, 3, size, size),
-        torch.where(missed, torch.ones_like(surface.hit), surface.hit),
-    )
+    hit = torch.where(missed, torch.ones_like(surface.hit), surface.hit)
+    return SurfaceMap(depth, unproject(depth, angles, half_fov), hit)
 
 
 def _loose(found: Tensor, pixel: float) -> Tensor:

@@ -17,7 +17,7 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.rendering.hands import Pause, hands, resting, together
 from core.rendering.shape import HeadShape
 from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap, polished
-from core.tensor_camera import rays
+from core.tensor_camera import rays, unproject
 from core.visibility import extended
 
 __all__ = ["at_steps", "located"]
@@ -60,25 +60,7 @@ def located(
         angles (1, 2); the result is for size * size rays.
     """
     origin, directions = rays(angles, size, half_fov)
-    # Every hand takes every other ray: hair and cheek are shared out alike.
-    shares = hands(directions.device)
-    parts = together(
-        *(
-            # Only this thread may pause.
-            partial(
-                _located,
-                shape,
-                origin[0],
-                directions[0, share::shares].contiguous(),
-                2 if draft else 1,
-                resting if share else pause,
-            )
-            for share in range(shares)
-        )
-    )
-    depth, gap = (directions.new_zeros(size * size) for _ in range(2))
-    for share, (depths, gaps) in enumerate(parts):
-        depth[share::shares], gap[share::shares] = depths, gaps
+    depth, gap = _shared_out(shape, origin[0], directions[0], 2 if draft else 1, pause)
     # Nothing is claimed about a tube around the rays: nobody is traced after this.
     return Crossings(depth, gap, torch.full_like(depth, NEAR))
 
@@ -119,31 +101,37 @@ def at_steps(
     if not len(asked):
         return surface
     origin, directions = rays(angles, size, half_fov)
+    depths, gaps = _shared_out(shape, origin[0], directions[0, asked], 1, pause)
+    flat, seen = surface.depth.flatten().clone(), surface.hit.flatten().clone()
+    seen[asked] = (gaps <= 0.0).to(seen)
+    flat[asked] = torch.where(gaps <= 0.0, depths, flat[asked])
+    seen = seen.reshape(surface.hit.shape)
+    deep = extended(flat.reshape(surface.depth.shape), seen)
+    return SurfaceMap(deep, unproject(deep, angles, half_fov), seen)
+
+
+def _shared_out(
+    shape: HeadShape, origin: Tensor, directions: Tensor, coarse: int, pause: Pause
+) -> tuple[Tensor, Tensor]:
+    """Depth and gap of rays, every hand taking every other one: hair and cheek are shared out alike.
+
+    Shape:
+        As in :func:`_located`.
+    """
     shares = hands(directions.device)
     parts = together(
         *(
             # Only this thread may pause.
             partial(
-                _located,
-                shape,
-                origin[0],
-                directions[0, asked[share::shares]].contiguous(),
-                1,
-                resting if share else pause,
+                _located, shape, origin, directions[share::shares].contiguous(), coarse, resting if share else pause
             )
             for share in range(shares)
         )
     )
-    pause()
-    flat, seen = surface.depth.flatten().clone(), surface.hit.flatten().clone()
+    depth, gap = (directions.new_zeros(len(directions)) for _ in range(2))
     for share, (depths, gaps) in enumerate(parts):
-        some = asked[share::shares]
-        seen[some] = (gaps <= 0.0).to(seen)
-        flat[some] = torch.where(gaps <= 0.0, depths, flat[some])
-    seen = seen.reshape(surface.hit.shape)
-    deep = extended(flat.reshape(surface.depth.shape), seen)
-    points = origin[:, None] + directions * deep.reshape(1, -1, 1)
-    return SurfaceMap(deep, points.transpose(1, 2).reshape(1, 3, size, size), seen)
+        depth[share::shares], gap[share::shares] = depths, gaps
+    return depth, gap
 
 
 def _located(shape: HeadShape, origin: Tensor, directions: Tensor, coarse: int, pause: Pause) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from core import visibility
 from core.models.generator import Generator
 from core.training.data import WorldHeads
-from core.training.latents import latent_statistics
+from core.training.latents import Latents, latent_statistics
 from core.training.losses import PerceptualDistance, discriminator_loss, generator_loss, r1_penalty, total_loss
 from core.training.precision import mixed_precision
 from core.training.processes import processes
@@ -63,6 +63,7 @@ class DecoderTask:
         *,
         perceptual: PerceptualDistance | None,
         compiled: bool,
+        latents: Latents | None = None,
     ) -> None:
         generator.requires_grad_(False)
         generator.decoder.requires_grad_(True)
@@ -72,7 +73,7 @@ class DecoderTask:
         self.modules: dict[str, nn.Module] = {"decoder": generator.decoder}
         self.perceptual, self.discriminator = perceptual, discriminator
         self.device = data.z.device
-        self.latents = latent_statistics(generator)
+        self.latents = latents or latent_statistics(generator)
         self._sdf = torch.compile(generator.field.sdf) if compiled else generator.field.sdf
         self._step = itertools.count()
         self.d_optimiser = None

@@ -79,8 +79,9 @@ class HybridTask(DecoderTask):
         perceptual: PerceptualDistance | None,
         compiled: bool,
     ) -> None:
-        super().__init__(generator, discriminator, data, config, perceptual=perceptual, compiled=compiled)
-        self.latents = latents
+        super().__init__(
+            generator, discriminator, data, config, perceptual=perceptual, compiled=compiled, latents=latents
+        )
         self.encoder = encoder.requires_grad_(False).eval()
         self.parts = parts
         self.branch = LocalBranch(generator, parts, self._sdf)
