@@ -20,10 +20,11 @@ from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
 from torch import Tensor
 from torch.nn import functional
 
-from core.camera import FAR, NEAR
+from core.camera import FAR, HALF_FOV, NEAR
 from core.job import Job
 from core.models.networks import Networks
 from core.models.parsing import HAIR
+from core.refinement.crown import closing_arc
 from core.refinement.edges import edge_of, matched, unprojected
 from core.refinement.hairline import Hairline
 from core.refinement.process import Process, Ties
@@ -52,6 +53,8 @@ ROUGH = 13
 # Sides of the pictures whose contours are compared and whose rays are traced for that, matching rounds, and pixels
 # between two contour points.
 SIDE, TRACED, EVERY = 128, 64, 3
+# Pixels of SIDE around the picture that are looked at as well, for crowns that it cuts off.
+MARGIN = 16
 # Optical-axis distance between two readings of a ray (world units).
 STRIDE = 0.004
 # Farthest match of each round [pixels of SIDE], beyond the last of them of hair alone; least cosine between the
@@ -59,6 +62,9 @@ STRIDE = 0.004
 REACHES, AGREEING, BORDER = (24.0, 18.0, 12.0), 0.6, 2.0
 # Pixels of SIDE inside a contour where it is asked what ends there.
 INWARDS = 2.5
+# How far a crown that nobody saw may lie beside its arc, a pixel away from the photo's outline [pixels]; above
+# which row of SIDE none reaches: the scene ends there.
+VAGUE, HIGHEST = 0.12, -9.0
 # Share of a picture's pixels that must be hair for it to have a hairline.
 SOME_HAIR = 0.01
 # Above the lowest landmark by this share of the picture the matte is the head's; below, and down to NECK under it,
@@ -143,7 +149,7 @@ def fit_contour(
     lowest = float(landmarks[:, 1].max()) - ABOVE_CHIN
     sure = _sure(known)
     wanted = _matte_contour(matte, lowest, sure)
-    if len(wanted) < 8:
+    if len(wanted.places) < 8:
         return None
     _, rotation = camera_frame(angles)
     axes = rotation[0].double().cpu().numpy().T  # right, up, towards the camera
@@ -157,7 +163,7 @@ def fit_contour(
         if process is not None:
             head = plain.deformed(Deformation(torch.from_numpy(_gridded(process, axes, ROUGH)).to(styles)))
         pause()
-        ties = _contour_ties(head, angles, wanted, (lowest, sure), axes, process, reach, hair)
+        ties = _contour_ties(head, angles, wanted, axes, process, reach, hair)
         if ties is None:
             break
         edges = None if hairline is None else hairline.ties(axes, process)
@@ -207,7 +213,7 @@ def _hair(
     if float(of_photo.mean()) < SOME_HAIR:
         return None
     field = FoldedField(networks.generator.field, styles).light
-    depth, gap = (one.flatten() for one in _seen(head, angles))
+    depth, gap = (one.flatten() for one in _seen(head, angles, TRACED, HALF_FOV))
     pause()
     # Colours a millimetre beside the surface are those of the surface.
     found = Crossings(depth, gap, torch.full_like(depth, float("inf")))
@@ -240,67 +246,89 @@ def _sure(known: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     return within
 
 
-def _matte_contour(matte: Tensor, lowest: float, sure: NDArray[np.bool_]) -> Array:
-    """Places and outward normals of the matte's contour (N, 4), pixels of SIDE: x, y, and the normal."""
+class _Wanted(NamedTuple):
+    """The outline that a head should have, and where it is judged."""
+
+    places: Array
+    """And outward normals (N, 4), pixels of SIDE: x, y, and the normal."""
+    error: Array
+    """How far each may be off (N,), world units."""
+    lowest: float
+    """Below this share of the picture only upright outlines are the neck's."""
+    sure: NDArray[np.bool_]
+    """Where the photo shows what is there (SIDE, SIDE)."""
+    above: float
+    """The row above which it does not, and the head's outline is judged all the same."""
+
+
+def _matte_contour(matte: Tensor, lowest: float, sure: NDArray[np.bool_]) -> _Wanted:
+    """The matte's contour, closed by an arc where the photo ends below the crown."""
     small = functional.interpolate(matte, size=(SIDE, SIDE), mode="area")[0, 0].double().cpu().numpy()
-    return _contour(-gaussian_filter(small, 0.7), -0.5, lowest, sure)
+    shown = edge_of(-gaussian_filter(small, 0.7), -0.5, EVERY, 4 * EVERY)
+    shown = shown[_judged(shown, lowest, sure, -np.inf)]
+    arc = closing_arc(small, sure, HIGHEST, EVERY)
+    pixel = 2.0 * math.tan(HALF_FOV) / SIDE
+    error = np.concatenate((np.full(len(shown), CONTOUR_ERROR), np.hypot(CONTOUR_ERROR, VAGUE * pixel * arc[:, 4])))
+    above = float(arc[:, 1].max()) if len(arc) else -np.inf
+    return _Wanted(np.concatenate((shown, arc[:, :4])), error, lowest, sure, above)
 
 
-def _contour(values: Array, level: float, lowest: float, sure: NDArray[np.bool_]) -> Array:
-    """Where values cross a level upwards and outwards, above a line and where the picture is known for sure."""
-    found = edge_of(values, level, EVERY, 4 * EVERY)
+def _judged(found: Array, lowest: float, sure: NDArray[np.bool_], above: float) -> NDArray[np.bool_]:
+    """Which places of a contour (N, 4) lie above a line, and where the picture is known for sure or above a row."""
     places, v = found[:, :2], (found[:, 1] + 0.5) / SIDE
     columns, rows = np.clip(np.round(places), 0, SIDE - 1).astype(int).T
     inside = (places > BORDER).all(1) & (places < SIDE - 1 - BORDER).all(1) & sure[rows, columns]
-    inside &= (v < lowest) | ((v < lowest + NECK) & (np.abs(found[:, 2]) > UPRIGHT))
-    kept: Array = found[inside]
-    return kept
+    inside |= places[:, 1] < above
+    judged: NDArray[np.bool_] = inside & ((v < lowest) | ((v < lowest + NECK) & (np.abs(found[:, 2]) > UPRIGHT)))
+    return judged
 
 
 def _contour_ties(
     head: _Head,
     angles: Tensor,
-    wanted: Array,
-    judged: tuple[float, NDArray[np.bool_]],
+    wanted: _Wanted,
     axes: Array,
     process: Process | None,
     reach: float,
     hair: _Hair | None,
 ) -> Ties | None:
     """What the contours of head and matte say; None if they do not meet. From far off only hair is matched."""
-    depth_there, gap = _seen(head, angles)
-    hit = (functional.interpolate((gap < 0.0).float(), size=(SIDE, SIDE), mode="bilinear") > 0.5).float()
+    side = SIDE + 2 * MARGIN
+    fov = math.atan(math.tan(HALF_FOV) * side / SIDE)
+    depth_there, gap = _seen(head, angles, TRACED * side // SIDE, fov)
+    hit = (functional.interpolate((gap < 0.0).float(), size=(side, side), mode="bilinear") > 0.5).float()
     # The rim is looked at closely, some pixels to either side of what was traced.
-    away = outline(head.distance, head.sdf, angles, hit)[0, 0].double().cpu().numpy()
+    away = outline(head.distance, head.sdf, angles, hit, fov)[0, 0].double().cpu().numpy()
     deep = extended(depth_there, (gap < SOFT_RIM).float())
-    depth = functional.interpolate(deep, size=(SIDE, SIDE), mode="bilinear")[0, 0].double().cpu().numpy()
+    depth = functional.interpolate(deep, size=(side, side), mode="bilinear")[0, 0].double().cpu().numpy()
     # The picture ends a little outside the surface: that is the contour to compare.
-    lowest, sure = judged
-    own = _contour(away, SOFT_EDGE, lowest + reach / SIDE, sure)
+    own = edge_of(away, SOFT_EDGE, EVERY, 4 * EVERY)
+    own[:, :2] -= MARGIN
+    own = own[_judged(own, wanted.lowest + reach / SIDE, wanted.sure, wanted.above)]
     if len(own) < 8:
         return None
-    pairs = matched(own, wanted, reach, AGREEING)
+    pairs = matched(own, wanted.places, reach, AGREEING)
     if hair is not None:
-        apart = np.linalg.norm(own[pairs[:, 0], :2] - wanted[pairs[:, 1], :2], axis=1)
-        pairs = pairs[(apart < REACHES[-1]) | hair.joins(own[pairs[:, 0]], wanted[pairs[:, 1]])]
+        apart = np.linalg.norm(own[pairs[:, 0], :2] - wanted.places[pairs[:, 1], :2], axis=1)
+        pairs = pairs[(apart < REACHES[-1]) | hair.joins(own[pairs[:, 0]], wanted.places[pairs[:, 1]])]
     if not len(pairs):
         return None
-    start, end = own[pairs[:, 0], :2], wanted[pairs[:, 1], :2]
-    reached = map_coordinates(depth, start[:, ::-1].T, order=1)
+    start, end = own[pairs[:, 0], :2], wanted.places[pairs[:, 1], :2]
+    reached = map_coordinates(depth, start[:, ::-1].T + MARGIN, order=1)
     before, after = (unprojected(place, reached, axes, SIDE) for place in (start, end))
     moved = (after - before) @ axes[:2].T
     was = np.zeros_like(moved) if process is None else process(before)
     # Every tie counts half: the two ways of matching say the same thing twice.
-    return Ties(after, was - moved, np.full(len(pairs), CONTOUR_ERROR * math.sqrt(2.0)))
+    return Ties(after, was - moved, wanted.error[pairs[:, 1]] * math.sqrt(2.0))
 
 
-def _seen(head: _Head, angles: Tensor) -> tuple[Tensor, Tensor]:
+def _seen(head: _Head, angles: Tensor, side: int, half_fov: float) -> tuple[Tensor, Tensor]:
     """Depth of each ray's first crossing or closest approach, and the distance there, as far as the volume knows.
 
     Shape:
-        Returns (1, 1, TRACED, TRACED) twice.
+        Returns (1, 1, side, side) twice.
     """
-    origin, directions = rays(angles, TRACED)
+    origin, directions = rays(angles, side, half_fov)
     t = NEAR + (torch.arange(round((FAR - NEAR) / STRIDE), device=angles.device) + 0.5) * STRIDE
     read = head.distance(origin[0] + directions[0, :, None] * t[:, None])
     inside = read < 0.0
@@ -309,7 +337,7 @@ def _seen(head: _Head, angles: Tensor) -> tuple[Tensor, Tensor]:
     here, before = (read.gather(1, (place - back).clamp(min=0)[:, None])[:, 0] for back in (0, 1))
     share = torch.where(met & (place > 0), (here / (here - before)).clamp(0.0, 1.0), 0.0)
     depth = t[place] - share * STRIDE
-    return depth.reshape(1, 1, TRACED, TRACED), here.reshape(1, 1, TRACED, TRACED)
+    return depth.reshape(1, 1, side, side), here.reshape(1, 1, side, side)
 
 
 def _landmark_ties(networks: Networks, styles: Tensor, angles: Tensor, landmarks: Tensor, axes: Array) -> Ties:
