@@ -20,8 +20,9 @@ from core.camera import Camera, CameraLimits
 from core.job import Job
 from core.models.networks import Networks
 from core.photo import Photo
-from core.reading import deformed, is_cut_off, read_face
+from core.reading import deformed, is_cut_off, read_face, touches_the_edge
 from core.refinement.delta import Refinement
+from core.refinement.wanted_outline import AROUND, Around
 from core.rendering.deformation import Deformation
 from core.rendering.hands import Pause, both, resting
 from core.rendering.source import SourceHead, source_head
@@ -91,14 +92,19 @@ def invert(
         job.report(0.7, "cutting out the head")
 
     pause()
+    around = None
+    if touches_the_edge(aligned, fit):
+        around = Around(*aligned.around(photo, fit.reading.framing, AROUND, pause))
     if is_cut_off(networks, aligned, fit):
         # The first cut ends within the head: the deformation looks at the second.
         recut = aligned.reframed(photo, fit.reading.framing, job.part(0.7, 0.8))
-        reading = deformed(networks, aligned, fit, pause, recut)
+        reading = deformed(networks, aligned, fit, pause, recut, around)
     else:
         # Cut again beside the fit of the deformation, which looks at the first cut. Only this thread may pause.
         reading, recut = both(
-            lambda: deformed(networks, aligned, fit, pause), lambda: aligned.reframed(photo, fit.reading.framing), pause
+            lambda: deformed(networks, aligned, fit, pause, None, around),
+            lambda: aligned.reframed(photo, fit.reading.framing),
+            pause,
         )
     job.report(1.0, "face read")
     return Inversion(

@@ -25,6 +25,7 @@ from core.models.networks import Networks
 from core.refinement.contour import fit_contour
 from core.refinement.landmarks import polish
 from core.refinement.silhouette import fit_silhouette, outline_error
+from core.refinement.wanted_outline import Around
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, both, resting, stepping
 from core.rendering.precision import has_fast_bfloat16, packed
@@ -32,10 +33,12 @@ from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY
 from core.rendering.solids import largest_share, measured
 from core.tensors import alpha_tensor, picture_tensor
 
-__all__ = ["Fit", "Reading", "better_fit", "compose", "deformed", "is_cut_off", "read_face"]
+__all__ = ["Fit", "Reading", "better_fit", "compose", "deformed", "is_cut_off", "read_face", "touches_the_edge"]
 
 logger = logging.getLogger(__name__)
 
+# Rows of 256 at the upper edge of a picture: a head there goes on beyond it.
+TOP = 4
 # How often E0 reads the face again in the frame that it asked for; landmarks then do better than a third look would.
 FRAMINGS = 1
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
@@ -288,9 +291,23 @@ def is_cut_off(networks: Networks, aligned: AlignedFace, fit: Fit) -> bool:
     return bool((solid & ~in_crop & in_photo)[: max(above, 0)].any())
 
 
+def touches_the_edge(aligned: AlignedFace, fit: Fit) -> bool:
+    """Whether the head reaches beyond the upper edge of the canonical camera's picture, where the photo goes on."""
+    if fit.placed is None:
+        return False
+    top = fit.placed.canonical[0, 3, :TOP].cpu().numpy() > 0.5
+    _, in_photo = _known(aligned, fit.placed.framing, fit.placed.canonical.shape[-1])
+    return bool((top & in_photo[:TOP]).any())
+
+
 @torch.inference_mode()
 def deformed(
-    networks: Networks, aligned: AlignedFace, fit: Fit, pause: Pause, recut: AlignedFace | None = None
+    networks: Networks,
+    aligned: AlignedFace,
+    fit: Fit,
+    pause: Pause,
+    recut: AlignedFace | None = None,
+    around: Around | None = None,
 ) -> Reading:
     """The reading with the deformation that brings the head's outline onto the matte's.
 
@@ -300,6 +317,7 @@ def deformed(
         fit: What was read.
         pause: Called between steps.
         recut: The face cut again by the reading's framing, where the first crop is cut off.
+        around: What the photo shows beyond the canonical camera's picture.
     """
     reading, landmarks = fit.reading, _landmarks_in(networks, aligned, fit.reading.framing)
     if fit.placed is None or landmarks is None:
@@ -310,7 +328,9 @@ def deformed(
     if recut is not None:
         canonical, known = _picture(recut, networks.device), in_photo
     photo, matte = canonical[:, :3], canonical[:, 3:]
-    found = fit_contour(networks, reading.styles[None], angles, matte, landmarks, pause, photo=photo, known=known)
+    found = fit_contour(
+        networks, reading.styles[None], angles, matte, landmarks, pause, photo=photo, known=known, around=around
+    )
     return reading._replace(deformation=found)
 
 

@@ -1,14 +1,17 @@
 """A head's own deformation: laws of the value, and that its fit brings a head onto a matte."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from core.camera import Camera
+from core.alignment import Framing
+from core.camera import HALF_FOV, Camera
 from core.edit import LatentEdit
 from core.engine import Engine
+from core.frame import RenderRequest
 from core.inversion import Inversion
 from core.job import Job
 from core.models.configuration import TOY
@@ -16,12 +19,15 @@ from core.models.generator import Generator
 from core.models.volume import RaySamples
 from core.photo import Photo
 from core.refinement import contour
+from core.refinement.wanted_outline import AROUND
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.frames import render_layer
 from core.rendering.precision import distance
 from core.rendering.solids import EXTENT
 from core.tensor_camera import project
+
+ASTRONAUT = Path(__file__).parent / "data" / "astronaut.jpg"
 
 
 def _bent(amount: float = 0.004, size: int = 9) -> Deformation:
@@ -76,7 +82,7 @@ def test_a_pass_of_deformed_samples_is_placed_where_the_head_is() -> None:
 def reconstructed() -> tuple[Engine, Inversion]:
     """The embedded weights, and the astronaut's head."""
     engine = Engine.open(device="cpu")
-    return engine, engine.invert(Photo.load(Path(__file__).parent / "data" / "astronaut.jpg"), Job.quiet())
+    return engine, engine.invert(Photo.load(ASTRONAUT), Job.quiet())
 
 
 def test_fast_and_slow_twin_draw_the_same_deformed_head(reconstructed: tuple[Engine, Inversion]) -> None:
@@ -94,6 +100,19 @@ def test_the_deformation_brings_the_head_onto_the_photo(reconstructed: tuple[Eng
     """Without it the astronaut's hair is trimmed by some pixels: her mean difference is .048."""
     _, inversion = reconstructed
     assert inversion.metrics["mae"] < 0.038
+
+
+def test_a_crown_beyond_the_picture_is_where_the_photo_has_it(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    person, known = inversion.aligned.around(Photo.load(ASTRONAUT), Framing(), AROUND)
+    assert known[14:40].all(), "the photo shows more than the picture"
+    wide = Camera(inversion.camera.yaw, inversion.camera.pitch, math.atan(AROUND * math.tan(HALF_FOV)))
+    normals = engine.render(RenderRequest(inversion, LatentEdit.none, wide, 256, "normals")).pixels.astype(int)
+    head = np.abs(normals - normals[0, 0]).sum(2) > 12
+    columns = np.flatnonzero(person[30] > 0.5)  # a little below where the picture ends
+    tops = [np.argmax(mask[:, columns], axis=0) for mask in (person > 0.5, head)]
+    assert len(columns) > 30, "the picture cuts this head off"
+    assert np.abs(tops[0] - tops[1]).mean() < 3.0  # .8; 10.4 where nobody looks beyond the picture
 
 
 def test_the_chin_stays_where_the_photo_has_it(reconstructed: tuple[Engine, Inversion]) -> None:

@@ -3,14 +3,18 @@
 Crops, mattes, landmarks and the transform between photo and crop belong together, and are made together here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import degrees, radians
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.alignment.framing import frame_face
-from core.alignment.matte import Mask, head_mattes
+from core.alignment.matte import Mask, head_mattes, person_around
 from core.alignment.pose import average_head, first_pose
 from core.alignment.resampling import Pixels, cut
-from core.alignment.values import Array, DetectedFace, Framing, apply_affine, compose_affine, invert_affine
+from core.alignment.values import Array, DetectedFace, Framing, apply_affine, compose_affine, invert_affine, within
 from core.camera import Camera
 from core.errors import FaceNotUsable
 from core.job import Job
@@ -66,6 +70,28 @@ class AlignedFace:
         framing = Framing(*(float(number) for number in similarity))
         to_crop = compose_affine(invert_affine(framing.matrix()), self.to_crop)
         return _aligned(photo.pixels, to_crop, self.face, self.faces_found, job)
+
+    def around(
+        self, photo: Photo, framing: Framing, scale: float, pause: Callable[[], None] = lambda: None
+    ) -> tuple[Mask, NDArray[np.bool_]]:
+        """How likely a wider picture than the canonical camera's shows a person, and where the photo shows it at all.
+
+        Args:
+            photo: the photo this face was cut from.
+            framing: where the camera's picture lies in this crop.
+            scale: how many times as wide.
+            pause: called between steps.
+
+        Returns:
+            Both (256, 256), over the wider picture.
+        """
+        margin = (1.0 - 1.0 / scale) / 2.0
+        shrink = np.array([[1.0 / scale, 0.0, margin], [0.0, 1.0 / scale, margin]])
+        to_picture = compose_affine(shrink, compose_affine(invert_affine(framing.matrix()), self.to_crop))
+        mask = person_around(photo.pixels, to_picture, pause)
+        steps = (np.arange(len(mask)) + 0.5) / len(mask)
+        places = np.stack(np.meshgrid(steps, steps), axis=-1)
+        return mask, within(places, invert_affine(to_picture), self.photo_size)
 
 
 def align(photo: Photo, face: DetectedFace, faces_found: int = 1, job: Job | None = None) -> AlignedFace:

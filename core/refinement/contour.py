@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,10 +24,10 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.job import Job
 from core.models.networks import Networks
 from core.models.parsing import HAIR
-from core.refinement.crown import closing_arc
 from core.refinement.edges import edge_of, matched, unprojected
 from core.refinement.hairline import Hairline
 from core.refinement.process import Process, Ties
+from core.refinement.wanted_outline import EVERY, MARGIN, SIDE, Around, WantedOutline
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hair import parts_of
@@ -50,26 +50,19 @@ GRID = 21
 """Grid points a side of the result: three within the shorter of the process's lengths."""
 # Of what the rounds before the last look at.
 ROUGH = 13
-# Sides of the pictures whose contours are compared and whose rays are traced for that, matching rounds, and pixels
-# between two contour points.
-SIDE, TRACED, EVERY = 128, 64, 3
-# Pixels of SIDE around the picture that are looked at as well, for crowns that it cuts off.
-MARGIN = 16
+# Side of the picture whose rays are traced for the head's outline.
+TRACED = 64
 # Optical-axis distance between two readings of a ray (world units).
 STRIDE = 0.004
 # Farthest match of each round [pixels of SIDE], beyond the last of them of hair alone; least cosine between the
-# contours' normals; width of the picture's border that cuts contours off.
-REACHES, AGREEING, BORDER = (24.0, 18.0, 12.0), 0.6, 2.0
+# contours' normals.
+REACHES, AGREEING = (24.0, 18.0, 12.0), 0.6
 # Pixels of SIDE inside a contour where it is asked what ends there.
 INWARDS = 2.5
-# How far a crown that nobody saw may lie beside its arc, a pixel away from the photo's outline [pixels]; above
-# which row of SIDE none reaches: the scene ends there.
-VAGUE, HIGHEST = 0.12, -9.0
 # Share of a picture's pixels that must be hair for it to have a hairline.
 SOME_HAIR = 0.01
-# Above the lowest landmark by this share of the picture the matte is the head's; below, and down to NECK under it,
-# upright contours are the neck's, and the others a collar's.
-ABOVE_CHIN, NECK, UPRIGHT = 0.02, 0.12, 0.85
+# Above the lowest landmark by this share of the picture the matte is the head's.
+ABOVE_CHIN = 0.02
 # Errors of a contour's match and of a landmark (world units), enlarged for neighbours that err together.
 CONTOUR_ERROR, LANDMARK_ERROR = 0.0014, 0.003
 # Every so many-th landmark takes part: they are closer to one another than they are exact.
@@ -121,6 +114,7 @@ def fit_contour(
     pinned: bool = True,
     photo: Tensor | None = None,
     known: NDArray[np.bool_] | None = None,
+    around: Around | None = None,
 ) -> NDArray[np.float32] | None:
     """The displacement that brings the head's outline onto its matte's, and its landmarks onto the photo's.
 
@@ -135,6 +129,7 @@ def fit_contour(
         photo: The picture of that camera, for its hair: where its line is, and its outline from far off. Without it
             the line stays where the latents have it.
         known: Where the picture is one; elsewhere the matte says nothing. None for everywhere.
+        around: What the photo shows beyond the picture.
 
     Returns:
         The displacement of :class:`core.rendering.deformation.Deformation`, (GRID, GRID, GRID, 3); None when there is
@@ -147,8 +142,7 @@ def fit_contour(
     if networks.landmarks is None:
         return None
     lowest = float(landmarks[:, 1].max()) - ABOVE_CHIN
-    sure = _sure(known)
-    wanted = _matte_contour(matte, lowest, sure)
+    wanted = WantedOutline.of(matte, known, lowest, around)
     if len(wanted.places) < 8:
         return None
     _, rotation = camera_frame(angles)
@@ -236,57 +230,10 @@ def _gridded(process: Process, axes: Array, size: int) -> NDArray[np.float32]:
 # ------------------------------------------------------------------------------------------------------------ contours
 
 
-def _sure(known: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """Pixels (SIDE, SIDE) that lie within the known by more than BORDER."""
-    if known is None:
-        known = np.ones((SIDE, SIDE), bool)
-    rows, columns = ((np.arange(SIDE) + 0.5) / SIDE * length for length in known.shape)
-    small = known[np.ix_(rows.astype(int), columns.astype(int))]
-    within: NDArray[np.bool_] = binary_erosion(small, np.ones((3, 3)), iterations=round(BORDER), border_value=0)
-    return within
-
-
-class _Wanted(NamedTuple):
-    """The outline that a head should have, and where it is judged."""
-
-    places: Array
-    """And outward normals (N, 4), pixels of SIDE: x, y, and the normal."""
-    error: Array
-    """How far each may be off (N,), world units."""
-    lowest: float
-    """Below this share of the picture only upright outlines are the neck's."""
-    sure: NDArray[np.bool_]
-    """Where the photo shows what is there (SIDE, SIDE)."""
-    above: float
-    """The row above which it does not, and the head's outline is judged all the same."""
-
-
-def _matte_contour(matte: Tensor, lowest: float, sure: NDArray[np.bool_]) -> _Wanted:
-    """The matte's contour, closed by an arc where the photo ends below the crown."""
-    small = functional.interpolate(matte, size=(SIDE, SIDE), mode="area")[0, 0].double().cpu().numpy()
-    shown = edge_of(-gaussian_filter(small, 0.7), -0.5, EVERY, 4 * EVERY)
-    shown = shown[_judged(shown, lowest, sure, -np.inf)]
-    arc = closing_arc(small, sure, HIGHEST, EVERY)
-    pixel = 2.0 * math.tan(HALF_FOV) / SIDE
-    error = np.concatenate((np.full(len(shown), CONTOUR_ERROR), np.hypot(CONTOUR_ERROR, VAGUE * pixel * arc[:, 4])))
-    above = float(arc[:, 1].max()) if len(arc) else -np.inf
-    return _Wanted(np.concatenate((shown, arc[:, :4])), error, lowest, sure, above)
-
-
-def _judged(found: Array, lowest: float, sure: NDArray[np.bool_], above: float) -> NDArray[np.bool_]:
-    """Which places of a contour (N, 4) lie above a line, and where the picture is known for sure or above a row."""
-    places, v = found[:, :2], (found[:, 1] + 0.5) / SIDE
-    columns, rows = np.clip(np.round(places), 0, SIDE - 1).astype(int).T
-    inside = (places > BORDER).all(1) & (places < SIDE - 1 - BORDER).all(1) & sure[rows, columns]
-    inside |= places[:, 1] < above
-    judged: NDArray[np.bool_] = inside & ((v < lowest) | ((v < lowest + NECK) & (np.abs(found[:, 2]) > UPRIGHT)))
-    return judged
-
-
 def _contour_ties(
     head: _Head,
     angles: Tensor,
-    wanted: _Wanted,
+    wanted: WantedOutline,
     axes: Array,
     process: Process | None,
     reach: float,
@@ -304,7 +251,7 @@ def _contour_ties(
     # The picture ends a little outside the surface: that is the contour to compare.
     own = edge_of(away, SOFT_EDGE, EVERY, 4 * EVERY)
     own[:, :2] -= MARGIN
-    own = own[_judged(own, wanted.lowest + reach / SIDE, wanted.sure, wanted.above)]
+    own = own[wanted.judged(own, reach)]
     if len(own) < 8:
         return None
     pairs = matched(own, wanted.places, reach, AGREEING)
@@ -319,7 +266,7 @@ def _contour_ties(
     moved = (after - before) @ axes[:2].T
     was = np.zeros_like(moved) if process is None else process(before)
     # Every tie counts half: the two ways of matching say the same thing twice.
-    return Ties(after, was - moved, wanted.error[pairs[:, 1]] * math.sqrt(2.0))
+    return Ties(after, was - moved, np.full(len(pairs), CONTOUR_ERROR * math.sqrt(2.0)))
 
 
 def _seen(head: _Head, angles: Tensor, side: int, half_fov: float) -> tuple[Tensor, Tensor]:

@@ -73,6 +73,7 @@ def _stage_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
         "--snapshots", type=Path, default=StageOptions.snapshots, help="for the reader (default %(default)s)"
     )
+    stage.add_argument("--glances", type=Path, default=StageOptions.glances, help="for practice (default %(default)s)")
     stage.add_argument("--device", default=StageOptions.device, help="default %(default)s")
     stage.add_argument("--heads", type=int, help="use at most this many heads")
     stage.add_argument("--batch", type=int, help="pictures a step")

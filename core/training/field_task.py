@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from core.models.generator import Generator
 from core.models.guided import surface_samples
 from core.training.data import DEPTH_SIZE, EDITED_VIEWS, VIEWS, WorldHeads, shrink
+from core.training.glances import Glances
 from core.training.losses import masked_mean, total_loss
 from core.training.renders import THUMB, render_picture, render_samples, shade
 from core.training.sheets import contact_sheet
@@ -69,7 +70,9 @@ class FieldTask:
 
     name = "field"
 
-    def __init__(self, generator: Generator, data: WorldHeads, config: FieldTaskConfig, *, compiled: bool) -> None:
+    def __init__(
+        self, generator: Generator, data: WorldHeads | Glances, config: FieldTaskConfig, *, compiled: bool
+    ) -> None:
         self.generator = generator
         self.modules: dict[str, nn.Module] = {"generator": generator}
         self.data, self.config = data, config
@@ -98,6 +101,8 @@ class FieldTask:
 
     def _small_colour(self) -> Tensor:
         """Colours (H, 5, 128, 128, 4) uint8 at the resolution of the depth maps: straight RGB, alpha."""
+        if isinstance(self.data, Glances):
+            return self.data.colours()
         out = torch.zeros((len(self.data), VIEWS, DEPTH_SIZE, DEPTH_SIZE, 4), dtype=torch.uint8, device=self.device)
         for start in range(0, len(self.data), 64):
             c = self.data.colour[start : start + 64].flatten(0, 1).permute(0, 3, 1, 2).float()
@@ -118,7 +123,7 @@ class FieldTask:
         """Surface, off-surface, free-space, upper-bound, colour and normal losses; later the rendered thumb."""
         c = self.config
         head = torch.multinomial(self.chance, c.heads, replacement=True)
-        view = torch.randint(VIEWS, (c.heads,), device=self.device)
+        view = torch.randint(self.data.depth.shape[1], (c.heads,), device=self.device)
         parts = self._point_losses(head, view)
         weights = {
             "surface": c.surface, "off": c.off_surface, "free": c.free, "bound": c.bound, "colour": c.colour,
@@ -138,7 +143,7 @@ class FieldTask:
         index = torch.multinomial(weight, c.points, replacement=True)
         t = depth.gather(1, index)
         seen = (t > 0).float()
-        uv = pixel_grid(DEPTH_SIZE, self.device)[index]
+        uv = pixel_grid(data.depth.shape[-1], self.device)[index]
         origin, direction = rays(camera, uv)
         t_surface = torch.where(seen > 0, t, torch.full_like(t, 1.0))
         surface = origin[:, None] + direction * t_surface[..., None]
@@ -204,6 +209,7 @@ class FieldTask:
 
     def _render_losses(self, head: Tensor, view: Tensor) -> dict[str, Tensor]:
         c, data = self.config, self.data
+        assert isinstance(data, WorldHeads)
         camera = data.camera[head, view]
         target = shrink(data.picture(head, view), THUMB).flatten(2)
         index = torch.randint(THUMB * THUMB, (len(head), c.render_rays), device=self.device)
@@ -223,7 +229,12 @@ class FieldTask:
         assert isinstance(generator, Generator)
         head = torch.arange(8, device=self.device)
         view = torch.zeros_like(head)
-        rows = [shrink(self.data.picture(head, view), 128)[:, :3]]
+        if isinstance(self.data, Glances):
+            view = self.data.coloured[head]
+            small = self.data.colour[head].permute(0, 3, 1, 2).float() / 255
+            rows = [F.interpolate(small[:, :3] * small[:, 3:], size=(128, 128), mode="bilinear")]
+        else:
+            rows = [shrink(self.data.picture(head, view), 128)[:, :3]]
         camera = self.data.camera[head, view]
         styles = generator.styles(generator.mapping(self.data.code(head, view)))
         for yaw in (None, -0.6, 0.9, 1.57):

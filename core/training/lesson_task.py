@@ -14,10 +14,22 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from core.models.field import Field
 from core.models.generator import Generator
 from core.training.data import WorldHeads
 from core.training.field_task import THROAT, FieldTask, FieldTaskConfig
 from core.training.latents import latent_statistics
+
+
+def near_surface(field: Field, styles: Tensor, count: int) -> Tensor:
+    """Points (N, count, 3) of the scene, three quarters of them within some millimetres of the heads' surfaces."""
+    points = (torch.rand(len(styles), count, 3, device=styles.device) * 2 - 1) * 0.12
+    near = points[:, : count * 3 // 4]
+    for _ in range(3):  # towards the surface, along the gradient of the distance
+        d, gradient = field.sdf_with_gradient(near, styles)
+        near = near - d.clamp(-0.05, 0.05) * torch.nn.functional.normalize(gradient, dim=-1) * 0.9
+    near = near + torch.randn_like(near) * 0.004
+    return torch.cat([near, points[:, count * 3 // 4 :]], 1).clamp(-0.12, 0.12)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +88,7 @@ class LessonTask(FieldTask):
             along = ((w - self.w_mean) @ self.offset / self.offset.square().sum())[:, None]
             w = w - along.clamp(min=0.0) * self.offset
             styles = self.generator.styles(w)
-            points = (torch.rand(n, c.kept_points, 3, device=self.device) * 2 - 1) * 0.12
-            near = points[:, : c.kept_points * 3 // 4]
-            for _ in range(3):  # towards the surface, along the gradient of the distance, to within some millimetres
-                d, gradient = self.teacher.sdf_with_gradient(near, styles)
-                near = near - d.clamp(-0.05, 0.05) * torch.nn.functional.normalize(gradient, dim=-1) * 0.9
-            near = near + torch.randn_like(near) * 0.004
-            points = torch.cat([near, points[:, c.kept_points * 3 // 4 :]], 1).clamp(-0.12, 0.12)
+            points = near_surface(self.teacher, styles, c.kept_points)
             h = self.teacher.hidden(points, styles)
             feature, rgb = self.teacher.appearance(h, styles)
             distance, colour = self.teacher.sdf_from(h, points), torch.sigmoid(rgb)

@@ -1,7 +1,7 @@
 """The stages of cameo-256 by name: which data, networks and task each needs, and what it leaves behind.
 
-field → (encoder, decoder) → hybrid → directions; field → lesson → reader; parser, with the field's pictures if there
-is one. Each is resumable, reads what earlier stages left in the run folder and leaves a state there;
+field → (encoder, decoder) → hybrid → directions; field → lesson → reader; field → practice; parser, with the field's
+pictures if there is one. Each is resumable, reads what earlier stages left in the run folder and leaves a state there;
 :mod:`core.training.bundle` turns a run folder into weights.
 """
 
@@ -32,6 +32,7 @@ from core.training.data import DataMissing, RealPortraits, WorldHeads
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig
 from core.training.encoder_task import EncoderTask, EncoderTaskConfig
 from core.training.field_task import FieldTask, FieldTaskConfig
+from core.training.glances import Glances
 from core.training.hybrid_task import HybridTask, HybridTaskConfig
 from core.training.latents import Latents, fit_landmarks, latent_statistics
 from core.training.lesson_task import LessonTask, LessonTaskConfig
@@ -39,6 +40,7 @@ from core.training.local_branch import Parts
 from core.training.losses import PerceptualDistance
 from core.training.parser_task import ParserTask, ParserTaskConfig
 from core.training.parsing_data import ParsedHeads, mean_landmarks, painted_heads, parse_portraits
+from core.training.practice_task import PracticeTask, PracticeTaskConfig
 from core.training.precision import layout
 from core.training.processes import processes
 from core.training.reader_task import ReaderTask, ReaderTaskConfig
@@ -56,7 +58,7 @@ OFFSET = "offset.pt"
 """What ``train teach`` added to the mapping."""
 STATISTICS = "latents.pt"
 """Means and deviations of the latents that E0's answers are in units of."""
-FIELD_STAGES = ("field", "lesson")
+FIELD_STAGES = ("field", "lesson", "practice")
 """Stages that leave a generator, the later one in place of the earlier."""
 DISCRIMINATOR_CHANNELS = {4: 128, 8: 128, 16: 128, 32: 128, 64: 96, 128: 64, 256: 32}
 
@@ -86,6 +88,8 @@ class StageOptions:
     compiled: bool = True
     snapshots: Path = Path("runs/world/snapshots")
     """Small pictures of many heads, for the reader."""
+    glances: Path = Path("runs/world/glances")
+    """Two quick looks at many heads, for practice."""
     seed: int = 0
     max_steps: int | None = None
     accumulate: int | None = None
@@ -111,12 +115,18 @@ class Workshop:
             return self.given
         return WorldHeads.load(self.options.world, self.device, limit=self.options.heads)
 
-    def generator(self, *stages: str) -> Generator:
-        """The generator with the weights that the named stages left (field first)."""
+    def generator(self, *stages: str, before: str | None = None) -> Generator:
+        """The generator with the weights that the named stages left (field first).
+
+        Args:
+            stages: Names; ``field`` stands for all that leave one.
+            before: A stage of a field: what it and later ones left is not taken.
+        """
         torch.manual_seed(self.options.seed)
         generator = Generator(self.options.model.generator)
         if "field" in stages:
-            stages = (*FIELD_STAGES, *(stage for stage in stages if stage != "field"))
+            fields = FIELD_STAGES[: None if before is None else FIELD_STAGES.index(before)]
+            stages = (*fields, *(stage for stage in stages if stage != "field"))
         with torch.no_grad():
             generator.renderer.sigmoid_beta.fill_(DENSITY_BETA)
         generator.renderer.sigmoid_beta.requires_grad_(False)
@@ -263,7 +273,7 @@ def _hybrid(shop: Workshop) -> Task:
 
 def _lesson(shop: Workshop) -> Task:
     torch.manual_seed(shop.options.seed)
-    generator = shop.generator("field")
+    generator = shop.generator("field", before="lesson")
     path = shop.options.run / OFFSET
     if not path.exists():
         raise TrainingFailed(
@@ -272,6 +282,14 @@ def _lesson(shop: Workshop) -> Task:
     offset = torch.load(path, weights_only=True)  # noqa: TID251 - one tensor
     config = LessonTaskConfig(heads=shop.batch(LessonTaskConfig.heads))
     return LessonTask(generator, shop.data, config, offset=offset, compiled=shop.options.compiled)
+
+
+def _practice(shop: Workshop) -> Task:
+    torch.manual_seed(shop.options.seed)
+    generator = shop.generator("field", before="practice")
+    data = Glances.load(shop.options.glances, limit=shop.options.heads)
+    config = PracticeTaskConfig(heads=shop.batch(PracticeTaskConfig.heads))
+    return PracticeTask(generator, data, config, compiled=shop.options.compiled)
 
 
 def _reader(shop: Workshop) -> Task:
@@ -312,6 +330,7 @@ STAGES: dict[str, Callable[[Workshop], Task]] = {
     "decoder": _decoder,
     "hybrid": _hybrid,
     "lesson": _lesson,
+    "practice": _practice,
     "reader": _reader,
     "parser": _parser,
 }
@@ -325,6 +344,7 @@ RATES = {
     "decoder": 1e-3,
     "hybrid": 4e-4,
     "lesson": 2e-4,
+    "practice": 3e-4,
     "reader": 1.5e-3,
     "parser": 2e-3,
 }

@@ -1,4 +1,4 @@
-"""`python -m core.world pack|generate|snapshots|page|portrait`: the world alone, for machines without torch."""
+"""`python -m core.world pack|generate|snapshots|glances|page|portrait`: the world alone, for machines without torch."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ def main(arguments: list[str] | None = None) -> int:
     generate.add_argument("--count", type=int, default=1280)
     generate.add_argument("--workers", type=int, default=2)
     generate.add_argument("--pack", type=Path, default=DEFAULT_PACK)
-    snapshots = commands.add_parser("snapshots", help="render single small pictures of many heads")
-    snapshots.add_argument("out", type=Path)
-    snapshots.add_argument("--first", type=int, default=0)
-    snapshots.add_argument("--count", type=int, default=16384)
-    snapshots.add_argument("--workers", type=int, default=2)
-    snapshots.add_argument("--pack", type=Path, default=DEFAULT_PACK)
+    for name, what in (
+        ("snapshots", "render single small pictures of many heads"),
+        ("glances", "look at many heads twice, quickly"),
+    ):
+        many = commands.add_parser(name, help=what)
+        many.add_argument("out", type=Path)
+        many.add_argument("--first", type=int, default=0)
+        many.add_argument("--count", type=int, default=16384)
+        many.add_argument("--workers", type=int, default=2)
+        many.add_argument("--pack", type=Path, default=DEFAULT_PACK)
     page = commands.add_parser("page", help="a contact sheet of samples")
     page.add_argument("out", type=Path)
     page.add_argument("--count", type=int, default=64)
@@ -53,11 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
         from core.world.dataset import generate as run
 
         run(options.out, options.first, options.count, options.workers, options.pack)
-    elif options.command == "snapshots":
+    elif options.command in ("snapshots", "glances"):
         from core.job import Job
-        from core.world.snapshots import generate as take
+        from core.world import glances, snapshots
 
-        report = Job("Taking snapshots", on_report=lambda share, stage: logger.info("%3.0f%% %s", 100 * share, stage))
+        take = {"snapshots": snapshots.generate, "glances": glances.generate}[options.command]
+        report = Job("Looking at heads", on_report=lambda share, stage: logger.info("%3.0f%% %s", 100 * share, stage))
         take(options.out, options.first, options.count, options.workers, options.pack, report)
     elif options.command == "portrait":
         from core.world.portrait import save_portrait

@@ -64,8 +64,8 @@ class Renderer:
         self.large_frame = context.framebuffer([self.large], context.depth_renderbuffer(double))
         self.small = context.texture((size, size), 4)
         self.small_frame = context.framebuffer([self.small])
-        self.geometry = [context.texture(half, 4, dtype="f4") for _ in range(3)]
-        self.geometry_frame = context.framebuffer(self.geometry, context.depth_renderbuffer(half))
+        self.geometry_textures = [context.texture(half, 4, dtype="f4") for _ in range(3)]
+        self.geometry_frame = context.framebuffer(self.geometry_textures, context.depth_renderbuffer(half))
         self.shadow = context.texture((SHADOW_SIZE, SHADOW_SIZE), 1, dtype="f4")
         self.shadow.filter = (moderngl.NEAREST, moderngl.NEAREST)
         self.shadow_frame = context.framebuffer([self.shadow], context.depth_renderbuffer((SHADOW_SIZE, SHADOW_SIZE)))
@@ -95,12 +95,20 @@ class Renderer:
             loaded = self._load(scene, None)
             return self._colour(loaded, *_looking(Camera(yaw=yaw, pitch=pitch, half_fov=half_fov)))
 
+    def geometry(
+        self, scene: Scene, yaw: float, pitch: float, half_fov: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Depth, normal and part of ``Buffers`` alone; arguments as in ``render``."""
+        with self.context:
+            loaded = self._load(scene, None)
+            a, b, _ = self._geometry(loaded, *_looking(Camera(yaw=yaw, pitch=pitch, half_fov=half_fov)))
+        return _seen(a, b)
+
     def _load(self, scene: Scene, other: Scene | None) -> _Loaded:
         if self.loaded is None or self.loaded.scene is not scene or self.loaded.other is not other:
             if self.loaded is not None:
                 self.loaded.release()
             self.loaded = _Loaded(self, scene, other)
-            self._cast_shadow(self.loaded)
         return self.loaded
 
     def _render(self, scene: Scene, camera: Camera, other: Scene | None) -> Buffers:
@@ -110,12 +118,7 @@ class Renderer:
         a, b, c = self._geometry(loaded, matrix, eye)
         seen = a[..., 3] > 0.5
         return Buffers(
-            colour,
-            np.where(seen, a[..., 0], 0).astype(np.float32),
-            np.round(b[..., :3] * 127).astype(np.int8),
-            np.where(seen, a[..., 1], 0).astype(np.uint8),
-            c[..., :3].astype(np.float16),
-            np.where(seen, a[..., 2], -1).astype(np.int32),
+            colour, *_seen(a, b), c[..., :3].astype(np.float16), np.where(seen, a[..., 2], -1).astype(np.int32)
         )
 
     def close(self) -> None:
@@ -160,6 +163,8 @@ class Renderer:
                 loaded.draw("shadow", k)
 
     def _colour(self, loaded: _Loaded, matrix: bytes, eye: np.ndarray) -> np.ndarray:
+        if not loaded.shadow_matrix:
+            self._cast_shadow(loaded)
         program, context, light = self.programs["material"], self.context, loaded.scene.light
         self.large_frame.use()
         self.large_frame.clear(0.0, 0.0, 0.0, 0.0)
@@ -220,13 +225,20 @@ class Renderer:
                 self._common("geometry", part)["part"].value = float(PARTS.index(part.name))
                 loaded.draw("geometry", k)
         side = self.size // 2
-        return [np.frombuffer(texture.read(), "f4").reshape(side, side, 4)[::-1] for texture in self.geometry]
+        return [np.frombuffer(texture.read(), "f4").reshape(side, side, 4)[::-1] for texture in self.geometry_textures]
 
 
 def _looking(camera: Camera) -> tuple[bytes, np.ndarray]:
     """A camera's matrix for the shaders, and its place (3,)."""
     matrix = (camera.projection_matrix(NEAR, FAR) @ camera.view_matrix()).T.astype("f4").tobytes()
     return matrix, np.asarray(camera.position, "f4")
+
+
+def _seen(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depth, normal and part of ``Buffers`` from the first two textures."""
+    seen = a[..., 3] > 0.5
+    depth, part = np.where(seen, a[..., 0], 0).astype(np.float32), np.where(seen, a[..., 1], 0).astype(np.uint8)
+    return depth, np.round(b[..., :3] * 127).astype(np.int8), part
 
 
 class _Loaded:
