@@ -86,9 +86,10 @@ bundle: $(READY_TRAINING) ## make weights of what was trained; NAME=cameo-256 re
 train-smoke: $(READY) ## two steps of every stage on a toy world and a toy model, and a bundle, to see that they run
 	rm -rf runs/smoke
 	$(PY) -m tests.training.toy_world runs/smoke/world
-	for stage in $(STAGES) reader parser; do $(PY) -m core train $$stage --model toy-256 --world runs/smoke/world --run runs/smoke/run \
-		--landmarks runs/smoke/world/landmark_vertices.json --snapshots runs/smoke/world/snapshots \
+	for stage in $(STAGES) practice reader parser; do $(PY) -m core train $$stage --model toy-256 --world runs/smoke/world --run runs/smoke/run \
+		--landmarks runs/smoke/world/landmark_vertices.json --snapshots runs/smoke/world/snapshots --glances runs/smoke/world/glances \
 		--device cpu --max-steps 2 --batch 2 --eager || exit 1; done
+	$(PY) -m core train landmarks --model toy-256 --run runs/smoke/run --data runs/smoke/world/landmarks --steps 20
 	$(PY) -m core train bundle --model toy-256 --run runs/smoke/run --landmarks runs/smoke/world/landmark_vertices.json \
 		--samples 200 --out runs/smoke/weights --name toy
 

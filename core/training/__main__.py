@@ -17,6 +17,7 @@ from core.job import Job
 from core.models.bundle import read_networks
 from core.models.configuration import CAMEO_256, TOY_256
 from core.training.bundle import (
+    RENEWABLE,
     STEP_LABELS,
     collect,
     publish,
@@ -24,6 +25,7 @@ from core.training.bundle import (
     publish_parser,
     renewed,
     teach,
+    train_landmarks,
     trained_generator,
 )
 from core.training.directions import SAMPLES, find_directions
@@ -53,12 +55,15 @@ def parser() -> argparse.ArgumentParser:
     directions.add_argument("--out", type=Path, default=Path("weights"), help="their folder (default %(default)s)")
     lesson = commands.add_parser("teach", parents=[common], help="give a yes-or-no label an offset of its own in w")
     lesson.add_argument("label", choices=sorted(STEP_LABELS))
+    marks = commands.add_parser("landmarks", parents=[common], help="fit the landmark network on many heads")
+    marks.add_argument("--data", type=Path, default=Path("runs/world/landmarks"), help="(default %(default)s)")
+    marks.add_argument("--steps", type=int, default=20000, help="of Adam (default %(default)s)")
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
     bundle.add_argument(
         "--only",
-        choices=("encoder", "hybrid", "reader", "parser"),
+        choices=RENEWABLE,
         help="of the entry that is there renew this alone; all else stays",
     )
     return parser
@@ -110,6 +115,9 @@ def _run(options: argparse.Namespace) -> None:
     elif options.stage == "teach":
         offset = teach(options.run, options.label, model=options.model)
         print(f"{options.label}: an offset of norm {float(offset.norm()):.2f}")
+    elif options.stage == "landmarks":
+        off, mean = train_landmarks(options.run, options.data, model=options.model, steps=options.steps)
+        print(f"landmarks of unseen heads: {1000 * off:.2f} thousandths off, the mean head's {1000 * mean:.2f}")
     elif options.stage == "directions":
         _directions(options)
     elif options.only:

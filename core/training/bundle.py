@@ -20,11 +20,12 @@ from core.models.networks import Direction, Networks
 from core.models.parsing import HeadParser
 from core.models.reader import Reader
 from core.rendering.edited import DRAWN_ON
+from core.training.data import load_landmarks
 from core.training.directions import IDLE, SAMPLES, find_directions
-from core.training.latents import Latents, latent_statistics
+from core.training.latents import Latents, fit_landmarks, landmark_misfit, latent_statistics
 from core.training.local_branch import Parts
 from core.training.mapping import step_of, teach_step, without_offset
-from core.training.stages import OFFSET, STATISTICS, landmark_indices
+from core.training.stages import FIELD_STAGES, LANDMARKS, OFFSET, STATISTICS, landmark_indices
 from core.training.trainer import load_averaged
 from core.weights import InputContract, Registry
 from core.world.identity import EYEGLASSES, GLASSES_FROM, phi
@@ -37,6 +38,8 @@ ORIGIN = (
 )
 STEP_LABELS = {"Eyeglasses": (EYEGLASSES, GLASSES_FROM)}
 """Labels that are there or not: their coordinate of z and where it decides."""
+RENEWABLE = ("encoder", "hybrid", "landmarks", "practice", "reader", "parser")
+"""Stages whose network can be taken into weights by itself."""
 PARSER = "parser.safetensors"
 """File of the parser in an entry: it stands on nothing else, and thirty megabytes of networks stay as they are."""
 LIMITS = CameraLimits(1.25, -0.5, 0.5)
@@ -46,9 +49,9 @@ LIMITS = CameraLimits(1.25, -0.5, 0.5)
 def trained_generator(run: Path, model: ModelConfig) -> Generator:
     """The generator of a run folder, with the decoder of the last stage that trained it; on the CPU, frozen."""
     generator = Generator(model.generator)
-    load_averaged(run / "field.pt", {"generator": generator})
-    if (run / "lesson.pt").exists():
-        load_averaged(run / "lesson.pt", {"generator": generator})
+    for stage in FIELD_STAGES:
+        if stage == FIELD_STAGES[0] or (run / f"{stage}.pt").exists():
+            load_averaged(run / f"{stage}.pt", {"generator": generator})
     for stage in ("decoder", "hybrid"):
         if (run / f"{stage}.pt").exists():
             load_averaged(run / f"{stage}.pt", {"decoder": generator.decoder})
@@ -73,8 +76,7 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
     reader = _reader(run, model) if (run / "reader.pt").exists() else None
     parser = _parser(run) if (run / "parser.pt").exists() else None
     indices = landmark_indices(landmarks)
-    regressor = LandmarkRegressor(model.generator.field.style_dim, len(indices))
-    regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
+    regressor = _landmarks(run, model, len(indices))
     if (run / STATISTICS).exists():  # E0's answers are in units of what the mapping was when E0 was trained
         statistics = Latents(**torch.load(run / STATISTICS, weights_only=True))  # noqa: TID251 - tensors only
     else:
@@ -100,6 +102,12 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
     )
 
 
+def _landmarks(run: Path, model: ModelConfig, count: int) -> LandmarkRegressor:
+    regressor = LandmarkRegressor(model.generator.field.style_dim, count)
+    regressor.load_state_dict(torch.load(run / LANDMARKS, weights_only=True))  # noqa: TID251 - tensors only
+    return regressor
+
+
 def _parser(run: Path) -> HeadParser:
     parser = HeadParser()
     load_averaged(run / "parser.pt", {"parser": parser})
@@ -118,14 +126,14 @@ def _reader(run: Path, model: ModelConfig) -> Reader:
 def renewed(networks: Networks, run: Path, stage: str) -> Networks:
     """The same weights, with the network of one stage as a run folder has it.
 
-    For a stage on which nothing else has to be trained: E0 that went on in its units, the reader, or the parser.
-
-    The hybrid stage brings the decoder that learned along with it.
+    For a stage on which nothing else has to be trained: E0 that went on in its units, the reader, the parser, the
+    landmark network, or a field that practised under the same mapping. The hybrid stage brings the decoder that learned
+    along with it.
 
     Args:
         networks: What stays.
         run: Where the stage was trained.
-        stage: ``encoder``, ``hybrid``, ``reader`` or ``parser``.
+        stage: One of RENEWABLE.
     """
     if stage == "encoder":
         encoder = Encoder(networks.config.encoder)
@@ -142,6 +150,14 @@ def renewed(networks: Networks, run: Path, stage: str) -> Networks:
             fusion=parts.fusion,
             aligner=parts.aligner,
         )
+    if stage == "practice":
+        practised, generator = copy.deepcopy(networks.generator), copy.deepcopy(networks.generator)
+        load_averaged(run / "practice.pt", {"generator": practised})
+        generator.field.load_state_dict(practised.field.state_dict())
+        return dataclasses.replace(networks, generator=generator)
+    if stage == "landmarks":
+        assert networks.landmark_indices is not None
+        return dataclasses.replace(networks, landmarks=_landmarks(run, networks.config, len(networks.landmark_indices)))
     if stage == "parser":
         return dataclasses.replace(networks, parser=_parser(run))
     return dataclasses.replace(networks, reader=_reader(run, networks.config))
@@ -202,6 +218,30 @@ def _enter(networks: Networks, folder: Path, name: str) -> None:
     )
 
 
+def train_landmarks(
+    run: Path, heads: Path, *, model: ModelConfig = CAMEO_256, steps: int = 20000
+) -> tuple[float, float]:
+    """Fits the landmark network of a run folder on many heads; what is there is replaced.
+
+    Args:
+        run: The run folder, with a field.
+        heads: Folder of ``python -m core.world landmarks``.
+        model: The family of sizes.
+        steps: Of Adam.
+
+    Returns:
+        How far landmarks of heads that took no part are off, and how far the mean head's are (world units).
+    """
+    generator = trained_generator(run, model)
+    z, landmarks = load_landmarks(heads)
+    apart = max(1, len(z) // 50)
+    torch.manual_seed(0)
+    regressor = fit_landmarks(generator, z[apart:], landmarks[apart:], steps=steps)
+    torch.save(regressor.state_dict(), run / LANDMARKS)
+    mean = (landmarks[:apart] - landmarks[apart:].mean(0)).norm(dim=-1).mean()
+    return landmark_misfit(generator, regressor, z[:apart], landmarks[:apart]), float(mean)
+
+
 def teach(run: Path, label: str, *, model: ModelConfig = CAMEO_256) -> Tensor:
     """Gives a yes-or-no label an offset in w, in the field's state of a run folder; see ``core.training.mapping``.
 
@@ -256,4 +296,4 @@ def restore(networks: Networks, run: Path) -> None:
             if float(offset.norm()) > float(networks.renderer_scale.mean()):
                 torch.save(offset, run / OFFSET)
     if networks.landmarks is not None:
-        torch.save(networks.landmarks.state_dict(), run / "landmarks.pt")
+        torch.save(networks.landmarks.state_dict(), run / LANDMARKS)

@@ -194,3 +194,19 @@ def premultiplied(picture: Tensor) -> Tensor:
 def shrink(picture: Tensor, size: int) -> Tensor:
     """Area-averaged picture (N, C, size, size)."""
     return F.interpolate(picture, size=(size, size), mode="area")
+
+
+def load_landmarks(folder: Path) -> tuple[Tensor, Tensor]:
+    """Codes (N, 256) and landmarks (N, L, 3) of all finished files of ``python -m core.world landmarks``.
+
+    Raises:
+        DataMissing: if there are none.
+    """
+    files = sorted(folder.glob("landmarks_*.npz"))
+    if not files:
+        raise DataMissing(f"No landmarks in {folder}.", hint="Run `python -m core.world landmarks FOLDER` first.")
+    parts: list[tuple[Tensor, Tensor]] = []
+    for path in files:
+        with np.load(path, allow_pickle=False) as file:
+            parts.append((torch.from_numpy(file["z"]), torch.from_numpy(file["landmarks"])))
+    return torch.cat([z for z, _ in parts]), torch.cat([points for _, points in parts])

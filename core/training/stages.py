@@ -58,6 +58,8 @@ OFFSET = "offset.pt"
 """What ``train teach`` added to the mapping."""
 STATISTICS = "latents.pt"
 """Means and deviations of the latents that E0's answers are in units of."""
+LANDMARKS = "landmarks.pt"
+"""The landmark network: parameters alone."""
 FIELD_STAGES = ("field", "lesson", "practice")
 """Stages that leave a generator, the later one in place of the earlier."""
 DISCRIMINATOR_CHANNELS = {4: 128, 8: 128, 16: 128, 32: 128, 64: 96, 128: 64, 256: 32}
@@ -207,16 +209,18 @@ def _encoder(shop: Workshop) -> Task:
     if (run / "encoder.pt").exists():
         # E0 goes on: its answers stay in the units they are in, and the reader stands on the same landmarks.
         regressor = LandmarkRegressor(shop.options.model.generator.field.style_dim, len(shop.landmark_indices()))
-        regressor.load_state_dict(torch.load(run / "landmarks.pt", weights_only=True))  # noqa: TID251 - tensors only
+        regressor.load_state_dict(torch.load(run / LANDMARKS, weights_only=True))  # noqa: TID251 - tensors only
         regressor.requires_grad_(False).eval().to(shop.device)
         latents = shop.units(generator)
     else:
         steps = min(
             2000 if shop.device.type == "cuda" else 600, 100 * (shop.options.max_steps or shop.options.steps or 20)
         )
-        regressor, latents = fit_landmarks(generator, shop.data, steps=steps), latent_statistics(generator)
+        z = torch.cat((shop.data.z, shop.data.z_edit))
+        points = torch.cat((shop.data.landmarks, shop.data.landmarks_edit))
+        regressor, latents = fit_landmarks(generator, z, points, steps=steps), latent_statistics(generator)
         if processes().first:
-            torch.save(regressor.state_dict(), run / "landmarks.pt")
+            torch.save(regressor.state_dict(), run / LANDMARKS)
             torch.save(dataclasses.asdict(latents), run / STATISTICS)
     encoder = Encoder(shop.options.model.encoder).to(shop.device)
     config = EncoderTaskConfig(pictures=shop.batch(EncoderTaskConfig.pictures))
@@ -296,7 +300,7 @@ def _reader(shop: Workshop) -> Task:
     generator, indices = shop.generator("field"), shop.landmark_indices()
     style_dim = shop.options.model.generator.field.style_dim
     regressor = LandmarkRegressor(style_dim, len(indices))
-    regressor.load_state_dict(torch.load(shop.options.run / "landmarks.pt", weights_only=True))  # noqa: TID251
+    regressor.load_state_dict(torch.load(shop.options.run / LANDMARKS, weights_only=True))  # noqa: TID251
     regressor.requires_grad_(False).eval()
     real, settled = shop.portraits(), None
     if real is not None:

@@ -1,4 +1,4 @@
-"""`python -m core.world pack|generate|snapshots|glances|page|portrait`: the world alone, for machines without torch."""
+"""`python -m core.world pack|generate|snapshots|glances|landmarks|page|portrait`: the world alone, without torch."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, what in (
         ("snapshots", "render single small pictures of many heads"),
         ("glances", "look at many heads twice, quickly"),
+        ("landmarks", "where the landmarks of many heads lie"),
     ):
         many = commands.add_parser(name, help=what)
         many.add_argument("out", type=Path)
@@ -57,11 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
         from core.world.dataset import generate as run
 
         run(options.out, options.first, options.count, options.workers, options.pack)
-    elif options.command in ("snapshots", "glances"):
+    elif options.command in ("snapshots", "glances", "landmarks"):
         from core.job import Job
-        from core.world import glances, snapshots
+        from core.world import constellations, glances, snapshots
 
-        take = {"snapshots": snapshots.generate, "glances": glances.generate}[options.command]
+        take = {"snapshots": snapshots, "glances": glances, "landmarks": constellations}[options.command].generate
         report = Job("Looking at heads", on_report=lambda share, stage: logger.info("%3.0f%% %s", 100 * share, stage))
         take(options.out, options.first, options.count, options.workers, options.pack, report)
     elif options.command == "portrait":

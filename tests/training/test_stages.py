@@ -18,7 +18,7 @@ from core.training.encoder_task import EncoderTaskConfig, UnknownLoss
 from core.training.stages import OFFSET, STAGES, StageOptions, Workshop, run_stage
 from core.training.trainer import TrainingFailed
 from core.weights import Registry
-from tests.training.toy_world import write_snapshots
+from tests.training.toy_world import write_glances, write_landmarks, write_snapshots
 
 
 def options(world: Path, run: Path, **more: object) -> StageOptions:
@@ -83,12 +83,17 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
     run.mkdir()
     torch.save(torch.ones(8), run / OFFSET)
     snapshots = ["--snapshots", str(write_snapshots(tmp_path / "snapshots"))]
-    for stage in ("field", "lesson", "encoder", "decoder", "hybrid", "reader", "parser"):
+    snapshots += ["--glances", str(write_glances(tmp_path / "glances"))]
+    for stage in ("field", "lesson", "practice", "encoder", "decoder", "hybrid", "reader", "parser"):
         steps = ["--world", str(world), "--max-steps", "2", "--batch", "2", "--minutes", "5", "--eager"]
         assert main([stage, *common, *steps, *snapshots, "--device", "cpu"]) == 0
         assert {f"{stage}.pt", f"{stage}.jsonl", f"{stage}.png"} <= {path.name for path in run.iterdir()}
         rows = [json.loads(line) for line in (run / f"{stage}.jsonl").read_text().splitlines()]
         assert rows[0]["step"] == 1
+    heads = str(write_landmarks(tmp_path / "landmarks"))
+    fitted = (run / "landmarks.pt").read_bytes()
+    assert main(["landmarks", *common, "--data", heads, "--steps", "3"]) == 0
+    assert (run / "landmarks.pt").read_bytes() != fitted
     weights = tmp_path / "weights"
     weights.mkdir()
     assert main(["bundle", *common, "--samples", "120", "--out", str(weights), "--name", "toy-trained"]) == 0
@@ -125,9 +130,10 @@ def test_four_stages_and_a_bundle_through_the_public_command(world: Path, tmp_pa
 @pytest.mark.slow
 def test_late_losses_are_finite_and_reach_what_is_trained(world: Path, tmp_path: Path) -> None:
     torch.save(torch.ones(8), tmp_path / OFFSET)
-    snapshots = write_snapshots(tmp_path / "snapshots")
+    snapshots, glances = write_snapshots(tmp_path / "snapshots"), write_glances(tmp_path / "glances")
     cpu = torch.device("cpu")
-    shop = Workshop(options(world, tmp_path, max_steps=1, snapshots=snapshots), cpu, WorldHeads.load(world, cpu))
+    more = {"max_steps": 1, "snapshots": snapshots, "glances": glances}
+    shop = Workshop(options(world, tmp_path, **more), cpu, WorldHeads.load(world, cpu))
     for stage in STAGES:
         task = STAGES[stage](shop)
         loss, parts = task.losses(0.95)

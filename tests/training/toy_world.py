@@ -57,11 +57,7 @@ def write(folder: Path, heads: int = 9, seed: int = 0) -> Path:
                 points = origin + directions * depth[..., None]
                 arrays["other"][head, view - 3] = np.where(depth[..., None] > 0, points / axes * _axes(z[head]), 0)
         for name, state in (("landmarks", z[head]), ("landmarks_edit", z_edit[head])):
-            unit = np.array(
-                [[-0.5, 0.3, 0.8], [-0.2, 0.3, 0.9], [0.2, 0.3, 0.9], [0.5, 0.3, 0.8], [-0.3, -0.4, 0.85],
-                 [0.3, -0.4, 0.85], [0.0, 0.0, 1.0]]
-            )  # fmt: skip
-            arrays[name][head] = unit / np.linalg.norm(unit, axis=1, keepdims=True) * _axes(state)
+            arrays[name][head] = _landmarks(state)
     shard = folder / "shard_00000"
     shard.mkdir(parents=True)
     for name, values in arrays.items():
@@ -87,6 +83,46 @@ def write_snapshots(folder: Path, heads: int = 9, seed: int = 1) -> Path:
     return folder
 
 
+def write_glances(folder: Path, heads: int = 9, seed: int = 2) -> Path:
+    """Writes two quick looks at each of some ellipsoids below ``folder``; returns the folder."""
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((heads, 256)).astype(np.float32)
+    camera = np.zeros((heads, 2, 3), np.float32)
+    depth, part = np.zeros((heads, 2, 96, 96), np.float32), np.zeros((heads, 2, 96, 96), np.uint8)
+    normal, colour = np.zeros((heads, 2, 96, 96, 3), np.int8), np.zeros((heads, 96, 96, 4), np.uint8)
+    coloured = np.arange(heads) % 2
+    for head in range(heads):
+        for view in range(2):
+            yaw, pitch = rng.uniform(-0.4, 0.4), rng.uniform(-0.2, 0.2)
+            camera[head, view] = yaw, pitch, HALF_FOV
+            depth[head, view], found, seen = _picture(Camera(yaw, pitch), _axes(z[head]), z[head], 96)
+            normal[head, view] = np.round(found * 127)
+            part[head, view] = np.where(depth[head, view] > 0, PARTS.index("skin"), 0)
+            if view == coloured[head]:
+                colour[head] = seen
+    folder.mkdir(parents=True, exist_ok=True)
+    looks = {"camera": camera, "depth": depth, "normal": normal, "part": part, "colour": colour}
+    names = np.array(json.dumps(["Smile", "Age"]))
+    np.savez(folder / "glances_0000000.npz", z=z, coloured=coloured, labels=z[:, :2], label_names=names, **looks)
+    return folder
+
+
+def write_landmarks(folder: Path, heads: int = 64, seed: int = 3) -> Path:
+    """Writes the landmarks of some ellipsoids below ``folder``; returns the folder."""
+    z = np.random.default_rng(seed).standard_normal((heads, 256)).astype(np.float32)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "landmarks_0000000.npz", z=z, landmarks=np.stack([_landmarks(state) for state in z]))
+    return folder
+
+
+def _landmarks(z: np.ndarray) -> np.ndarray:
+    unit = np.array(
+        [[-0.5, 0.3, 0.8], [-0.2, 0.3, 0.9], [0.2, 0.3, 0.9], [0.5, 0.3, 0.8], [-0.3, -0.4, 0.85],
+         [0.3, -0.4, 0.85], [0.0, 0.0, 1.0]]
+    )  # fmt: skip
+    return (unit / np.linalg.norm(unit, axis=1, keepdims=True) * _axes(z)).astype(np.float32)
+
+
 def _axes(z: np.ndarray) -> np.ndarray:
     return 0.07 + 0.008 * np.tanh(z[:3])
 
@@ -108,4 +144,7 @@ def _picture(camera: Camera, axes: np.ndarray, z: np.ndarray, size: int) -> tupl
 
 
 if __name__ == "__main__":
-    write_snapshots(write(Path(sys.argv[1])) / "snapshots")
+    toy = write(Path(sys.argv[1]))
+    write_snapshots(toy / "snapshots")
+    write_glances(toy / "glances")
+    write_landmarks(toy / "landmarks")

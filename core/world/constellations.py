@@ -1,0 +1,77 @@
+"""The landmarks of many heads and nothing else: no picture is drawn, so a head costs some hundredths of a second.
+
+The same index gives the same head; a file appears under its name when it is complete.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+
+from core.job import Job
+from core.world import assets
+from core.world.identity import Z_SIZE, scene_parameters
+from core.world.scene import build
+
+logger = logging.getLogger(__name__)
+
+FILE_HEADS = 1024
+SEED = 163847  # another stream than those of shards, snapshots and glances
+
+
+def sample(index: int) -> np.ndarray:
+    """Z (256,) float32 of the head of that index."""
+    return np.random.default_rng((SEED, index)).normal(size=Z_SIZE).astype(np.float32)
+
+
+def write(pack: assets.Pack, path: Path, first: int, count: int) -> None:
+    """Build ``count`` heads from ``first`` on and write z (N, 256) and landmarks (N, L, 3), world frame."""
+    codes = np.stack([sample(index) for index in range(first, first + count)])
+    found = [np.asarray(build(pack, scene_parameters(z)).landmarks, np.float32) for z in codes]
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        np.savez(file, z=codes, landmarks=np.stack(found))
+    partial.replace(path)
+
+
+_pack: assets.Pack | None = None
+
+
+def _open(pack_path: str) -> None:
+    global _pack
+    _pack = assets.load_pack(pack_path)
+
+
+def _work(task: tuple[str, int, int]) -> int:
+    assert _pack is not None
+    write(_pack, Path(task[0]), task[1], task[2])
+    return task[2]
+
+
+def generate(out: Path, first: int, count: int, workers: int, pack: Path, job: Job) -> None:
+    """Build heads first .. first + count - 1, file by file; finished files are kept.
+
+    Args:
+        out: Where the files go.
+        first: Index of the first head, a multiple of ``FILE_HEADS``.
+        count: How many heads; the last file may be shorter.
+        workers: Processes.
+        pack: The pack file.
+        job: Progress and cancel.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    tasks = []
+    for start in range(first, first + count, FILE_HEADS):
+        path = out / f"landmarks_{start:07d}.npz"
+        if not path.exists():
+            tasks.append((str(path), start, min(FILE_HEADS, first + count - start)))
+    if not tasks:
+        return
+    done, total = 0, sum(task[2] for task in tasks)
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(tasks)), _open, (str(pack),)) as pool:
+        for built in pool.imap_unordered(_work, tasks):
+            done += built
+            job.report(done / total, f"{done} of {total} heads")

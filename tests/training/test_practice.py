@@ -1,0 +1,82 @@
+"""A field practises on many heads, a landmark network is fitted to them: what moves, and what must not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.job import Job
+from core.models.configuration import TOY_256
+from core.models.networks import Networks
+from core.training.bundle import renewed, restore, train_landmarks
+from core.training.data import DataMissing, load_landmarks
+from core.training.glances import Glances
+from core.training.practice_task import PracticeTask, PracticeTaskConfig
+from core.training.stages import LANDMARKS
+from core.training.trainer import TrainerConfig, train
+from tests.training.toy_world import write_glances, write_landmarks
+
+CONFIG = PracticeTaskConfig(heads=3, points=32, normal_points=8, kept_heads=2, kept_points=32)
+
+
+def _task(folder: Path) -> PracticeTask:
+    generator = Networks.random(TOY_256, seed=3).generator
+    generator.field.requires_grad_(True)
+    return PracticeTask(generator, Glances.load(write_glances(folder)), CONFIG, compiled=False)
+
+
+def test_practice_begins_with_the_features_that_are_there_and_leaves_the_mapping(tmp_path: Path) -> None:
+    task = _task(tmp_path)
+    loss, parts = task.losses(0.9)
+    loss.backward()
+    assert float(parts["kept_feature"].detach()) == 0.0
+    assert float(parts["surface"].detach()) > 0.0
+    assert "thumb" not in parts
+    assert all(p.grad is None for p in task.generator.style.parameters())
+    assert all(p.grad is not None for p in task.generator.field.parameters())
+
+
+def test_a_view_without_colour_teaches_none(tmp_path: Path) -> None:
+    data = Glances.load(write_glances(tmp_path))
+    both = data.colours()
+    for head in range(len(data)):
+        seen = int(data.coloured[head])
+        assert torch.equal(both[head, seen], data.colour[head])
+        assert not both[head, 1 - seen].any()
+    assert len(Glances.load(tmp_path, limit=4)) == 4
+
+
+def test_a_practised_field_comes_alone_into_weights(tmp_path: Path) -> None:
+    task = _task(tmp_path / "glances")
+    networks = Networks.random(TOY_256, seed=3)
+    restore(networks, tmp_path)
+    train(task, TrainerConfig(tmp_path, minutes=1.0, max_steps=2), Job.quiet())
+    back = renewed(networks, tmp_path, "practice")
+    moved = {
+        name
+        for (name, a), (_, b) in zip(
+            networks.generator.state_dict().items(), back.generator.state_dict().items(), strict=True
+        )
+        if not torch.equal(a, b)
+    }
+    assert moved
+    assert all(name.startswith("renderer.network") for name in moved), moved
+
+
+def test_landmarks_are_learned_from_heads_and_told_of_others(tmp_path: Path) -> None:
+    networks = Networks.random(TOY_256, seed=3)
+    restore(networks, tmp_path)
+    heads = write_landmarks(tmp_path / "landmarks", 400)
+    z, points = load_landmarks(heads)
+    w = networks.generator.mapping(z)
+    spread = ((w - w.mean(0)) / w.std(0))[:, :3].detach()  # what a toy's latents say of its heads
+    np.savez(heads / "landmarks_0000000.npz", z=z, landmarks=points.mean(0) + 0.005 * spread[:, None])
+    first, mean = train_landmarks(tmp_path, heads, model=TOY_256, steps=1)
+    then, _ = train_landmarks(tmp_path, heads, model=TOY_256, steps=100)
+    assert then < 0.5 * min(first, mean), "better than the mean head, on heads that took no part"
+    assert (tmp_path / LANDMARKS).exists()
+    with pytest.raises(DataMissing, match="No landmarks"):
+        load_landmarks(tmp_path / "nowhere")
