@@ -156,8 +156,7 @@ class FieldTask:
         free = origin[:, None] + direction * t_free[..., None]
         core = torch.cat([self._within(len(head), 32, *SKULL), self._within(len(head), 64, *THROAT)], 1)
         points = torch.cat([surface, off, free, core], 1)
-        w = self.generator.mapping(data.code(head, view))
-        styles = self.generator.styles(w)
+        w, styles = self._latents(head, view)
         n = c.points
         sdf, rgb = self._field(points, styles, n)
         sdf = sdf[..., 0]
@@ -183,6 +182,11 @@ class FieldTask:
         labels = torch.where(edited, data.labels_edit[head], data.labels[head])
         parts["labels"] = F.mse_loss(self.probe(w), (labels - self.label_mean) / self.label_std)
         return parts
+
+    def _latents(self, head: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
+        """W (N, style_dim) of each (head, view), and the rows (N, rows, style_dim) that the field is asked with."""
+        w = self.generator.mapping(self.data.code(head, view))
+        return w, self.generator.styles(w)
 
     def _within(
         self, pictures: int, points: int, centre: tuple[float, float, float], size: tuple[float, float, float]

@@ -1,8 +1,12 @@
-"""Stage practice: a trained field sees many more heads, and what stands on it need not notice.
+"""Stage practice: a trained field sees many more heads, with the latents that pictures of them give.
 
 The first field saw 8,192 heads more than a hundred times and knew them by heart: on heads that it never saw its surface
-was two and a half times as far off, in hair four times. What a code means is the mapping's to say, so the mapping stays
-as it is: E0, reader, landmarks and directions speak of the same latents. Features stay what the decoder knows.
+was two and a half times as far off, in hair four times. And it had met codes only, while the program asks it with what
+a reader makes of a picture, which is shorter than codes and blurs what a picture does not show. Here a head's true
+surface is asked for at latents anywhere between its code and what the reader says of its picture.
+
+What a code means is the mapping's to say, so the mapping stays as it is: E0, reader, landmarks and directions speak of
+the same latents. Features stay what the decoder knows.
 """
 
 from __future__ import annotations
@@ -14,9 +18,18 @@ import torch
 from torch import Tensor
 
 from core.models.generator import Generator
+from core.models.reader import SIZE, Reader
+from core.training import augmentation
+from core.training.data import shrink
 from core.training.field_task import FieldTask, FieldTaskConfig
 from core.training.glances import Glances
+from core.training.latents import latent_statistics
 from core.training.lesson_task import near_surface
+from core.training.reader_task import on_grey
+from core.training.views import crop
+
+POSE_NOISE, FRAMING_NOISE = 0.03, 0.6
+"""How wrong pose [rad] and framing are when a picture is read, as in the reader's own stage."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +42,10 @@ class PracticeTaskConfig(FieldTaskConfig):
     render_from: float = 2.0
     """Never: what is rendered follows from what is at the points."""
     labels: float = 0.0
+    readings: int = 2
+    """How often each head's picture is read, each time disturbed anew."""
+    noise: float = 0.1
+    """Of all latents, in deviations of w: what landmarks and outline ask for lies beside codes and readings."""
     kept_heads: int = 4
     kept_points: int = 256
     kept_feature: float = 1.0
@@ -40,10 +57,19 @@ class PracticeTask(FieldTask):
     name = "practice"
     config: PracticeTaskConfig
 
-    def __init__(self, generator: Generator, data: Glances, config: PracticeTaskConfig, *, compiled: bool) -> None:
+    def __init__(
+        self, generator: Generator, reader: Reader | None, data: Glances, config: PracticeTaskConfig, *, compiled: bool
+    ) -> None:
         super().__init__(generator, data, config, compiled=compiled)
         self.teacher = copy.deepcopy(generator.field).eval().requires_grad_(False)
         generator.style.requires_grad_(False)
+        self.w_std = latent_statistics(generator, 4000).w_std
+        # Codes stand in for readings where there is no picture from in front.
+        with torch.no_grad():
+            codes = torch.cat([generator.mapping(z) for z in data.z.split(4096)])
+        self.read = codes[:, None, None].repeat(1, config.readings, 2, 1)
+        if reader is not None:
+            self._read_all(reader.eval(), data)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
         """The field alone."""
@@ -54,6 +80,30 @@ class PracticeTask(FieldTask):
         total, parts = super().losses(progress)
         kept = self._kept()
         return total + self.config.kept_feature * kept, parts | {"kept_feature": kept}
+
+    @torch.no_grad()
+    def _read_all(self, reader: Reader, data: Glances) -> None:
+        """What the reader says of each head's picture from in front: its latents of geometry and of colour."""
+        front = (data.coloured == 0).nonzero()[:, 0]
+        for index in front.split(64):
+            straight = data.colour[index].permute(0, 3, 1, 2).float() / 255
+            picture = torch.cat([straight[:, :3] * straight[:, 3:], straight[:, 3:]], 1)
+            for number in range(self.read.shape[1]):
+                framing = augmentation.jittered_framing(len(index), self.device, FRAMING_NOISE)
+                seen = shrink(augmentation.photographic(crop(picture, framing)), SIZE)
+                angles = data.camera[index, 0, :2] + torch.randn(len(index), 2, device=self.device) * POSE_NOISE
+                found = reader.latents(reader(on_grey(seen), angles))
+                self.read[index, number] = torch.stack(found, 1)
+
+    def _latents(self, head: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
+        """Between a head's code and a reading of it, evenly drawn, and a little beside."""
+        w, rows = super()._latents(head, view)
+        number = torch.randint(self.read.shape[1], head.shape, device=self.device)
+        share = torch.rand(len(head), 1, 1, device=self.device)
+        near = w[:, None] + share * (self.read[head, number] - w[:, None])
+        near = near + torch.randn_like(near) * self.w_std * self.config.noise
+        geometry, colour = near[:, :1], near[:, 1:]
+        return w, torch.cat([geometry.expand(-1, rows.shape[1] - 1, -1), colour], 1)
 
     def _kept(self) -> Tensor:
         """Features of random heads, where the old field has its surface and around."""

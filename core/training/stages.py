@@ -292,8 +292,12 @@ def _practice(shop: Workshop) -> Task:
     torch.manual_seed(shop.options.seed)
     generator = shop.generator("field", before="practice")
     data = Glances.load(shop.options.glances, limit=shop.options.heads)
+    reader = None
+    if (shop.options.run / "reader.pt").exists():
+        reader = Reader(shop.options.model.generator.field.style_dim)
+        load_averaged(shop.options.run / "reader.pt", {"reader": reader})
     config = PracticeTaskConfig(heads=shop.batch(PracticeTaskConfig.heads))
-    return PracticeTask(generator, data, config, compiled=shop.options.compiled)
+    return PracticeTask(generator, reader, data, config, compiled=shop.options.compiled)
 
 
 def _reader(shop: Workshop) -> Task:

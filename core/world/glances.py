@@ -55,7 +55,7 @@ def write(shape: Renderer, paint: Renderer, path: Path, first: int, count: int) 
     for index in range(first, first + count):
         z, cameras = sample(index)
         parameters = scene_parameters(z)
-        scene, coloured = build(shape.pack, parameters), index % VIEWS
+        scene, coloured = build(shape.pack, parameters), int(index % 4 == 3)  # three of four have a face to be read
         seen = [shape.geometry(scene, *camera) for camera in cameras.astype(float).tolist()]
         for name, values in zip(("depth", "normal", "part"), zip(*seen, strict=True), strict=True):
             rows[name].append(np.stack(values))

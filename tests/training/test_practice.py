@@ -11,6 +11,7 @@ import torch
 from core.job import Job
 from core.models.configuration import TOY_256
 from core.models.networks import Networks
+from core.models.reader import Reader
 from core.training.bundle import renewed, restore, train_landmarks
 from core.training.data import DataMissing, load_landmarks
 from core.training.glances import Glances
@@ -25,7 +26,8 @@ CONFIG = PracticeTaskConfig(heads=3, points=32, normal_points=8, kept_heads=2, k
 def _task(folder: Path) -> PracticeTask:
     generator = Networks.random(TOY_256, seed=3).generator
     generator.field.requires_grad_(True)
-    return PracticeTask(generator, Glances.load(write_glances(folder)), CONFIG, compiled=False)
+    reader = Reader(TOY_256.generator.field.style_dim)
+    return PracticeTask(generator, reader, Glances.load(write_glances(folder)), CONFIG, compiled=False)
 
 
 def test_practice_begins_with_the_features_that_are_there_and_leaves_the_mapping(tmp_path: Path) -> None:
@@ -47,6 +49,20 @@ def test_a_view_without_colour_teaches_none(tmp_path: Path) -> None:
         assert torch.equal(both[head, seen], data.colour[head])
         assert not both[head, 1 - seen].any()
     assert len(Glances.load(tmp_path, limit=4)) == 4
+
+
+def test_the_field_is_asked_between_codes_and_what_pictures_say_of_them(tmp_path: Path) -> None:
+    task = _task(tmp_path)
+    head = torch.arange(9).repeat(200)
+    w, rows = task._latents(head, torch.zeros_like(head))
+    front = task.data.coloured[head] == 0
+    off = (rows[:, 0] - w).norm(dim=1) / (task.read[head, 0, 0] - w).norm(dim=1).clamp(min=1e-9)
+    assert off[front].min() < 0.15, "codes"
+    assert 0.8 < off[front].max() < 1.5, "and readings"
+    away = ((rows - w[:, None])[~front] / task.w_std).std()
+    assert float(away) == pytest.approx(CONFIG.noise, rel=0.1), "where nothing was read: codes and noise"
+    assert torch.equal(rows[:, 0], rows[:, 1]), "one latent for all geometry"
+    assert not torch.equal(rows[:, 0], rows[:, -1])
 
 
 def test_a_practised_field_comes_alone_into_weights(tmp_path: Path) -> None:
