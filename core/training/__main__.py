@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     lesson.add_argument("label", choices=sorted(STEP_LABELS))
     marks = commands.add_parser("landmarks", parents=[common], help="fit the landmark network on many heads")
     marks.add_argument("--data", type=Path, default=Path("runs/world/landmarks"), help="(default %(default)s)")
-    marks.add_argument("--steps", type=int, default=20000, help="of Adam (default %(default)s)")
+    marks.add_argument("--steps", type=int, default=6000, help="of Adam (default %(default)s)")
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         choices=RENEWABLE,
         help="of the entry that is there renew this alone; all else stays",
     )
+    bundle.add_argument("--share", type=float, default=1.0, help="of a practised field; the rest is the old one (1)")
     return parser
 
 
@@ -124,7 +125,7 @@ def _run(options: argparse.Namespace) -> None:
         name = options.name or options.model.name
         networks = read_networks(Registry(options.out).locate(name).values())
         renew = publish_parser if options.only == "parser" else publish
-        print(renew(renewed(networks, options.run, options.only), options.out, name))
+        print(renew(renewed(networks, options.run, options.only, options.share), options.out, name))
     else:
         networks = collect(options.run, options.landmarks, model=options.model, samples=options.samples)
         print(publish(networks, options.out, options.name or options.model.name))

@@ -123,7 +123,7 @@ def _reader(run: Path, model: ModelConfig) -> Reader:
     return reader
 
 
-def renewed(networks: Networks, run: Path, stage: str) -> Networks:
+def renewed(networks: Networks, run: Path, stage: str, share: float = 1.0) -> Networks:
     """The same weights, with the network of one stage as a run folder has it.
 
     For a stage on which nothing else has to be trained: E0 that went on in its units, the reader, the parser, the
@@ -134,6 +134,8 @@ def renewed(networks: Networks, run: Path, stage: str) -> Networks:
         networks: What stays.
         run: Where the stage was trained.
         stage: One of RENEWABLE.
+        share: How far from the field that was there to the practised one, 0 to 1. Fields that began as one can be mixed
+            (Wortsman et al. 2022); the mixture keeps more of what the old one did with latents that practice never met.
     """
     if stage == "encoder":
         encoder = Encoder(networks.config.encoder)
@@ -153,7 +155,9 @@ def renewed(networks: Networks, run: Path, stage: str) -> Networks:
     if stage == "practice":
         practised, generator = copy.deepcopy(networks.generator), copy.deepcopy(networks.generator)
         load_averaged(run / "practice.pt", {"generator": practised})
-        generator.field.load_state_dict(practised.field.state_dict())
+        there = practised.field.state_dict()
+        mixed = {name: value.lerp(there[name], share) for name, value in generator.field.state_dict().items()}
+        generator.field.load_state_dict(mixed)
         return dataclasses.replace(networks, generator=generator)
     if stage == "landmarks":
         assert networks.landmark_indices is not None
@@ -219,7 +223,7 @@ def _enter(networks: Networks, folder: Path, name: str) -> None:
 
 
 def train_landmarks(
-    run: Path, heads: Path, *, model: ModelConfig = CAMEO_256, steps: int = 20000
+    run: Path, heads: Path, *, model: ModelConfig = CAMEO_256, steps: int = 6000
 ) -> tuple[float, float]:
     """Fits the landmark network of a run folder on many heads; what is there is replaced.
 

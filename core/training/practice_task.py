@@ -44,8 +44,8 @@ class PracticeTaskConfig(FieldTaskConfig):
     labels: float = 0.0
     readings: int = 2
     """How often each head's picture is read, each time disturbed anew."""
-    noise: float = 0.1
-    """Of all latents, in deviations of w: what landmarks and outline ask for lies beside codes and readings."""
+    noise: float = 0.3
+    """Of all latents, at most, in deviations of w: landmarks and outline ask for what lies beside them."""
     kept_heads: int = 4
     kept_points: int = 256
     kept_feature: float = 1.0
@@ -101,7 +101,8 @@ class PracticeTask(FieldTask):
         number = torch.randint(self.read.shape[1], head.shape, device=self.device)
         share = torch.rand(len(head), 1, 1, device=self.device)
         near = w[:, None] + share * (self.read[head, number] - w[:, None])
-        near = near + torch.randn_like(near) * self.w_std * self.config.noise
+        noise = self.config.noise * torch.rand(len(head), 1, 1, device=self.device)
+        near = near + torch.randn_like(near) * self.w_std * noise
         geometry, colour = near[:, :1], near[:, 1:]
         return w, torch.cat([geometry.expand(-1, rows.shape[1] - 1, -1), colour], 1)
 
