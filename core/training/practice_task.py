@@ -28,6 +28,7 @@ from core.training.lesson_task import near_surface
 from core.training.reader_task import on_grey
 from core.training.views import crop
 
+WORN = "Eyeglasses"
 POSE_NOISE, FRAMING_NOISE = 0.03, 0.6
 """How wrong pose [rad] and framing are when a picture is read, as in the reader's own stage."""
 
@@ -42,6 +43,8 @@ class PracticeTaskConfig(FieldTaskConfig):
     render_from: float = 2.0
     """Never: what is rendered follows from what is at the points."""
     labels: float = 0.0
+    glasses: float = 1.0
+    """Not more often than they are: a reader does not say who wears any."""
     readings: int = 2
     """How often each head's picture is read, each time disturbed anew."""
     noise: float = 0.3
@@ -83,8 +86,15 @@ class PracticeTask(FieldTask):
 
     @torch.no_grad()
     def _read_all(self, reader: Reader, data: Glances) -> None:
-        """What the reader says of each head's picture from in front: its latents of geometry and of colour."""
-        front = (data.coloured == 0).nonzero()[:, 0]
+        """What the reader says of each head's picture from in front: its latents of geometry and of colour.
+
+        Heads with glasses stay with their codes. What the program reads has none in it, and a field that was to draw
+        them on such latents drew them on everybody.
+        """
+        bare = torch.ones(len(data), dtype=torch.bool)
+        if WORN in data.label_names:
+            bare = data.labels[:, data.label_names.index(WORN)] <= 0.5
+        front = ((data.coloured == 0) & bare).nonzero()[:, 0]
         for index in front.split(64):
             straight = data.colour[index].permute(0, 3, 1, 2).float() / 255
             picture = torch.cat([straight[:, :3] * straight[:, 3:], straight[:, 3:]], 1)

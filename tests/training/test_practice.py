@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,18 @@ def test_the_field_is_asked_between_codes_and_what_pictures_say_of_them(tmp_path
     assert float(away) == pytest.approx(CONFIG.noise / 3**0.5, rel=0.1), "where nothing was read: codes and noise"
     assert torch.equal(rows[:, 0], rows[:, 1]), "one latent for all geometry"
     assert not torch.equal(rows[:, 0], rows[:, -1])
+
+
+def test_who_wears_glasses_is_not_read(tmp_path: Path) -> None:
+    generator = Networks.random(TOY_256, seed=3).generator
+    data = Glances.load(write_glances(tmp_path))
+    worn = torch.arange(len(data)) % 4 == 0
+    data = replace(data, labels=torch.stack((worn.float(), data.labels[:, 1]), 1), label_names=("Eyeglasses", "Age"))
+    task = PracticeTask(generator, Reader(TOY_256.generator.field.style_dim), data, CONFIG, compiled=False)
+    codes = generator.mapping(data.z)[:, None, None]
+    read = ((task.read - codes).abs() > 1e-6).flatten(1).any(1)
+    assert torch.equal(read, (data.coloured == 0) & ~worn)
+    assert (task.chance == 1.0).all()
 
 
 def test_a_practised_field_comes_alone_into_weights(tmp_path: Path) -> None:
