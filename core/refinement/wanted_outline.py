@@ -30,8 +30,6 @@ AROUND = (SIDE + 2 * MARGIN) / SIDE
 """How many times as wide as the canonical camera's picture that is."""
 # Width of a picture's border that cuts outlines off (pixels).
 BORDER = 2
-# Down to this share of the picture a person beyond it is a head; lower come shoulders.
-HEAD = 0.3
 # Below the lowest landmark upright outlines are the neck's, down to NECK; the others are a collar's.
 NECK, UPRIGHT = 0.12, 0.85
 # The row of SIDE above which no head reaches: the scene ends there.
@@ -74,7 +72,7 @@ class WantedOutline(NamedTuple):
         if around is not None:
             side = len(whole)
             also = _at(around.known, side)
-            also[round(MARGIN + HEAD * SIDE) :] = False
+            also[MARGIN:] = False  # above the picture alone: beside it stand shoulders, and other people
             person = torch.from_numpy(around.person)[None, None]
             beyond = functional.interpolate(person, size=(side, side), mode="area")[0, 0].double().numpy()
             whole = np.where(also & ~shown, beyond, whole)
