@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from core.job import Job
-from core.world import dataset
-from core.world.identity import EDITABLE, IDENTITY_BLOCKS, LABELS
+from core.world import constellations, dataset, glances
+from core.world.assets import Pack
+from core.world.identity import EDITABLE, IDENTITY_BLOCKS, LABELS, scene_parameters
 from core.world.rasteriser import Renderer
-from core.world.scene import landmark_table
+from core.world.scene import build, landmark_table
 from tests.world.conftest import PACK
 
 
@@ -73,3 +74,51 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
     assert arrays["other"].shape == (2, 2, 128, 128, 3)
     assert arrays["labels"].shape == (2, len(LABELS))
     assert arrays["landmarks"].shape == (2, len(landmark_table()), 3)
+
+
+def test_a_glance_depends_on_its_index_only_and_is_another_head_than_a_shards():
+    z, cameras = glances.sample(5)
+    again, _ = glances.sample(5)
+    assert np.array_equal(z, again)
+    assert not np.array_equal(z, glances.sample(6)[0])
+    assert not np.array_equal(z, dataset.sample_head(5).z)
+    assert not np.array_equal(z, constellations.sample(5))
+    assert np.abs(cameras[0, 0]) <= 1.0
+    far = np.stack([glances.sample(index)[1] for index in range(200)])
+    assert np.abs(far[:, 1, 0]).max() > 2.5, "some look from behind"
+    assert np.abs(far[:, 0, 0]).max() <= 1.0, "the first sees a face"
+
+
+@pytest.mark.slow
+def test_glances_show_what_full_renders_show(pack: Pack, tmp_path: Path):
+    try:
+        shape, paint = Renderer(pack, 2 * glances.SIZE), Renderer(pack, glances.SIZE)
+    except Exception as error:  # noqa: BLE001 -- moderngl raises bare Exception where there is no EGL
+        pytest.skip(f"no off-screen OpenGL: {error}")
+    glances.write(shape, paint, tmp_path / "glances_0000002.npz", 2, 2)
+    with np.load(tmp_path / "glances_0000002.npz") as file:
+        found = {name: file[name] for name in file.files}
+    assert found["coloured"].tolist() == [0, 1]
+    for number in range(2):
+        z, cameras = glances.sample(2 + number)
+        scene = build(pack, scene_parameters(z))
+        assert np.array_equal(found["z"][number], z)
+        for view, (yaw, pitch, half_fov) in enumerate(cameras.astype(float).tolist()):
+            whole = shape.render(scene, yaw, pitch, half_fov)
+            assert np.array_equal(found["depth"][number, view], whole.depth)
+            assert np.array_equal(found["normal"][number, view], whole.normal)
+            assert np.array_equal(found["part"][number, view], whole.part)
+            assert (whole.depth > 0).any()
+            if view == found["coloured"][number]:
+                assert np.array_equal(found["colour"][number], paint.colour(scene, yaw, pitch, half_fov))
+    shape.close()
+    paint.close()
+
+
+def test_landmarks_without_pictures_are_those_of_the_scene(pack: Pack, tmp_path: Path):
+    constellations.write(pack, tmp_path / "landmarks_0000000.npz", 7, 2)
+    with np.load(tmp_path / "landmarks_0000000.npz") as file:
+        assert np.array_equal(file["z"][1], constellations.sample(8))
+        scene = build(pack, scene_parameters(constellations.sample(8)))
+        assert np.array_equal(file["landmarks"][1], np.asarray(scene.landmarks, np.float32))
+        assert file["landmarks"].shape == (2, len(landmark_table()), 3)
