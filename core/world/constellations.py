@@ -5,8 +5,6 @@ The same index gives the same head; a file appears under its name when it is com
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,7 @@ from core.job import Job
 from core.world import assets
 from core.world.identity import Z_SIZE, scene_parameters
 from core.world.scene import build
-
-logger = logging.getLogger(__name__)
+from core.world.series import Task, write_series
 
 FILE_HEADS = 1024
 SEED = 163847  # another stream than those of shards, snapshots and glances
@@ -45,7 +42,7 @@ def _open(pack_path: str) -> None:
     _pack = assets.load_pack(pack_path)
 
 
-def _work(task: tuple[str, int, int]) -> int:
+def _work(task: Task) -> int:
     assert _pack is not None
     write(_pack, Path(task[0]), task[1], task[2])
     return task[2]
@@ -62,16 +59,5 @@ def generate(out: Path, first: int, count: int, workers: int, pack: Path, job: J
         pack: The pack file.
         job: Progress and cancel.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    tasks = []
-    for start in range(first, first + count, FILE_HEADS):
-        path = out / f"landmarks_{start:07d}.npz"
-        if not path.exists():
-            tasks.append((str(path), start, min(FILE_HEADS, first + count - start)))
-    if not tasks:
-        return
-    done, total = 0, sum(task[2] for task in tasks)
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(tasks)), _open, (str(pack),)) as pool:
-        for built in pool.imap_unordered(_work, tasks):
-            done += built
-            job.report(done / total, f"{done} of {total} heads")
+    heads = range(first, first + count)
+    write_series(out, "landmarks", heads, FILE_HEADS, workers, _open, pack, _work, job)

@@ -7,8 +7,6 @@ one head well; these teach many. The same index gives the same head; a file appe
 from __future__ import annotations
 
 import json
-import logging
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,7 @@ from core.world.dataset import WIDE_HALF_FOV
 from core.world.identity import LABELS, Z_SIZE, labels, scene_parameters
 from core.world.rasteriser import Renderer
 from core.world.scene import build
-
-logger = logging.getLogger(__name__)
+from core.world.series import Task, write_series
 
 SIZE = 96
 FILE_HEADS = 256
@@ -80,7 +77,7 @@ def _open(pack_path: str) -> None:
     _renderers = Renderer(pack, 2 * SIZE), Renderer(pack, SIZE)
 
 
-def _work(task: tuple[str, int, int]) -> int:
+def _work(task: Task) -> int:
     assert _renderers is not None
     write(*_renderers, Path(task[0]), task[1], task[2])
     return task[2]
@@ -97,16 +94,5 @@ def generate(out: Path, first: int, count: int, workers: int, pack: Path, job: J
         pack: The pack file.
         job: Progress and cancel.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    tasks = []
-    for start in range(first, first + count, FILE_HEADS):
-        path = out / f"glances_{start:07d}.npz"
-        if not path.exists():
-            tasks.append((str(path), start, min(FILE_HEADS, first + count - start)))
-    if not tasks:
-        return
-    done, total = 0, sum(task[2] for task in tasks)
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(tasks)), _open, (str(pack),)) as pool:
-        for looked in pool.imap_unordered(_work, tasks):
-            done += looked
-            job.report(done / total, f"{done} of {total} heads")
+    heads = range(first, first + count)
+    write_series(out, "glances", heads, FILE_HEADS, workers, _open, pack, _work, job)

@@ -6,8 +6,6 @@ One picture a head, colour only, from in front to nearly the side; the same inde
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,7 @@ from core.world import assets
 from core.world.identity import Z_SIZE, scene_parameters
 from core.world.rasteriser import Renderer
 from core.world.scene import build
-
-logger = logging.getLogger(__name__)
+from core.world.series import Task, write_series
 
 SIZE = 96
 FILE_HEADS = 256
@@ -68,7 +65,7 @@ def _open(pack_path: str) -> None:
     _renderer = Renderer(assets.load_pack(pack_path), SIZE)
 
 
-def _work(task: tuple[str, int, int]) -> int:
+def _work(task: Task) -> int:
     assert _renderer is not None
     write(_renderer, Path(task[0]), task[1], task[2])
     return task[2]
@@ -85,16 +82,5 @@ def generate(out: Path, first: int, count: int, workers: int, pack: Path, job: J
         pack: The pack file.
         job: Progress and cancel.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    tasks = []
-    for start in range(first, first + count, FILE_HEADS):
-        path = out / f"snapshots_{start:07d}.npz"
-        if not path.exists():
-            tasks.append((str(path), start, min(FILE_HEADS, first + count - start)))
-    if not tasks:
-        return
-    done, total = 0, sum(task[2] for task in tasks)
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(tasks)), _open, (str(pack),)) as pool:
-        for rendered in pool.imap_unordered(_work, tasks):
-            done += rendered
-            job.report(done / total, f"{done} of {total} heads")
+    heads = range(first, first + count)
+    write_series(out, "snapshots", heads, FILE_HEADS, workers, _open, pack, _work, job)
