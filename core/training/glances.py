@@ -40,8 +40,8 @@ class Glances:
         return len(self.z)
 
     @classmethod
-    def load(cls, folder: Path, *, limit: int | None = None) -> Glances:
-        """Reads all finished files of ``python -m core.world glances``, at most ``limit`` heads.
+    def load(cls, folder: Path, device: torch.device, *, limit: int | None = None) -> Glances:
+        """Reads all finished files of ``python -m core.world glances``, at most ``limit`` heads, onto ``device``.
 
         Raises:
             DataMissing: if there are none.
@@ -63,7 +63,7 @@ class Glances:
             heads += len(parts["z"][-1])
         tensors = {}
         for name in names:  # one after the other: the whole is some gigabytes
-            tensors[name] = torch.from_numpy(np.concatenate(parts.pop(name)))
+            tensors[name] = torch.from_numpy(np.concatenate(parts.pop(name))).to(device)
         logger.info("loaded %d heads from %s", heads, folder)
         return cls(**tensors, label_names=label_names)
 
@@ -79,6 +79,7 @@ class Glances:
 
     def colours(self) -> Tensor:
         """(H, 2, S, S, 4): nothing (alpha 0) where a view has no colour."""
-        both = torch.zeros(len(self), 2, *self.colour.shape[1:], dtype=self.colour.dtype)
-        both[torch.arange(len(self)), self.coloured] = self.colour
+        device = self.colour.device
+        both = torch.zeros(len(self), 2, *self.colour.shape[1:], dtype=self.colour.dtype, device=device)
+        both[torch.arange(len(self), device=device), self.coloured] = self.colour
         return both

@@ -72,7 +72,7 @@ class PracticeTask(FieldTask):
             codes = torch.cat([generator.mapping(z) for z in data.z.split(4096)])
         self.read = codes[:, None, None].repeat(1, config.readings, 2, 1)
         if reader is not None:
-            self._read_all(reader.eval(), data)
+            self._read_all(reader.to(self.device).eval(), data)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
         """The field alone."""
@@ -91,7 +91,7 @@ class PracticeTask(FieldTask):
         Heads with glasses stay with their codes. What the program reads has none in it, and a field that was to draw
         them on such latents drew them on everybody.
         """
-        bare = torch.ones(len(data), dtype=torch.bool)
+        bare = torch.ones(len(data), dtype=torch.bool, device=self.device)
         if WORN in data.label_names:
             bare = data.labels[:, data.label_names.index(WORN)] <= 0.5
         front = ((data.coloured == 0) & bare).nonzero()[:, 0]

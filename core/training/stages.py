@@ -291,7 +291,7 @@ def _lesson(shop: Workshop) -> Task:
 def _practice(shop: Workshop) -> Task:
     torch.manual_seed(shop.options.seed)
     generator = shop.generator("field", before="practice")
-    data = Glances.load(shop.options.glances, limit=shop.options.heads)
+    data = Glances.load(shop.options.glances, shop.device, limit=shop.options.heads)
     reader = None
     if (shop.options.run / "reader.pt").exists():
         reader = Reader(shop.options.model.generator.field.style_dim)

@@ -21,6 +21,7 @@ from core.training.stages import LANDMARKS
 from core.training.trainer import TrainerConfig, train
 from tests.training.toy_world import write_glances, write_landmarks
 
+CPU = torch.device("cpu")
 CONFIG = PracticeTaskConfig(heads=3, points=32, normal_points=8, kept_heads=2, kept_points=32)
 
 
@@ -28,7 +29,7 @@ def _task(folder: Path) -> PracticeTask:
     generator = Networks.random(TOY_256, seed=3).generator
     generator.field.requires_grad_(True)
     reader = Reader(TOY_256.generator.field.style_dim)
-    return PracticeTask(generator, reader, Glances.load(write_glances(folder)), CONFIG, compiled=False)
+    return PracticeTask(generator, reader, Glances.load(write_glances(folder), CPU), CONFIG, compiled=False)
 
 
 def test_practice_begins_with_the_features_that_are_there_and_leaves_the_mapping(tmp_path: Path) -> None:
@@ -43,13 +44,13 @@ def test_practice_begins_with_the_features_that_are_there_and_leaves_the_mapping
 
 
 def test_a_view_without_colour_teaches_none(tmp_path: Path) -> None:
-    data = Glances.load(write_glances(tmp_path))
+    data = Glances.load(write_glances(tmp_path), CPU)
     both = data.colours()
     for head in range(len(data)):
         seen = int(data.coloured[head])
         assert torch.equal(both[head, seen], data.colour[head])
         assert not both[head, 1 - seen].any()
-    assert len(Glances.load(tmp_path, limit=4)) == 4
+    assert len(Glances.load(tmp_path, CPU, limit=4)) == 4
 
 
 def test_the_field_is_asked_between_codes_and_what_pictures_say_of_them(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_the_field_is_asked_between_codes_and_what_pictures_say_of_them(tmp_path
 
 def test_who_wears_glasses_is_not_read(tmp_path: Path) -> None:
     generator = Networks.random(TOY_256, seed=3).generator
-    data = Glances.load(write_glances(tmp_path))
+    data = Glances.load(write_glances(tmp_path), CPU)
     worn = torch.arange(len(data)) % 4 == 0
     data = replace(data, labels=torch.stack((worn.float(), data.labels[:, 1]), 1), label_names=("Eyeglasses", "Age"))
     task = PracticeTask(generator, Reader(TOY_256.generator.field.style_dim), data, CONFIG, compiled=False)
