@@ -83,7 +83,7 @@ def head_mattes(
 def person_around(pixels: Pixels, to_picture: Array, pause: Callable[[], None] = lambda: None) -> Mask:
     """How likely each pixel of a picture (256, 256) shows a person, 0 to 1: two looks, one of them mirrored.
 
-    Above and beside a head a person is hair: no graph cut need tell it from clothes.
+    Above a head a person is hair: no graph cut need tell it from clothes.
 
     Args:
         pixels: the photo (H, W, 3).
@@ -91,13 +91,19 @@ def person_around(pixels: Pixels, to_picture: Array, pause: Callable[[], None] =
         pause: called between steps.
     """
     picture = cut(pixels, to_picture, WORK, sharp=False)
-    looks = _look(picture, pause), _look(np.ascontiguousarray(picture[:, ::-1]), pause)[:, ::-1]
-    return np.asarray(1 / (1 + np.exp(-(looks[0] + looks[1]) / 2)), dtype=np.float32)
+    one, other = _both_ways(HelperNetwork("person"), picture, pause)
+    return np.asarray(1 / (1 + np.exp(-(one + other) / 2)), dtype=np.float32)
 
 
-def _look(picture: Pixels, pause: Callable[[], None]) -> Mask:
+def _both_ways(network: HelperNetwork, picture: Pixels, pause: Callable[[], None]) -> list[Mask]:
+    """Looks at a picture as it is, and mirrored."""
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    return [_look(network, picture, pause), _look(network, mirrored, pause)[:, ::-1]]
+
+
+def _look(network: HelperNetwork, picture: Pixels, pause: Callable[[], None]) -> Mask:
     """Log-odds (256, 256) that a pixel shows a person."""
-    out = next(iter(HelperNetwork("person")(picture.astype(np.float32) / 255.0).values()))
+    out = next(iter(network(picture.astype(np.float32) / 255.0).values()))
     pause()
     odds = np.clip(out.reshape(WORK, WORK), 1e-3, 1 - 1e-3)
     return np.asarray(np.log(odds / (1 - odds)), dtype=np.float32)
@@ -109,11 +115,12 @@ def person_mask(pixels: Pixels, to_crop: Array, crop: Pixels, pause: Callable[[]
     Four looks in log-odds: the crop, mirrored, and with more of its surroundings twice. Half of their mean and half of
     their minimum: a flag or a bystander rarely fools all of them, and the graph cut returns what one look missed.
     """
-    looks = [_look(crop, pause), _look(np.ascontiguousarray(crop[:, ::-1]), pause)[:, ::-1]]
+    network = HelperNetwork("person")
+    looks = _both_ways(network, crop, pause)
     for scale in WIDE:
         margin = (1 - scale) / 2
         shrink = np.array([[scale, 0.0, margin], [0.0, scale, margin]])
-        wide = _look(cut(pixels, compose_affine(shrink, to_crop), WORK, sharp=False), pause)
+        wide = _look(network, cut(pixels, compose_affine(shrink, to_crop), WORK, sharp=False), pause)
         shrink[:, 2] = margin * WORK + 0.5 * scale - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         looks.append(np.asarray(cv2.warpAffine(wide, shrink, (WORK, WORK), flags=flags), dtype=np.float32))

@@ -15,7 +15,6 @@ from core.models.bundle import write_directions, write_networks, write_parser
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.generator import Generator
-from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Direction, Networks
 from core.models.parsing import HeadParser
 from core.models.reader import Reader
@@ -25,7 +24,7 @@ from core.training.directions import IDLE, SAMPLES, find_directions
 from core.training.latents import Latents, fit_landmarks, landmark_misfit, latent_statistics
 from core.training.local_branch import Parts
 from core.training.mapping import step_of, teach_step, without_offset
-from core.training.stages import FIELD_STAGES, LANDMARKS, OFFSET, STATISTICS, landmark_indices
+from core.training.stages import FIELD_STAGES, LANDMARKS, OFFSET, STATISTICS, landmark_indices, read_landmarks
 from core.training.trainer import load_averaged
 from core.weights import InputContract, Registry
 from core.world.identity import EYEGLASSES, GLASSES_FROM, phi
@@ -76,7 +75,7 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
     reader = _reader(run, model) if (run / "reader.pt").exists() else None
     parser = _parser(run) if (run / "parser.pt").exists() else None
     indices = landmark_indices(landmarks)
-    regressor = _landmarks(run, model, len(indices))
+    regressor = read_landmarks(run, model, len(indices))
     if (run / STATISTICS).exists():  # E0's answers are in units of what the mapping was when E0 was trained
         statistics = Latents(**torch.load(run / STATISTICS, weights_only=True))  # noqa: TID251 - tensors only
     else:
@@ -100,12 +99,6 @@ def collect(run: Path, landmarks: Path, *, model: ModelConfig = CAMEO_256, sampl
         reader,
         parser,
     )
-
-
-def _landmarks(run: Path, model: ModelConfig, count: int) -> LandmarkRegressor:
-    regressor = LandmarkRegressor(model.generator.field.style_dim, count)
-    regressor.load_state_dict(torch.load(run / LANDMARKS, weights_only=True))  # noqa: TID251 - tensors only
-    return regressor
 
 
 def _parser(run: Path) -> HeadParser:
@@ -161,7 +154,8 @@ def renewed(networks: Networks, run: Path, stage: str, share: float = 1.0) -> Ne
         return dataclasses.replace(networks, generator=generator)
     if stage == "landmarks":
         assert networks.landmark_indices is not None
-        return dataclasses.replace(networks, landmarks=_landmarks(run, networks.config, len(networks.landmark_indices)))
+        regressor = read_landmarks(run, networks.config, len(networks.landmark_indices))
+        return dataclasses.replace(networks, landmarks=regressor)
     if stage == "parser":
         return dataclasses.replace(networks, parser=_parser(run))
     return dataclasses.replace(networks, reader=_reader(run, networks.config))

@@ -199,6 +199,13 @@ def landmark_indices(path: Path) -> list[int]:
     return [int(entry["mediapipe"]) for entry in table["landmarks"]]
 
 
+def read_landmarks(run: Path, model: ModelConfig, count: int) -> LandmarkRegressor:
+    """The landmark network of a run folder, of so many landmarks; on the CPU, frozen."""
+    regressor = LandmarkRegressor(model.generator.field.style_dim, count)
+    regressor.load_state_dict(torch.load(run / LANDMARKS, weights_only=True))  # noqa: TID251 - tensors only
+    return regressor.requires_grad_(False).eval()
+
+
 def _field(shop: Workshop) -> Task:
     config = FieldTaskConfig(heads=shop.batch(FieldTaskConfig.heads))
     return FieldTask(shop.generator(), shop.data, config, compiled=shop.options.compiled)
@@ -208,9 +215,7 @@ def _encoder(shop: Workshop) -> Task:
     generator, run = shop.generator("field", "decoder"), shop.options.run
     if (run / "encoder.pt").exists():
         # E0 goes on: its answers stay in the units they are in, and the reader stands on the same landmarks.
-        regressor = LandmarkRegressor(shop.options.model.generator.field.style_dim, len(shop.landmark_indices()))
-        regressor.load_state_dict(torch.load(run / LANDMARKS, weights_only=True))  # noqa: TID251 - tensors only
-        regressor.requires_grad_(False).eval().to(shop.device)
+        regressor = read_landmarks(run, shop.options.model, len(shop.landmark_indices())).to(shop.device)
         latents = shop.units(generator)
     else:
         steps = min(
@@ -302,17 +307,14 @@ def _practice(shop: Workshop) -> Task:
 
 def _reader(shop: Workshop) -> Task:
     generator, indices = shop.generator("field"), shop.landmark_indices()
-    style_dim = shop.options.model.generator.field.style_dim
-    regressor = LandmarkRegressor(style_dim, len(indices))
-    regressor.load_state_dict(torch.load(shop.options.run / LANDMARKS, weights_only=True))  # noqa: TID251
-    regressor.requires_grad_(False).eval()
+    regressor = read_landmarks(shop.options.run, shop.options.model, len(indices))
     real, settled = shop.portraits(), None
     if real is not None:
         w_mean = latent_statistics(generator, 4000).w_mean
         settled = settle(regressor, real.colour, real.matte, real.landmarks[:, indices], real.angles, w_mean)
     config = ReaderTaskConfig(pictures=shop.batch(ReaderTaskConfig.pictures))
     data = Snapshots.load(shop.options.snapshots)
-    return ReaderTask(generator, Reader(style_dim), regressor, data, settled, config)
+    return ReaderTask(generator, Reader(shop.options.model.generator.field.style_dim), regressor, data, settled, config)
 
 
 def _parser(shop: Workshop) -> Task:

@@ -60,11 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
         run(options.out, options.first, options.count, options.workers, options.pack)
     elif options.command in ("snapshots", "glances", "landmarks"):
         from core.job import Job
-        from core.world import constellations, glances, snapshots
+        from core.world.constellations import CONSTELLATIONS
+        from core.world.glances import GLANCES
+        from core.world.snapshots import SNAPSHOTS
 
-        take = {"snapshots": snapshots, "glances": glances, "landmarks": constellations}[options.command].generate
         report = Job("Looking at heads", on_report=lambda share, stage: logger.info("%3.0f%% %s", 100 * share, stage))
-        take(options.out, options.first, options.count, options.workers, options.pack, report)
+        series = {one.name: one for one in (SNAPSHOTS, GLANCES, CONSTELLATIONS)}[options.command]
+        series.generate(options.out, options.first, options.count, options.workers, options.pack, report)
     elif options.command == "portrait":
         from core.world.portrait import save_portrait
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.job import Job
 from core.world import assets
 from core.world.identity import Z_SIZE, scene_parameters
 from core.world.scene import build
-from core.world.series import Task, write_series
+from core.world.series import Series, Task
 
 FILE_HEADS = 1024
 SEED = 163847  # another stream than those of shards, snapshots and glances
@@ -48,16 +47,5 @@ def _work(task: Task) -> int:
     return task[2]
 
 
-def generate(out: Path, first: int, count: int, workers: int, pack: Path, job: Job) -> None:
-    """Build heads first .. first + count - 1, file by file; finished files are kept.
-
-    Args:
-        out: Where the files go.
-        first: Index of the first head, a multiple of ``FILE_HEADS``.
-        count: How many heads; the last file may be shorter.
-        workers: Processes.
-        pack: The pack file.
-        job: Progress and cancel.
-    """
-    heads = range(first, first + count)
-    write_series(out, "landmarks", heads, FILE_HEADS, workers, _open, pack, _work, job)
+CONSTELLATIONS = Series("landmarks", FILE_HEADS, _open, _work)
+"""Files of ``write``."""

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from core.camera import Camera
-from core.job import Job
 from core.world import assets
 from core.world.dataset import WIDE_HALF_FOV
 from core.world.identity import LABELS, Z_SIZE, labels, scene_parameters
 from core.world.rasteriser import Renderer
 from core.world.scene import build
-from core.world.series import Task, write_series
+from core.world.series import Series, Task
 
 SIZE = 96
 FILE_HEADS = 256
@@ -83,16 +82,5 @@ def _work(task: Task) -> int:
     return task[2]
 
 
-def generate(out: Path, first: int, count: int, workers: int, pack: Path, job: Job) -> None:
-    """Look at heads first .. first + count - 1, file by file; finished files are kept.
-
-    Args:
-        out: Where the files go.
-        first: Index of the first head, a multiple of ``FILE_HEADS``.
-        count: How many heads; the last file may be shorter.
-        workers: Processes.
-        pack: The pack file.
-        job: Progress and cancel.
-    """
-    heads = range(first, first + count)
-    write_series(out, "glances", heads, FILE_HEADS, workers, _open, pack, _work, job)
+GLANCES = Series("glances", FILE_HEADS, _open, _work)
+"""Files of ``write``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.job import Job
@@ -12,40 +13,40 @@ Task = tuple[str, int, int]
 """A file, its first head, and how many it holds."""
 
 
-def write_series(
-    out: Path,
-    name: str,
-    heads: range,
-    each: int,
-    workers: int,
-    start: Callable[[str], None],
-    pack: Path,
-    work: Callable[[Task], int],
-    job: Job,
-) -> None:
-    """Write what is missing of a series.
+@dataclass(frozen=True)
+class Series:
+    """How one kind of file is made."""
 
-    Args:
-        out: Where the files go.
-        name: What their names begin with.
-        heads: Their indices; the first is a multiple of ``each``.
-        each: Heads a file; the last may hold fewer.
-        workers: Processes.
-        start: Called once in each of them, with the pack's path.
-        pack: The pack file.
-        work: Writes one file and returns how many heads it holds.
-        job: Progress and cancel.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    tasks: list[Task] = []
-    for first in heads[::each]:
-        path = out / f"{name}_{first:07d}.npz"
-        if not path.exists():
-            tasks.append((str(path), first, min(each, heads.stop - first)))
-    if not tasks:
-        return
-    done, total = 0, sum(task[2] for task in tasks)
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(tasks)), start, (str(pack),)) as pool:
-        for written in pool.imap_unordered(work, tasks):
-            done += written
-            job.report(done / total, f"{done} of {total} heads")
+    name: str
+    """What their names begin with."""
+    each: int
+    """Heads a file; the last may hold fewer."""
+    start: Callable[[str], None]
+    """Called once in each process, with the pack's path."""
+    work: Callable[[Task], int]
+    """Writes one file and returns how many heads it holds."""
+
+    def generate(self, out: Path, first: int, count: int, workers: int, pack: Path, job: Job) -> None:
+        """Write what is missing of heads first .. first + count - 1.
+
+        Args:
+            out: Where the files go.
+            first: Index of the first head, a multiple of ``each``.
+            count: How many heads.
+            workers: Processes.
+            pack: The pack file.
+            job: Progress and cancel.
+        """
+        out.mkdir(parents=True, exist_ok=True)
+        tasks: list[Task] = []
+        for start in range(first, first + count, self.each):
+            path = out / f"{self.name}_{start:07d}.npz"
+            if not path.exists():
+                tasks.append((str(path), start, min(self.each, first + count - start)))
+        if not tasks:
+            return
+        done, total = 0, sum(task[2] for task in tasks)
+        with multiprocessing.get_context("spawn").Pool(min(workers, len(tasks)), self.start, (str(pack),)) as pool:
+            for written in pool.imap_unordered(self.work, tasks):
+                done += written
+                job.report(done / total, f"{done} of {total} heads")

@@ -17,7 +17,7 @@ from core.training.bundle import renewed, restore, train_landmarks
 from core.training.data import DataMissing, load_landmarks
 from core.training.glances import Glances
 from core.training.practice_task import PracticeTask, PracticeTaskConfig
-from core.training.stages import LANDMARKS
+from core.training.stages import LANDMARKS, StageOptions, Workshop
 from core.training.trainer import TrainerConfig, train
 from tests.training.toy_world import write_glances, write_landmarks
 
@@ -100,6 +100,20 @@ def test_a_practised_field_comes_alone_into_weights(tmp_path: Path) -> None:
         ends = networks.generator.state_dict()[name], back.generator.state_dict()[name]
         assert torch.allclose(value, (ends[0] + ends[1]) / 2, atol=1e-6)
     assert all(name.startswith("renderer.network") for name in moved), moved
+
+
+@pytest.mark.parametrize("stage", ["lesson", "practice"])
+def test_a_resumed_stage_is_held_to_the_field_before_it_and_not_to_its_own(stage: str, tmp_path: Path) -> None:
+    before, after = (Networks.random(TOY_256, seed=seed) for seed in (3, 4))
+    restore(after, tmp_path)
+    (tmp_path / "field.pt").rename(tmp_path / f"{stage}.pt")
+    restore(before, tmp_path)
+    shop = Workshop(StageOptions(tmp_path, tmp_path, device="cpu", compiled=False, model=TOY_256), CPU)
+    wanted, own = before.generator.field.state_dict(), after.generator.field.state_dict()
+    held = shop.generator("field", before=stage).field.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in held.items())
+    later = shop.generator("field").field.state_dict()
+    assert all(torch.equal(value, own[name]) for name, value in later.items()), "later stages stand on it"
 
 
 def test_landmarks_are_learned_from_heads_and_told_of_others(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core.job import Job
-from core.world.series import Task, write_series
+from core.world.series import Series, Task
 
 
 def _start(pack: str) -> None:
@@ -17,12 +17,13 @@ def _write(task: Task) -> int:
 
 
 def test_what_is_there_is_kept_and_the_last_file_is_shorter(tmp_path: Path) -> None:
+    series = Series("heads", 4, _start, _write)
     told: list[float] = []
     job = Job("Writing", on_report=lambda share, _: told.append(share))
     (tmp_path / "heads_0000004.npz").write_text("old")
-    write_series(tmp_path, "heads", range(10), 4, 2, _start, tmp_path / "pack.npz", _write, job)
+    series.generate(tmp_path, 0, 10, 2, tmp_path / "pack.npz", job)
     found = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert found == {"heads_0000000.npz": "0 4", "heads_0000004.npz": "old", "heads_0000008.npz": "8 2"}
     assert told[-1] == 1.0
-    write_series(tmp_path, "heads", range(10), 4, 2, _start, tmp_path / "pack.npz", _write, job)
+    series.generate(tmp_path, 0, 10, 2, tmp_path / "pack.npz", job)
     assert len(told) == 2, "nothing was left to write"
