@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -10,7 +11,11 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.rendering.behind import BACK, RATIO, skin_of
+from core.rendering.beard import hair_tone
+from core.rendering.behind import BACK, RATIO, _goes_on, _Look, skin_of
+from core.rendering.rims import rims_of
+from core.tensor_camera import rays
+from core.visibility import source_view
 
 CROWN = 0.03
 """Above this height a head is its crown (world units)."""
@@ -35,13 +40,62 @@ def test_without_a_face_skin_is_taken_as_it_is() -> None:
     torch.testing.assert_close(found, torch.ones(3))
 
 
+def test_hair_of_a_few_pixels_has_its_own_tone_and_not_that_of_the_brows() -> None:
+    photo = torch.full((1, 3, 128, 128), 0.6)
+    hair, brows = torch.zeros(1, 1, 128, 128), torch.zeros(1, 1, 128, 128)
+    hair[..., 20:60, 5:8] = 1.0
+    photo[..., 20:60, 5:8] = -0.8
+    brows[..., 64:68, 40:90] = 1.0
+    photo[:, 0, 64:68, 40:90] = 0.2  # reddish
+    found = hair_tone(photo, hair, torch.ones_like(hair), brows)
+    torch.testing.assert_close(found, torch.full((3,), 0.1))
+    wide = torch.zeros_like(hair)
+    wide[..., :30, :] = 1.0
+    photo[..., :25, :] = -0.8  # below it scalp is seen through
+    torch.testing.assert_close(hair_tone(photo, wide, torch.ones_like(hair), brows), torch.full((3,), 0.1))
+
+
+def test_what_is_behind_rims_of_hair_is_hair_and_what_the_photo_shows_is_as_it_shows_it() -> None:
+    """A ball with a wreath of hair, seen from in front and a little to the side."""
+    radius, angles = 0.08, torch.tensor([[0.15, 0.0]])
+    origin, directions = rays(angles, 128)
+    along = (origin[:, None] * directions).sum(-1)
+    square = directions.square().sum(-1)
+    inside = along.square() - square * (origin.square().sum(-1)[:, None] - radius**2)
+    depth = (-along - inside.clamp(min=0.0).sqrt()) / square
+    points = (origin[:, None] + directions * depth[..., None]).transpose(1, 2).reshape(1, 3, 128, 128)
+    hit = (inside > 0.0).float().reshape(1, 1, 128, 128)
+    hair = ((points[:, 1:2] > 0.02) & (points[:, 1:2] < 0.05) & (points[:, 2:] < 0.03)).float() * hit
+    photo, grid = torch.zeros(1, 3, 256, 256), depth.reshape(1, 1, 128, 128)
+    view = source_view(photo, grid, hit, hit, angles)
+    rims = rims_of(points * hit, hit, hair, hit)
+
+    def goes_on(height: float, turn: float) -> bool:
+        reach = (radius**2 - height**2) ** 0.5
+        place = torch.tensor([[reach * math.sin(turn), height, reach * math.cos(turn)]])
+        one, solid = torch.ones(1), torch.ones(1, dtype=torch.bool)
+        return bool(_goes_on(_Look(torch.zeros(1, 3), place, one, one, solid), rims, view, hair)[0])
+
+    assert all(goes_on(0.035, turn) for turn in (1.8, 2.6, 3.1, -2.6, -1.9))
+    assert not any(goes_on(0.065, turn) for turn in (1.8, 3.1, -1.9)), "bald above"
+    assert not any(goes_on(0.035, turn) for turn in (0.0, 0.5, -0.3)), "what the photo shows says itself what it is"
+    assert not _goes_on(
+        _Look(torch.zeros(1, 3), torch.zeros(1, 3), torch.ones(1), torch.ones(1), torch.ones(1, dtype=torch.bool)),
+        None,
+        view,
+        hair,
+    ).any()
+
+
 def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:
     """The astronaut, by the embedded weights: hair behind and above, skin at the sides between eyes and chin."""
     engine = Engine.open(device="cpu")
     inversion = engine.invert(Photo.load(Path(__file__).parent / "data" / "astronaut.jpg"), Job.quiet())
     behind = engine.tiers.head(inversion, LatentEdit.none).source.behind
     assert behind is not None
-    assert (behind.hair[:, 2] < BACK).all()
+    ahead = behind.hair[behind.hair[:, 2] > BACK]
+    assert (behind.hair[:, 2] < BACK).sum() > 500
+    assert ahead[:, 1].quantile(0.05) > -0.03, "hers covers the ears, and no more"
     assert behind.hair[:, 1].median() > 0.0
     # A bare forehead is as high as a crown.
     crown = [int(((one[:, 1] > CROWN) & (one[:, 2] < BACK)).sum()) for one in (behind.hair, behind.bare)]

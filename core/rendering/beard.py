@@ -26,7 +26,9 @@ FULL = 0.7
 # Beards are a little darker than the hair above them.
 DARKER = 0.85
 # Share of a head's pixels that must be hair to take its tone; else the darkest of these pixels are brows.
-ENOUGH, BROWS = 0.02, 0.1
+ENOUGH, BROWS = 0.006, 0.1
+# Pixels of 128: beside a rim of hair, hair is mixed with something else; it is left out where so much of it is left.
+RIM, INNER = 5, 0.02
 # How far a beard follows the skin's light and shade.
 SHADED = 0.7
 
@@ -40,7 +42,10 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor) -> Tens
     side = hair.shape[-1]
     colours = functional.interpolate((photo + 1.0) * 0.5, size=(side, side), mode="area").flatten(2)[0].T
     head = functional.interpolate(matte, size=(side, side), mode="area") > 0.9
-    chosen = ((hair > 0.9) & head).flatten()
+    sure = (hair > 0.9) & head
+    # At its rims hair is scalp and background as well.
+    pure = functional.max_pool2d((~sure).to(colours), RIM, 1, RIM // 2) < 0.5
+    chosen = (pure if pure.sum() >= INNER * head.sum() else sure).flatten()
     if chosen.sum() < ENOUGH * head.sum():
         chosen = ((brows > 0.5) & head).flatten()
         if not chosen.any():

@@ -18,8 +18,11 @@ from core.rendering.curtain import Curtain
 from core.rendering.hair import Parting, parts_of
 from core.rendering.hands import Pause
 from core.rendering.integrals import integrate_geometry
+from core.rendering.rims import HAIRY, Rims
 from core.rendering.search import located
 from core.rendering.shape import HeadShape
+from core.tensor_camera import project
+from core.visibility import SourceView, look_up
 
 __all__ = ["BACK", "SOME_HAIR", "Behind", "behind_of", "skin_of"]
 
@@ -30,8 +33,10 @@ BACK, SOME_HAIR = -0.02, 0.02
 NECK, NECK_AXIS = (-0.05, 0.062), (0.0, 0.0, -0.03)
 # From so far to either side cheeks and ears are seen that neither the photo nor the view from behind shows [rad].
 SIDEWAYS = 1.6
-# Shares from which on a place is hair behind, and is skin at the sides.
-HAIRY, BARE = 0.5, 0.7
+# Share from which on a place is skin at the sides.
+BARE = 0.7
+# How far a photo's sight of a place is believed for it to say what it is, and to say all of it.
+GLIMPSED, SEEN = 0.05, 0.7
 # How far from 0 or 1 the parser is sure of itself, and from where on not at all.
 SURE = (0.03, 0.1)
 # Share from which on a pixel in front says what hair and skin look like, and how many must.
@@ -79,6 +84,8 @@ def behind_of(
     matte: Tensor,
     own: Tensor,
     curtain: Curtain | None,
+    rims: Rims | None,
+    view: SourceView,
     pause: Pause,
 ) -> Behind | None:
     """Hair that no photo shows has the colour of the hair that it does show; None where the photo shows none.
@@ -93,6 +100,8 @@ def behind_of(
         matte: The photo's (1, 1, any, any).
         own: The generator's colours in the photo's view (1, 3, s, s), in [-1, 1].
         curtain: What of the head is hair for certain.
+        rims: Where the photo's hair goes on behind its rims.
+        view: What the photo shows.
         pause: Called between steps.
     """
     head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
@@ -108,14 +117,16 @@ def behind_of(
     if curtain is not None:
         held = back.solid & curtain.holds(back.points)
         hairy, is_hair = hairy | held, is_hair | held
-    bare = back.points[back.solid & ~hairy]
-    if not is_hair.any():
-        return None
+    goes_on = _goes_on(back, rims, view, parting.photo) & ~is_hair
+    hairs = [_Hair(back, is_hair, False), _Hair(back, goes_on, True)]
+    bare = back.points[back.solid & ~hairy & ~goes_on]
     sides = []
     for turn in (-SIDEWAYS, SIDEWAYS):
         pause()
         side = _look(networks, networks.parser, shape, angles, turn, pause)
-        cheeks = side.solid & (side.skin > BARE)
+        goes_on = _goes_on(side, rims, view, parting.photo)
+        hairs.append(_Hair(side, goes_on, True))
+        cheeks = side.solid & (side.skin > BARE) & ~goes_on
         if curtain is not None:
             cheeks = cheeks & ~curtain.holds(side.points)
         size = round(len(cheeks) ** 0.5)
@@ -123,15 +134,42 @@ def behind_of(
         inner = inner & (side.points[:, 2] > BACK)
         # In the shade skin is off by less: light is multiplied.
         sides.append(torch.cat((side.points[inner], (side.colours[inner] + 1.0) * (skin - 1.0)), dim=1))
+    if not any(bool(one.where.any()) for one in hairs):
+        return None
     places, off_there = torch.cat(sides).split(3, dim=1)
-    off = 2.0 * tone - 1.0 - back.colours[is_hair].mean(dim=0)
-    return Behind(
-        back.points[is_hair],
-        off.expand(int(is_hair.sum()), 3),
-        torch.cat((bare, places)),
-        places,
-        off_there,
-    )
+    points, off = torch.cat([one.told(2.0 * tone - 1.0) for one in hairs]).split(3, dim=1)
+    return Behind(points, off, torch.cat((bare, places)), places, off_there)
+
+
+class _Hair(NamedTuple):
+    """What of a look is hair (N,)."""
+
+    look: _Look
+    where: Tensor
+    painted: bool
+    """Whether the generator has skin there: then it is painted over, and not shifted as a whole."""
+
+    def told(self, tone: Tensor) -> Tensor:
+        """Points, and by how much hair of a tone (3,) in [-1, 1] is off the generator's colours there (M, 6)."""
+        points, colours = self.look.points[self.where], self.look.colours[self.where]
+        off = tone - (colours if self.painted or not len(colours) else colours.mean(dim=0))
+        return torch.cat((points, off.expand(len(points), 3)), dim=1)
+
+
+def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:
+    """What of a look (N,) is hair as the photo has it, and is hardly seen there: at its rims, and behind them."""
+    if rims is None:
+        return torch.zeros_like(look.solid)
+    share, behind = rims.hair_at(look.points)
+    share = torch.where(behind, share, 0.0)
+    # What the photo shows of the other side comes before what its rims say, and what it shows of this one before that.
+    for mirrored in (True, False):
+        places = look.points * look.points.new_tensor((-1.0 if mirrored else 1.0, 1.0, 1.0))
+        _, seen = look_up(view, places[None])
+        uv, _ = project(places[None], view.angles, view.half_fov)
+        there = functional.grid_sample(hair, uv[:, :, None], align_corners=False)[0, 0, :, 0]
+        share = torch.where(seen[0] > GLIMPSED, there, share)
+    return look.solid & (seen[0] < SEEN) & (share > HAIRY)
 
 
 def _decided(look: _Look, own: Tensor, parting: Parting) -> Tensor:

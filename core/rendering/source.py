@@ -31,6 +31,7 @@ from core.rendering.hands import Pause, resting
 from core.rendering.hybrid import aligned_residual, enlarged
 from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.patterns import Pattern
+from core.rendering.rims import rims_of
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
 from core.rendering.strays import strays
@@ -179,12 +180,14 @@ def source_head(
     pause()
     tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
     pause()
+    view = source_view(photo, surface.depth, surface.hit, matte, angles)
     behind, tresses = None, None
     if parting is not None and tone is not None:
         density = maps.alpha.clamp(min=1e-3)
         own = maps.rgb / density
         skin = skin_of(photo, own, maps.alpha, parting.bare)
-        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, own, curtain, pause)
+        rims = rims_of(surface.points, surface.hit, parting.photo * (1.0 - parting.bare), matte)
+        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, own, curtain, rims, view, pause)
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
@@ -193,7 +196,6 @@ def source_head(
         skin_there = parting.bare * (1.0 - parting.photo)
         grain = grain_of(photo_large, skin_there, None if tresses is None else tresses.volume)
         pause()
-    view = source_view(photo, surface.depth, surface.hit, matte, angles)
     return SourceHead(
         photo,
         photo_large,

@@ -165,8 +165,8 @@ class FieldTask:
         # No point before the surface is farther from it than along its own ray; nor nearer than a hair.
         along = (t_surface - t_free) * direction.norm(dim=-1)
         parts = {
-            "surface": masked_mean(sdf[:, :n].abs(), seen),
-            "off": masked_mean((sdf[:, n : 2 * n] - delta).abs(), seen),
+            "surface": masked_mean(self.penalty(sdf[:, :n]), seen),
+            "off": masked_mean(self.penalty(sdf[:, n : 2 * n] - delta), seen),
             "free": F.relu(torch.minimum(torch.full_like(along, 0.004), along.clamp(min=0.001)) - sdf[:, 2 * n : 3 * n])
             .where(seen > 0, F.relu(0.004 - sdf[:, 2 * n : 3 * n]))
             .mean(),
@@ -182,6 +182,10 @@ class FieldTask:
         labels = torch.where(edited, data.labels_edit[head], data.labels[head])
         parts["labels"] = F.mse_loss(self.probe(w), (labels - self.label_mean) / self.label_std)
         return parts
+
+    def penalty(self, error: Tensor) -> Tensor:
+        """What an error of a distance costs, in world units of a small one: L1."""
+        return error.abs()
 
     def _latents(self, head: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
         """W (N, style_dim) of each (head, view), and the rows (N, rows, style_dim) that the field is asked with."""

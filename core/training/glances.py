@@ -23,7 +23,8 @@ class Glances:
 
     Shape:
         z (H, 256), camera (H, 2, 3), depth (H, 2, S, S), normal (H, 2, S, S, 3) int8, part (H, 2, S, S) uint8, colour
-        (H, S, S, 4) uint8 straight alpha, of the view ``coloured`` (H,), labels (H, A).
+        (H, S, S, 4) uint8 straight alpha, of the view ``coloured`` (H,), labels (H, A), landmarks (H, L, 3) in world
+        units.
     """
 
     z: Tensor
@@ -34,6 +35,7 @@ class Glances:
     colour: Tensor
     coloured: Tensor
     labels: Tensor
+    landmarks: Tensor
     label_names: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -57,6 +59,8 @@ class Glances:
             if limit is not None and heads >= limit:
                 break
             with np.load(path, allow_pickle=False) as file:
+                if "landmarks" not in file:
+                    raise DataMissing(f"{path} is of an older version.", hint="Delete the folder and make it again.")
                 for name in names:
                     parts[name].append(file[name] if limit is None else file[name][: limit - heads])
                 label_names = tuple(json.loads(str(file["label_names"])))

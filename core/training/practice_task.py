@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from core.models.generator import Generator
+from core.models.landmarks import LandmarkRegressor
 from core.models.reader import SIZE, Reader
 from core.training import augmentation
 from core.training.data import shrink
@@ -25,8 +26,9 @@ from core.training.field_task import FieldTask, FieldTaskConfig
 from core.training.glances import Glances
 from core.training.latents import latent_statistics
 from core.training.lesson_task import near_surface
+from core.training.polished import as_detected, polished, seen_by
 from core.training.reader_task import on_grey
-from core.training.views import crop
+from core.training.views import crop, frame_points
 
 WORN = "Eyeglasses"
 POSE_NOISE, FRAMING_NOISE = 0.03, 0.6
@@ -47,8 +49,12 @@ class PracticeTaskConfig(FieldTaskConfig):
     """Not more often than they are: a reader does not say who wears any."""
     readings: int = 2
     """How often each head's picture is read, each time disturbed anew."""
-    noise: float = 0.3
-    """Of all latents, at most, in deviations of w: landmarks and outline ask for what lies beside them."""
+    noise: float = 0.2
+    """Of all latents, at most, in deviations of w: an outline asks for what lies beside them."""
+    knee: float = 0.01
+    """World units up to which errors of distances are squared; beyond it they grow as they do."""
+    steepness: float = 4.0
+    """So that an error of some thousandths pulls as it does in L1."""
     kept_heads: int = 4
     kept_points: int = 256
     kept_feature: float = 1.0
@@ -61,7 +67,14 @@ class PracticeTask(FieldTask):
     config: PracticeTaskConfig
 
     def __init__(
-        self, generator: Generator, reader: Reader | None, data: Glances, config: PracticeTaskConfig, *, compiled: bool
+        self,
+        generator: Generator,
+        reader: Reader | None,
+        data: Glances,
+        config: PracticeTaskConfig,
+        *,
+        regressor: LandmarkRegressor | None = None,
+        compiled: bool,
     ) -> None:
         super().__init__(generator, data, config, compiled=compiled)
         self.teacher = copy.deepcopy(generator.field).eval().requires_grad_(False)
@@ -72,7 +85,13 @@ class PracticeTask(FieldTask):
             codes = torch.cat([generator.mapping(z) for z in data.z.split(4096)])
         self.read = codes[:, None, None].repeat(1, config.readings, 2, 1)
         if reader is not None:
-            self._read_all(reader.to(self.device).eval(), data)
+            known = None if regressor is None else regressor.to(self.device).requires_grad_(False)
+            self._read_all(reader.to(self.device).eval(), known, data)
+
+    def penalty(self, error: Tensor) -> Tensor:
+        """Squared near nothing, L1 far from it (Charbonnier)."""
+        knee = self.config.knee
+        return ((error.square() + knee**2).sqrt() - knee) * self.config.steepness
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
         """The field alone."""
@@ -84,9 +103,8 @@ class PracticeTask(FieldTask):
         kept = self._kept()
         return total + self.config.kept_feature * kept, parts | {"kept_feature": kept}
 
-    @torch.no_grad()
-    def _read_all(self, reader: Reader, data: Glances) -> None:
-        """What the reader says of each head's picture from in front: its latents of geometry and of colour.
+    def _read_all(self, reader: Reader, regressor: LandmarkRegressor | None, data: Glances) -> None:
+        """What is made of each head's picture from in front: its latents of geometry and of colour.
 
         Heads with glasses stay with their codes. What the program reads has none in it, and a field that was to draw
         them on such latents drew them on everybody.
@@ -95,21 +113,26 @@ class PracticeTask(FieldTask):
         if WORN in data.label_names:
             bare = data.labels[:, data.label_names.index(WORN)] <= 0.5
         front = ((data.coloured == 0) & bare).nonzero()[:, 0]
-        for index in front.split(64):
+        for index in front.split(128):
             straight = data.colour[index].permute(0, 3, 1, 2).float() / 255
             picture = torch.cat([straight[:, :3] * straight[:, 3:], straight[:, 3:]], 1)
+            places = seen_by(data.camera[index, 0], data.landmarks[index])
             for number in range(self.read.shape[1]):
                 framing = augmentation.jittered_framing(len(index), self.device, FRAMING_NOISE)
                 seen = shrink(augmentation.photographic(crop(picture, framing)), SIZE)
                 angles = data.camera[index, 0, :2] + torch.randn(len(index), 2, device=self.device) * POSE_NOISE
-                found = reader.latents(reader(on_grey(seen), angles))
-                self.read[index, number] = torch.stack(found, 1)
+                with torch.no_grad():
+                    geometry, colour = reader.latents(reader(on_grey(seen), angles))
+                if regressor is not None:
+                    found = as_detected(regressor, frame_points(framing, places))
+                    geometry = polished(regressor, geometry, angles, found)
+                self.read[index, number] = torch.stack((geometry, colour), 1)
 
     def _latents(self, head: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-        """Between a head's code and a reading of it, evenly drawn, and a little beside."""
+        """Between a head's code and a reading of it, nearer to this, and a little beside."""
         w, rows = super()._latents(head, view)
         number = torch.randint(self.read.shape[1], head.shape, device=self.device)
-        share = torch.rand(len(head), 1, 1, device=self.device)
+        share = torch.rand(len(head), 1, 1, device=self.device).sqrt()
         near = w[:, None] + share * (self.read[head, number] - w[:, None])
         noise = self.config.noise * torch.rand(len(head), 1, 1, device=self.device)
         near = near + torch.randn_like(near) * self.w_std * noise

@@ -301,8 +301,11 @@ def _practice(shop: Workshop) -> Task:
     if (shop.options.run / "reader.pt").exists():
         reader = Reader(shop.options.model.generator.field.style_dim)
         load_averaged(shop.options.run / "reader.pt", {"reader": reader})
+    regressor = None
+    if (shop.options.run / LANDMARKS).exists():
+        regressor = read_landmarks(shop.options.run, shop.options.model, data.landmarks.shape[1])
     config = PracticeTaskConfig(heads=shop.batch(PracticeTaskConfig.heads))
-    return PracticeTask(generator, reader, data, config, compiled=shop.options.compiled)
+    return PracticeTask(generator, reader, data, config, regressor=regressor, compiled=shop.options.compiled)
 
 
 def _reader(shop: Workshop) -> Task:

@@ -44,9 +44,10 @@ def write(shape: Renderer, paint: Renderer, path: Path, first: int, count: int) 
 
     Shape:
         z (N, 256), camera (N, 2, 3), depth (N, 2, 96, 96) float32, normal (N, 2, 96, 96, 3) int8, part (N, 2, 96, 96)
-        uint8, colour (N, 96, 96, 4) uint8 straight alpha, of the view ``coloured`` (N,), labels (N, A).
+        uint8, colour (N, 96, 96, 4) uint8 straight alpha, of the view ``coloured`` (N,), labels (N, A), landmarks
+        (N, L, 3) in the world frame.
     """
-    names = ("z", "camera", "depth", "normal", "part", "colour", "coloured", "labels")
+    names = ("z", "camera", "depth", "normal", "part", "colour", "coloured", "labels", "landmarks")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for index in range(first, first + count):
         z, cameras = sample(index)
@@ -60,6 +61,7 @@ def write(shape: Renderer, paint: Renderer, path: Path, first: int, count: int) 
         rows["z"].append(z)
         rows["camera"].append(cameras)
         rows["labels"].append(np.array([labels(parameters)[name] for name in LABELS], np.float32))
+        rows["landmarks"].append(np.asarray(scene.landmarks, np.float32))
     arrays: dict[str, Any] = {name: np.stack(values) for name, values in rows.items()}
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
