@@ -18,7 +18,7 @@ from core.rendering.curtain import Curtain
 from core.rendering.hair import Parting, parts_of
 from core.rendering.hands import Pause
 from core.rendering.integrals import integrate_geometry
-from core.rendering.rims import HAIRY, Rims
+from core.rendering.rims import HAIRY, NAPE, Rims
 from core.rendering.search import located
 from core.rendering.shape import HeadShape
 from core.tensor_camera import project
@@ -157,7 +157,10 @@ class _Hair(NamedTuple):
 
 
 def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:
-    """What of a look (N,) is hair as the photo has it, and is hardly seen there: at its rims, and behind them."""
+    """What of a look (N,) is hair as the photo has it, and is hardly seen there: at its rims, and behind them.
+
+    What hangs lower than a nape is beside a neck and not on it.
+    """
     if rims is None:
         return torch.zeros_like(look.solid)
     share, behind = rims.hair_at(look.points)
@@ -169,7 +172,7 @@ def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> 
         uv, _ = project(places[None], view.angles, view.half_fov)
         there = functional.grid_sample(hair, uv[:, :, None], align_corners=False)[0, 0, :, 0]
         share = torch.where(seen[0] > GLIMPSED, there, share)
-    return look.solid & (seen[0] < SEEN) & (share > HAIRY)
+    return look.solid & (look.points[:, 1] > NAPE) & (seen[0] < SEEN) & (share > HAIRY)
 
 
 def _decided(look: _Look, own: Tensor, parting: Parting) -> Tensor:
