@@ -73,18 +73,21 @@ def test_what_is_behind_rims_of_hair_is_hair_and_what_the_photo_shows_is_as_it_s
     def goes_on(height: float, turn: float) -> bool:
         reach = (radius**2 - height**2) ** 0.5
         place = torch.tensor([[reach * math.sin(turn), height, reach * math.cos(turn)]])
-        one, solid = torch.ones(1), torch.ones(1, dtype=torch.bool)
-        return bool(_goes_on(_Look(torch.zeros(1, 3), place, one, one, solid), rims, view, hair)[0])
+        return bool(_goes_on(_bare(place), rims, view, hair)[0])
 
     assert all(goes_on(0.035, turn) for turn in (1.8, 2.6, 3.1, -2.6, -1.9))
     assert not any(goes_on(0.065, turn) for turn in (1.8, 3.1, -1.9)), "bald above"
     assert not any(goes_on(0.035, turn) for turn in (0.0, 0.5, -0.3)), "what the photo shows says itself what it is"
-    assert not _goes_on(
-        _Look(torch.zeros(1, 3), torch.zeros(1, 3), torch.ones(1), torch.ones(1), torch.ones(1, dtype=torch.bool)),
-        None,
-        view,
-        hair,
-    ).any()
+    assert not goes_on(0.01, 1.57), "there are ears"
+    place = torch.tensor([[0.0, 0.035, -0.07]])
+    assert _goes_on(_bare(place), rims, view, hair).all()
+    assert not _goes_on(_bare(place)._replace(hair=torch.ones(1)), rims, view, hair).any(), "it is hair already"
+    assert not _goes_on(_bare(place), None, view, hair).any()
+
+
+def _bare(place: torch.Tensor) -> _Look:
+    """A look at one place of bare skin."""
+    return _Look(torch.zeros(1, 3), place, torch.zeros(1), torch.ones(1), torch.ones(1, dtype=torch.bool))
 
 
 def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:

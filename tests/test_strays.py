@@ -204,6 +204,24 @@ def test_a_handle_at_the_back_of_a_head_is_left_out() -> None:
     assert (clear(skull) < 0.0).all()
 
 
+def test_no_stump_is_left_where_a_thick_tail_hung() -> None:
+    axis = torch.linspace(-solids.EXTENT, solids.EXTENT, strays.STRAY_RESOLUTION)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    skull = ball(points, (0.0, 0.0, -0.005), 0.085) < 0.0
+    thick = box(points, (-0.016, 0.01, -0.112), (0.016, 0.04, -0.06)) < 0.0
+    tail = box(points, (-0.012, -0.06, -0.122), (0.012, 0.02, -0.112)) < 0.0
+    whole = (skull | thick | tail).numpy()
+    spikes = strays.hidden_spikes(whole)
+    assert (spikes & tail.numpy() & ~thick.numpy()).any()
+    left = whole & ~spikes
+    bulge = (left & ~skull.numpy()).sum()
+    assert bulge > 40, "the tail's thick end"
+    gone = strays.stumps(left, spikes)
+    assert (gone & ~skull.numpy()).sum() > 0.8 * bulge
+    assert (gone & skull.numpy()).sum() < 0.01 * skull.numpy().sum(), "and the head stays"
+    assert not strays.stumps(skull.numpy(), np.zeros_like(spikes)).any(), "nothing hung there"
+
+
 @pytest.mark.parametrize(
     ("low", "high"),
     [

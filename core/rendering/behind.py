@@ -18,7 +18,7 @@ from core.rendering.curtain import Curtain
 from core.rendering.hair import Parting, parts_of
 from core.rendering.hands import Pause
 from core.rendering.integrals import integrate_geometry
-from core.rendering.rims import HAIRY, NAPE, Rims
+from core.rendering.rims import BEHIND_EARS, HAIRY, NAPE, Rims
 from core.rendering.search import located
 from core.rendering.shape import HeadShape
 from core.tensor_camera import project
@@ -37,6 +37,8 @@ SIDEWAYS = 1.6
 BARE = 0.7
 # How far a photo's sight of a place is believed for it to say what it is, and to say all of it.
 GLIMPSED, SEEN = 0.05, 0.7
+# Where ears end (y, world units).
+EARS = 0.014
 # How far from 0 or 1 the parser is sure of itself, and from where on not at all.
 SURE = (0.03, 0.1)
 # Share from which on a pixel in front says what hair and skin look like, and how many must.
@@ -157,9 +159,9 @@ class _Hair(NamedTuple):
 
 
 def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:
-    """What of a look (N,) is hair as the photo has it, and is hardly seen there: at its rims, and behind them.
+    """What of a look (N,) is hair to the photo, hardly seen there (at its rims, and behind them), and bare so far.
 
-    What hangs lower than a nape is beside a neck and not on it.
+    What hangs lower hangs before ears, cheeks and necks, and is not on them.
     """
     if rims is None:
         return torch.zeros_like(look.solid)
@@ -172,7 +174,8 @@ def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> 
         uv, _ = project(places[None], view.angles, view.half_fov)
         there = functional.grid_sample(hair, uv[:, :, None], align_corners=False)[0, 0, :, 0]
         share = torch.where(seen[0] > GLIMPSED, there, share)
-    return look.solid & (look.points[:, 1] > NAPE) & (seen[0] < SEEN) & (share > HAIRY)
+    lowest = torch.where(look.points[:, 2] < BEHIND_EARS, NAPE, EARS)
+    return look.solid & (look.hair < HAIRY) & (look.points[:, 1] > lowest) & (seen[0] < SEEN) & (share > HAIRY)
 
 
 def _decided(look: _Look, own: Tensor, parting: Parting) -> Tensor:

@@ -42,6 +42,9 @@ FEWEST = 8
 # A spike: what a ball of this radius does not reach from within (cells), sticks out by so much (cells), and lies so far
 # back in the mean that no photo from the front shows it (world units).
 ROUND, OUT, FAR_BACK = 2.3, 3.5, -0.08
+# Where something hung, a stump is left: what a ball of this radius does not reach goes as well, so far from what went
+# before and so far behind (cells, and world units).
+BLUNT, STUMP, STUMP_BACK = 10.0, 8.0, -0.075
 # Cells from the head beyond which all is a stray, near what is one already: thin ends, which no cell's middle meets.
 BEYOND = 2.0
 # What a stray's surroundings are said to be: this far from any surface (world units).
@@ -78,6 +81,7 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
         soft = np.maximum(soft, _around(lock, head, STRAY_REACH))
     kept = whole & (soft <= 0.5)
     sheet = hidden_sheet(kept) | hidden_tails(kept) | hidden_spikes(kept)
+    sheet |= stumps(kept & ~sheet, whole & (sheet | ~kept))
     if sheet.any():
         # What hung on it alone goes with it.
         pieces_left, _ = ndimage.label(kept & ~sheet)
@@ -206,6 +210,28 @@ def hidden_spikes(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
         back = axis[piece.nonzero()[2]].mean()
         if piece.sum() >= FEWEST and back < FAR_BACK and beyond[piece].max() >= OUT:
             found[:, :, : piece.shape[2]] |= piece
+    return found
+
+
+def stumps(solid: NDArray[np.bool_], gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells of what bulges at the back of a head where something hung that is left out.
+
+    Shape:
+        solid (R, R, R), axes x, y, z: what is kept; gone likewise: what is not; returns the same.
+    """
+    found = np.zeros_like(solid)
+    axis = np.linspace(-EXTENT, EXTENT, len(solid))
+    half = int((axis < 0.0).sum())
+    gone = gone[:, :, :half] & (axis[:half] < STUMP_BACK)
+    if not gone.any():
+        return found
+    # Cut through its middle, a head goes on there.
+    ahead = half + round(BLUNT) + 1
+    core = ndimage.distance_transform_edt(solid[:, :, :ahead])[:, :, :half] > BLUNT
+    if core.any():
+        beyond = ndimage.distance_transform_edt(~core) - BLUNT
+        near = ndimage.distance_transform_edt(~gone) <= STUMP
+        found[:, :, :half] = solid[:, :, :half] & (beyond > 1.0) & near & (axis[:half] < STUMP_BACK)
     return found
 
 
