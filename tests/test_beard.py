@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from core.rendering.beard import bearded, hair_tone
+from core.rendering.beard import bearded
+from core.rendering.hair_tone import hair_tone
 
 TONE = torch.tensor((0.3, 0.2, 0.1))
 SKIN = torch.tensor((0.6, 0.2, 0.0))[None, :, None, None]
@@ -44,7 +45,8 @@ def test_a_bald_head_has_the_tone_of_its_brows() -> None:
     photo[:, :, 40:44, 40:80] = -0.5
     brows = torch.zeros(1, 1, 128, 128)
     brows[:, :, 36:48, 36:84] = 1.0
-    tone = hair_tone(photo, torch.zeros(1, 1, 128, 128), torch.ones(1, 1, 128, 128), brows)
+    nothing = torch.zeros(1, 1, 128, 128)
+    tone = hair_tone(photo, nothing, torch.ones(1, 1, 128, 128), brows, nothing).colour
     assert (tone - 0.25).abs().max() < 0.02
 
 

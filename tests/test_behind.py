@@ -11,8 +11,8 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.rendering.beard import hair_tone
 from core.rendering.behind import BACK, RATIO, _goes_on, _Look, skin_of
+from core.rendering.hair_tone import BROWN, hair_tone
 from core.rendering.rims import rims_of
 from core.tensor_camera import rays
 from core.visibility import source_view
@@ -41,18 +41,50 @@ def test_without_a_face_skin_is_taken_as_it_is() -> None:
 
 
 def test_hair_of_a_few_pixels_has_its_own_tone_and_not_that_of_the_brows() -> None:
-    photo = torch.full((1, 3, 128, 128), 0.6)
-    hair, brows = torch.zeros(1, 1, 128, 128), torch.zeros(1, 1, 128, 128)
-    hair[..., 20:60, 5:8] = 1.0
+    photo, head, hair, brows, face = _bald()
     photo[..., 20:60, 5:8] = -0.8
-    brows[..., 64:68, 40:90] = 1.0
-    photo[:, 0, 64:68, 40:90] = 0.2  # reddish
-    found = hair_tone(photo, hair, torch.ones_like(hair), brows)
-    torch.testing.assert_close(found, torch.full((3,), 0.1))
-    wide = torch.zeros_like(hair)
-    wide[..., :30, :] = 1.0
+    hair[..., 20:60, 5:8] = 1.0
+    found = hair_tone(photo, hair, head, brows, face)
+    assert found.seen
+    torch.testing.assert_close(found.colour, torch.full((3,), 0.1))
+
+
+def test_rims_of_much_hair_have_no_say_in_its_tone() -> None:
+    photo, head, hair, brows, face = _bald()
+    hair[..., :30, :] = 1.0
     photo[..., :25, :] = -0.8  # below it scalp is seen through
-    torch.testing.assert_close(hair_tone(photo, wide, torch.ones_like(hair), brows), torch.full((3,), 0.1))
+    found = hair_tone(photo, hair, head, brows, face)
+    torch.testing.assert_close(found.colour, torch.full((3,), 0.1))
+
+
+def test_a_scalp_that_shines_tells_no_tone_and_white_hair_does() -> None:
+    photo, head, hair, brows, face = _bald()
+    hair[..., 10:20, 50:68] = 1.0
+    photo[..., 10:20, 50:68] = 0.95
+    found = hair_tone(photo, hair, head, brows, face)
+    assert not found.seen
+    torch.testing.assert_close(found.colour, torch.tensor([0.6, 0.4, 0.4]))
+    hair[..., :24, :] = 1.0
+    photo[..., :24, :] = 0.95
+    assert hair_tone(photo, hair, head, brows, face).seen
+
+
+def test_where_nothing_shows_any_hair_is_brown() -> None:
+    photo, head, _, _, face = _bald()
+    nothing = torch.zeros_like(head)
+    found = hair_tone(photo, nothing, head, nothing, face)
+    assert not found.seen
+    torch.testing.assert_close(found.colour, torch.tensor(BROWN))
+
+
+def _bald() -> tuple[torch.Tensor, ...]:
+    """A photo of nothing but skin and reddish brows; its head, no hair, brows and the face below them."""
+    photo = torch.full((1, 3, 128, 128), 0.6)
+    head, hair, brows, face = torch.ones(1, 1, 128, 128), *(torch.zeros(1, 1, 128, 128) for _ in range(3))
+    brows[..., 64:68, 40:90] = 1.0
+    face[..., 70:110, 40:90] = 1.0
+    photo[:, 0, 64:68, 40:90], photo[:, 1:, 64:68, 40:90] = 0.2, -0.2
+    return photo, head, hair, brows, face
 
 
 def test_what_is_behind_rims_of_hair_is_hair_and_what_the_photo_shows_is_as_it_shows_it() -> None:

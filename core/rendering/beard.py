@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["ATTRIBUTE", "bearded", "hair_tone"]
+__all__ = ["ATTRIBUTE", "bearded"]
 
 ATTRIBUTE = "Beard"
 
@@ -25,35 +25,8 @@ CONTRAST, TORN, OPAQUE = 0.24, 0.55, 0.92
 FULL = 0.7
 # Beards are a little darker than the hair above them.
 DARKER = 0.85
-# Share of a head's pixels that must be hair to take its tone; else the darkest of these pixels are brows.
-ENOUGH, BROWS = 0.006, 0.1
-# Pixels of 128: beside a rim of hair, hair is mixed with something else; it is left out where so much of it is left.
-RIM, INNER = 5, 0.02
 # How far a beard follows the skin's light and shade.
 SHADED = 0.7
-
-
-def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor) -> Tensor:
-    """The typical colour of somebody's hair (3,) in [0, 1].
-
-    Shape:
-        photo (1, 3, S, S) in [-1, 1]; hair, matte, brows (1, 1, s, s), 0..1: where hair, head and brows are.
-    """
-    side = hair.shape[-1]
-    colours = functional.interpolate((photo + 1.0) * 0.5, size=(side, side), mode="area").flatten(2)[0].T
-    head = functional.interpolate(matte, size=(side, side), mode="area") > 0.9
-    sure = (hair > 0.9) & head
-    # At its rims hair is scalp and background as well.
-    pure = functional.max_pool2d((~sure).to(colours), RIM, 1, RIM // 2) < 0.5
-    chosen = (pure if pure.sum() >= INNER * head.sum() else sure).flatten()
-    if chosen.sum() < ENOUGH * head.sum():
-        chosen = ((brows > 0.5) & head).flatten()
-        if not chosen.any():
-            return photo.new_tensor((0.25, 0.2, 0.17))
-        luma = colours.mean(dim=1)
-        chosen = chosen & (luma <= luma[chosen].quantile(BROWS))
-    # Rather its shade than its sheen.
-    return colours[chosen].quantile(0.35, dim=0)
 
 
 def bearded(photo: Tensor, share: Tensor, tone: Tensor, darker: float = DARKER) -> Tensor:

@@ -18,7 +18,6 @@ from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import Arch, arch_of, lips_part
-from core.rendering.beard import hair_tone
 from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
 from core.rendering.curtain import Curtain, curtain_of
 from core.rendering.deformation import Deformation
@@ -27,6 +26,7 @@ from core.rendering.flow import anchored
 from core.rendering.folded import FoldedField
 from core.rendering.grain import Grain, grain_of
 from core.rendering.hair import Parting, parted
+from core.rendering.hair_tone import hair_tone
 from core.rendering.hands import Pause, resting
 from core.rendering.hybrid import aligned_residual, enlarged
 from core.rendering.integrals import HeadPass, integrate_geometry
@@ -178,16 +178,20 @@ def source_head(
     small_matte = functional.interpolate(matte, size=photo.shape[-2:], mode="area")
     residual = photo * small_matte - enlarged(maps.rgb)
     pause()
-    tone = None if parting is None else hair_tone(photo, parting.photo * parting.above, matte, parting.brows)
+    told = None
+    if parting is not None:
+        told = hair_tone(photo, parting.photo * parting.above, matte, parting.brows, parting.bare)
     pause()
     view = source_view(photo, surface.depth, surface.hit, matte, angles)
     behind, tresses = None, None
-    if parting is not None and tone is not None:
+    if parting is not None and told is not None:
         density = maps.alpha.clamp(min=1e-3)
         own = maps.rgb / density
         skin = skin_of(photo, own, maps.alpha, parting.bare)
-        rims = rims_of(surface.points, surface.hit, parting.photo * (1.0 - parting.bare), matte)
-        behind = behind_of(networks, shape, angles, parting, tone, skin, matte, own, curtain, rims, view, pause)
+        rims = None
+        if told.seen:
+            rims = rims_of(surface.points, surface.hit, parting.photo * (1.0 - parting.bare), matte)
+        behind = behind_of(networks, shape, angles, parting, told.colour, skin, matte, own, curtain, rims, view, pause)
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
@@ -212,7 +216,7 @@ def source_head(
         stray,
         deformation,
         parting,
-        tone,
+        None if told is None else told.colour,
         behind,
         tresses,
         marks,

@@ -1,0 +1,59 @@
+"""The typical colour of somebody's hair, and whether a photo shows any that tells it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["HairTone", "hair_tone"]
+
+# Share of a head's pixels that must be hair to take its tone; else the darkest of these pixels are brows.
+ENOUGH, BROWS = 0.006, 0.1
+# From this share on hair may be lighter than skin: less of it is more likely a scalp that shines.
+LIGHT = 0.02
+# Pixels of 128: beside a rim of hair, hair is mixed with something else; it is left out where so much of it is left.
+RIM, INNER = 5, 0.02
+# Of nobody's hair.
+BROWN = (0.25, 0.2, 0.17)
+
+
+class HairTone(NamedTuple):
+    """A colour (3,) in [0, 1], and whether hair of the head shows it: brows do where that does not."""
+
+    colour: Tensor
+    seen: bool
+
+
+def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: Tensor) -> HairTone:
+    """Rather the shade of somebody's hair than its sheen.
+
+    Args:
+        photo: In [-1, 1].
+        hair: Where the head's hair is.
+        matte: Where the head is.
+        brows: Where brows are, with skin around them.
+        face: Skin below the brows.
+
+    Shape:
+        photo (1, 3, S, S); hair, matte, brows, face (1, 1, s, s), 0..1.
+    """
+    side = hair.shape[-1]
+    colours = functional.interpolate((photo + 1.0) * 0.5, size=(side, side), mode="area").flatten(2)[0].T
+    luma = colours.mean(dim=1)
+    head = functional.interpolate(matte, size=(side, side), mode="area") > 0.9
+    sure = (hair > 0.9) & head
+    # At its rims hair is scalp and background as well.
+    pure = functional.max_pool2d((~sure).to(colours), RIM, 1, RIM // 2) < 0.5
+    chosen = (pure if pure.sum() >= INNER * head.sum() else sure).flatten()
+    skin = ((face > 0.9) & head).flatten()
+    light = bool(chosen.any()) and bool(skin.any()) and bool(luma[chosen].median() > luma[skin].median())
+    seen = bool(chosen.sum() >= (LIGHT if light else ENOUGH) * head.sum())
+    if not seen:
+        chosen = ((brows > 0.5) & head).flatten()
+        if not chosen.any():
+            return HairTone(photo.new_tensor(BROWN), seen)
+        chosen = chosen & (luma <= luma[chosen].quantile(BROWS))
+    return HairTone(torch.stack([one.quantile(0.35) for one in colours[chosen].T]), seen)
