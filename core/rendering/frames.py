@@ -59,6 +59,8 @@ _KNOWING, _BLIND = (1.0,) * 6, (0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 # Side of the pictures at which the query view is re-aligned: half of that in training, which nobody can tell apart
 # (pictures of both are 50 dB from one another).
 QUICK_SIZE = 128
+# Alpha of the field's picture from which on a pixel of it is head and nothing else.
+SOLID = 0.9
 
 
 def angles_of(camera: Camera, device: torch.device) -> Tensor:
@@ -301,18 +303,20 @@ def in_tune(
         (1, 3, S, S).
     """
     side, size = maps.alpha.shape[-1], painted.shape[-1]
-    solid = (maps.alpha > 0.3).to(painted.dtype)
+    solid = (maps.alpha > SOLID).to(painted.dtype)
     density = maps.alpha.clamp(min=1e-3)
     points = (maps.xyz / density).flatten(2).transpose(1, 2)
     wanted = maps.rgb / density + tones_at(tones, points[0]).T.reshape(1, 3, side, side)
-    found = functional.interpolate(painted, size=(side, side), mode="area")
-    wanted = wanted.clamp(-1.0, 1.0)
+    wanted = extended(wanted.clamp(-1.0, 1.0), solid)
+    found = extended(functional.interpolate(painted, size=(side, side), mode="area"), solid)
+    # Beside the outline the decoder paints what it takes for a backdrop.
+    inner = _resized(-functional.max_pool2d(-solid, 3, 1, 1), size)
+    detail = inner * (painted - _resized(found, size))
     if fine is None or size % side:
-        return painted + _resized(extended(wanted - found, solid), size)
+        return _resized(wanted, size) + detail
     coarse = extended(maps.depth / density, solid)
-    detail = painted - _resized(extended(found, solid), size)
     # The decoder paints steps as coarsely as it is told of them.
-    smooth = along_surface(extended(wanted, solid), coarse, *fine, size, half_fov)
+    smooth = along_surface(wanted, coarse, *fine, size, half_fov)
     return smooth + (1.0 - steps(coarse, size)) * detail
 
 
