@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from core.models.volume import VolumeMaps
+from core.rendering.frames import in_tune
 from core.rendering.tones import tone_volume, tones_at
 
 
@@ -43,3 +46,24 @@ def test_a_cell_of_few_believed_points_keeps_its_own_tone() -> None:
     rim = points[:, 2:] < 0.02
     volume = tone_volume(points, torch.where(rim, -0.4, 0.0).expand(-1, 3), torch.where(rim, 0.02, 1.0))
     assert tones_at(volume, points[points[:, 2] < -0.01]).mean() < -0.36
+
+
+@pytest.mark.parametrize("finely", [False, True])
+def test_what_a_decoder_paints_beside_a_head_does_not_bleed_into_its_rim(finely: bool) -> None:
+    """A head of skin before the blue that decoders paint where there is none; their detail within it stays."""
+    line = (torch.arange(256) + 0.5) / 128 - 1
+    v, u = torch.meshgrid(line, line, indexing="ij")
+    within = torch.sigmoid((0.6 - (u**2 + v**2).sqrt()) * 60)[None, None]  # as soft as decoders paint it
+    skin, blue = torch.tensor([0.4, 0.1, 0.0]), torch.tensor([-0.9, -0.9, 1.0])
+    detail = 0.1 * torch.cos(u * 160)[None, None]
+    painted = (skin[:, None, None] + detail) * within + blue[:, None, None] * (1 - within)
+    alpha = torch.nn.functional.avg_pool2d((u**2 + v**2 < 0.36).float()[None, None], 4)
+    rgb, xyz = skin[:, None, None] * alpha, torch.zeros(1, 3, 64, 64)
+    maps = VolumeMaps(rgb, torch.zeros(1, 1, 64, 64), alpha.clone(), xyz, alpha)
+    fine = (torch.ones(1, 1, 128, 128), None) if finely else None
+    found = in_tune(painted, maps, torch.zeros(1, 3, 8, 8, 8), fine) - skin[:, None, None]
+    head = (u**2 + v**2 < 0.36)[None, None].expand(1, 3, -1, -1)
+    assert found[head].abs().max() < 0.15, "painted, this was 1 off"
+    inner = (u**2 + v**2 < 0.2)[None, None].expand(1, 3, -1, -1)
+    detail = detail.expand(1, 3, -1, -1)[inner]
+    assert (found[inner] * detail).sum() > 0.6 * detail.square().sum()
