@@ -185,7 +185,7 @@ def photo_texture(view: SourceView, vertices: Tensor, direct: Tensor) -> PhotoTe
     with torch.inference_mode():
         places, _ = project(vertices[None], view.angles, view.half_fov)
         return PhotoTexture(
-            picture_pixels(view.photo[:, :3]),
+            picture_pixels(view.lit[:, :3]),
             (0.5 * (places[0] + 1.0)).cpu().numpy(),
             (direct.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy(),
         )

@@ -63,6 +63,8 @@ EDGE_CUT, EDGE_FADE = 0.006, 0.018
 DEPTH_STEP = 0.012
 # Radians between two cameras from which on a view is no longer taken for the photo's own.
 OWN_VIEW = 0.14
+# The same from which on, and from where on wholly, it is seen in another light.
+ELSEWHERE = 0.05, 0.5
 # The mirrored photo is never trusted like the photo itself: faces are only nearly symmetric.
 MIRROR_TRUST = 0.9
 
@@ -87,10 +89,20 @@ class SourceView:
     half_fov: float = HALF_FOV
     within: Tensor | None = None
     """(B, 1, h, w): the weight without doubts about depth, for views that are all but the photo's own."""
+    light: Tensor | None = None
+    """(B, 3, h, w): by what colours in [0, 1] are multiplied where they are seen from elsewhere."""
 
     def with_photo(self, photo: Tensor) -> SourceView:
         """The same surface under another picture of it (another resolution, or another state of colours)."""
         return replace(self, photo=photo)
+
+    @property
+    def lit(self) -> Tensor:
+        """The photo as it is seen from elsewhere."""
+        if self.light is None:
+            return self.photo
+        light = functional.interpolate(self.light, self.photo.shape[-2:], mode="bilinear", align_corners=False)
+        return (self.photo + 1.0) * light - 1.0
 
     def doubted(self, agreed: Tensor) -> SourceView:
         """Believed less where the photo shows another part than the head has; not so from where it was taken.
@@ -230,6 +242,7 @@ def look_up(
     *,
     target: Tensor | None = None,
     mirrored: bool = False,
+    elsewhere: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The photo's colour at surface points, and how far it may be believed.
 
@@ -239,6 +252,7 @@ def look_up(
         normals: Unit outward normals there, or None; they keep a thin part's back from taking its front's colour.
         target: Yaw and pitch of the camera that looks at the points; None: each patch is seen head-on (textures).
         mirrored: Ask for the mirror image of the points about the head's symmetry plane x = 0 instead.
+        elsewhere: In the light that they have from elsewhere, whatever the target.
 
     Shape:
         points, normals: (B, N, 3); target: (B, 2); returns colour (B, N, C) and confidence (B, N) in [0, 1].
@@ -271,6 +285,10 @@ def look_up(
         confidence = confidence * _smoothstep(*TURNED, cosine)
     if near is not None:
         confidence = torch.lerp(confidence, surface[:, 5] * framed, near)
+    if view.light is not None:
+        light = functional.grid_sample(view.light, grid, padding_mode="border", align_corners=False)[..., 0]
+        share = view.light.new_ones(1) if target is None or elsewhere else _elsewhere(view.angles, target)[:, None]
+        colour = (colour + 1.0) * (1.0 + (light - 1.0) * share) - 1.0
     return colour.transpose(1, 2), confidence
 
 
@@ -279,7 +297,17 @@ def _nearness(source: Tensor, target: Tensor) -> Tensor:
 
     Without it, loose geometry before a forehead punches holes into the picture that the photo could fill.
     """
-    return 1.0 - _smoothstep(0.0, OWN_VIEW, torch.linalg.vector_norm(target - source, dim=-1, keepdim=True))
+    return 1.0 - _smoothstep(0.0, OWN_VIEW, _between(source, target))
+
+
+def _elsewhere(source: Tensor, target: Tensor) -> Tensor:
+    """How far a view is not the photo's own (B, 1)."""
+    return _smoothstep(*ELSEWHERE, _between(source, target))
+
+
+def _between(source: Tensor, target: Tensor) -> Tensor:
+    """How far two cameras are turned from one another (B, 1) [rad]."""
+    return torch.linalg.vector_norm(target - source, dim=-1, keepdim=True)
 
 
 def _cosine(normals: tuple[Tensor, ...], position: Tensor, places: tuple[Tensor, ...]) -> Tensor:

@@ -204,6 +204,25 @@ def test_a_handle_at_the_back_of_a_head_is_left_out() -> None:
     assert (clear(skull) < 0.0).all()
 
 
+def test_a_tail_too_thin_for_any_cell_is_left_out() -> None:
+    cell = 2 * solids.EXTENT / (strays.STRAY_RESOLUTION - 1)
+    between = -solids.EXTENT + 27.5 * cell  # no cell's middle lies in it
+
+    def sdf(points: torch.Tensor) -> torch.Tensor:
+        head = ball(points, (0.0, 0.0, -0.005), 0.085)
+        return torch.minimum(head, box(points, (between - 0.0012, 0.01, -0.118), (between + 0.0012, 0.03, -0.07)))
+
+    axis = torch.linspace(-solids.EXTENT, solids.EXTENT, strays.STRAY_RESOLUTION)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    solid = (sdf(points) < 0.0).numpy()
+    assert not strays.hidden_spikes(solid).any(), "cells do not show it"
+    mask = strays.strays(sdf, CPU)
+    assert mask is not None
+    clear = strays.without_strays(batched(sdf), mask)
+    assert (clear(torch.tensor([[[between, 0.02, -0.115], [between, 0.02, -0.105]]])) > 0.0).all()
+    assert (clear(torch.tensor([[[0.0, 0.0, -0.08], [0.0, 0.06, 0.0], [0.0, 0.02, -0.08]]])) < 0.0).all()
+
+
 def test_no_stump_is_left_where_a_thick_tail_hung() -> None:
     axis = torch.linspace(-solids.EXTENT, solids.EXTENT, strays.STRAY_RESOLUTION)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)

@@ -63,7 +63,7 @@ def test_what_a_decoder_paints_beside_a_head_does_not_bleed_into_its_rim(finely:
     fine = (torch.ones(1, 1, 128, 128), None) if finely else None
     found = in_tune(painted, maps, torch.zeros(1, 3, 8, 8, 8), fine) - skin[:, None, None]
     head = (u**2 + v**2 < 0.36)[None, None].expand(1, 3, -1, -1)
-    assert found[head].abs().max() < 0.15, "painted, this was 1 off"
+    assert found[head].abs().max() < 0.15, "once .36"
     inner = (u**2 + v**2 < 0.2)[None, None].expand(1, 3, -1, -1)
     detail = detail.expand(1, 3, -1, -1)[inner]
     assert (found[inner] * detail).sum() > 0.6 * detail.square().sum()

@@ -99,7 +99,7 @@ class EditedHead:
         maps = self._maps
         solid = maps.alpha.clamp(min=1e-3)
         points = (maps.xyz / solid).flatten(2).transpose(1, 2)
-        colour, trust = look_up(self.view, points, target=self.source.angles)
+        colour, trust = look_up(self.view, points, target=self.source.angles, elsewhere=True)
         own = (maps.rgb / solid).flatten(2).transpose(1, 2)
         trust = trust * (maps.alpha.flatten(1) > 0.9)
         if self.source.parting is not None:
@@ -224,7 +224,8 @@ def edited_head(
 
     (colours, photo), (painter, known) = both(coloured, shaped, pause)
     depth, weight, normals, within = known
-    shown = colours.believed(SourceView(photo, depth, weight, normals, source.angles, within=within))
+    shown = SourceView(photo, depth, weight, normals, source.angles, within=within, light=source.view.light)
+    shown = colours.believed(shown)
     pause()
     return EditedHead(
         source,

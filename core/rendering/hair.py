@@ -32,7 +32,7 @@ __all__ = [
     "without_scalps",
 ]
 
-_BROWS = PARSED.index("brows")
+_BROWS, _SKIN = PARSED.index("brows"), PARSED.index("skin")
 # Side of the maps: the field's picture has 64 pixels a side, hairlines want some more.
 SIDE = 128
 # Side at which the generator's colours are carried: that of its field's picture.
@@ -84,6 +84,8 @@ class Parting(NamedTuple):
     """What of the photo is brows: like the parting's hair, 0..1."""
     ears: Tensor | None = None
     """What of the photo is an ear where the head has none; see ``core.rendering.ears``."""
+    skin: Tensor | None = None
+    """What of the photo is skin."""
 
     @property
     def agreed(self) -> Tensor:
@@ -141,7 +143,8 @@ def parted(
     hair, own_hair = (one[:, HAIR : HAIR + 1] for one in (of_photo, of_own))
     pause()
     hair = without_scalps(hair, photo, matte, face)
-    return Parting(hair, own_hair, face.upper, face.above, brows, face.bare, of_photo[:, _BROWS : _BROWS + 1])
+    photo_brows, skin = (of_photo[:, one : one + 1] for one in (_BROWS, _SKIN))
+    return Parting(hair, own_hair, face.upper, face.above, brows, face.bare, photo_brows, skin=skin)
 
 
 def without_scalps(hair: Tensor, photo: Tensor, matte: Tensor, face: Face) -> Tensor:

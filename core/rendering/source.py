@@ -5,7 +5,7 @@ Made once a photo; every edit and every camera stands on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -22,6 +22,7 @@ from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
 from core.rendering.curtain import Curtain, curtain_of
 from core.rendering.deformation import Deformation
 from core.rendering.ears import misplaced
+from core.rendering.evenly import even_light
 from core.rendering.flow import anchored
 from core.rendering.folded import FoldedField
 from core.rendering.grain import Grain, grain_of
@@ -183,6 +184,9 @@ def source_head(
         told = hair_tone(photo, parting.photo * parting.above, matte, parting.brows, parting.bare)
     pause()
     view = source_view(photo, surface.depth, surface.hit, matte, angles)
+    if parting is not None and parting.skin is not None:
+        view = replace(view, light=even_light(view, photo, parting.skin, matte))
+        pause()
     behind, tresses = None, None
     if parting is not None and told is not None:
         density = maps.alpha.clamp(min=1e-3)

@@ -42,6 +42,8 @@ FEWEST = 8
 # A spike: what a ball of this radius does not reach from within (cells), sticks out by so much (cells), and lies so far
 # back in the mean that no photo from the front shows it (world units).
 ROUND, OUT, FAR_BACK = 2.3, 3.5, -0.08
+# Spikes may be too thin for any cell's middle: places so near to the surface are looked at as well.
+WISP = 0.0025
 # Where something hung, a stump is left: what a ball of this radius does not reach goes as well, so far from what went
 # before and so far behind (cells, and world units).
 BLUNT, STUMP, STUMP_BACK = 10.0, 8.0, -0.075
@@ -80,15 +82,16 @@ def strays(sdf: Sdf, device: torch.device) -> Tensor | None:
         # Space belongs to the nearer core; a lock's part of it is cleared as far as its own flesh can reach.
         soft = np.maximum(soft, _around(lock, head, STRAY_REACH))
     kept = whole & (soft <= 0.5)
-    sheet = hidden_sheet(kept) | hidden_tails(kept) | hidden_spikes(kept)
-    sheet |= stumps(kept & ~sheet, whole & (sheet | ~kept))
+    wisps = hidden_spikes((volume < WISP) & (soft <= 0.5))
+    sheet = hidden_sheet(kept) | hidden_tails(kept) | hidden_spikes(kept) | wisps
+    sheet |= stumps(kept & ~sheet, (whole & ~kept) | sheet)
     if sheet.any():
         # What hung on it alone goes with it.
         pieces_left, _ = ndimage.label(kept & ~sheet)
         rest = pieces_left == np.bincount(pieces_left.ravel())[1:].argmax() + 1
-        soft = np.maximum(soft, _around(kept & ~rest, rest, LOOSE_REACH))
+        soft = np.maximum(soft, _around((kept & ~rest) | wisps, rest, LOOSE_REACH))
     if (soft > 0.5).any():
-        left_out, kept = (apart > 0) & (soft > 0.5), whole & (soft <= 0.5)
+        left_out, kept = ((apart > 0) & (soft > 0.5)) | wisps, whole & (soft <= 0.5)
         soft = np.maximum(soft, _soft(np.minimum(STRAY_REACH - _away(left_out), _away(kept) - BEYOND)))
     mask = torch.from_numpy(soft.transpose(2, 1, 0).astype(np.float32)).to(device)[None, None]
     # Some pieces only a finer grid tells from the head.
