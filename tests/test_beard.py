@@ -46,7 +46,7 @@ def test_a_bald_head_has_the_tone_of_its_brows() -> None:
     brows = torch.zeros(1, 1, 128, 128)
     brows[:, :, 36:48, 36:84] = 1.0
     nothing = torch.zeros(1, 1, 128, 128)
-    tone = hair_tone(photo, nothing, torch.ones(1, 1, 128, 128), brows, nothing).colour
+    tone = hair_tone(photo, nothing, torch.ones(1, 1, 128, 128), brows, nothing).shade
     assert (tone - 0.25).abs().max() < 0.02
 
 

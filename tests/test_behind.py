@@ -11,7 +11,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.rendering.behind import BACK, RATIO, _goes_on, _Look, skin_of
+from core.rendering.behind import BACK, FAR, RATIO, _goes_on, _Look, skin_of
 from core.rendering.hair_tone import BROWN, hair_tone
 from core.rendering.rims import rims_of
 from core.tensor_camera import rays
@@ -46,7 +46,16 @@ def test_hair_of_a_few_pixels_has_its_own_tone_and_not_that_of_the_brows() -> No
     hair[..., 20:60, 5:8] = 1.0
     found = hair_tone(photo, hair, head, brows, face)
     assert found.seen
-    torch.testing.assert_close(found.colour, torch.full((3,), 0.1))
+    torch.testing.assert_close(found.shade, torch.full((3,), 0.1))
+    torch.testing.assert_close(found.usual, torch.full((3,), 0.1))
+
+
+def test_hair_is_usually_lighter_than_its_shade() -> None:
+    photo, head, hair, brows, face = _bald()
+    hair[..., :40, :] = 1.0
+    photo[..., :40, :] = torch.linspace(-0.9, 0.5, 128)
+    found = hair_tone(photo, hair, head, brows, face)
+    assert (found.usual > found.shade + 0.05).all()
 
 
 def test_rims_of_much_hair_have_no_say_in_its_tone() -> None:
@@ -54,7 +63,7 @@ def test_rims_of_much_hair_have_no_say_in_its_tone() -> None:
     hair[..., :30, :] = 1.0
     photo[..., :25, :] = -0.8  # below it scalp is seen through
     found = hair_tone(photo, hair, head, brows, face)
-    torch.testing.assert_close(found.colour, torch.full((3,), 0.1))
+    torch.testing.assert_close(found.shade, torch.full((3,), 0.1))
 
 
 def test_a_scalp_that_shines_tells_no_tone_and_white_hair_does() -> None:
@@ -63,7 +72,7 @@ def test_a_scalp_that_shines_tells_no_tone_and_white_hair_does() -> None:
     photo[..., 10:20, 50:68] = 0.95
     found = hair_tone(photo, hair, head, brows, face)
     assert not found.seen
-    torch.testing.assert_close(found.colour, torch.tensor([0.6, 0.4, 0.4]))
+    torch.testing.assert_close(found.shade, torch.tensor([0.6, 0.4, 0.4]))
     hair[..., :24, :] = 1.0
     photo[..., :24, :] = 0.95
     assert hair_tone(photo, hair, head, brows, face).seen
@@ -74,7 +83,7 @@ def test_where_nothing_shows_any_hair_is_brown() -> None:
     nothing = torch.zeros_like(head)
     found = hair_tone(photo, nothing, head, nothing, face)
     assert not found.seen
-    torch.testing.assert_close(found.colour, torch.tensor(BROWN))
+    torch.testing.assert_close(found.shade, torch.tensor(BROWN))
 
 
 def _bald() -> tuple[torch.Tensor, ...]:
@@ -132,6 +141,10 @@ def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:
     assert (behind.hair[:, 2] < BACK).sum() > 500
     assert ahead[:, 1].quantile(0.05) > -0.03, "hers covers the ears, and no more"
     assert behind.hair[:, 1].median() > 0.0
+    # Beside the photo's hair the photo's own tone goes on.
+    near, far = behind.hair[:, 2] > BACK - 0.005, behind.hair[:, 2] < BACK - FAR
+    assert behind.told[far].min() == 1.0
+    assert behind.told[near].median() < 0.15
     # A bare forehead is as high as a crown.
     crown = [int(((one[:, 1] > CROWN) & (one[:, 2] < BACK)).sum()) for one in (behind.hair, behind.bare)]
     assert crown[1] < 0.03 * crown[0], crown  # her crown is brown in the light, and no balloon

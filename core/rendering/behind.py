@@ -29,6 +29,8 @@ __all__ = ["BACK", "SOME_HAIR", "Behind", "behind_of", "skin_of"]
 _SKIN = PARSED.index("skin")
 # The back of the head begins here (z, world units); hair is known from this share of the photo's head on.
 BACK, SOME_HAIR = -0.02, 0.02
+# How far behind that the photo's hair has its say no more, and what is said of it before (world units, share).
+FAR, LEAST = 0.05, 0.05
 # Below this height what is nearer to the neck's axis than that is neck (world units).
 NECK, NECK_AXIS = (-0.05, 0.062), (0.0, 0.0, -0.03)
 # From so far to either side cheeks and ears are seen that neither the photo nor the view from behind shows [rad].
@@ -54,6 +56,8 @@ class Behind(NamedTuple):
     """Points that are hair (N, 3)."""
     off: Tensor
     """By how much the photo's hair is off the generator's there (N, 3)."""
+    told: Tensor
+    """How far that counts (N, 1): beside the photo's hair, its own tone goes on."""
     bare: Tensor
     """Points that are not (M, 3), at the sides as well."""
     skin: Tensor
@@ -139,8 +143,8 @@ def behind_of(
     if not any(bool(one.where.any()) for one in hairs):
         return None
     places, off_there = torch.cat(sides).split(3, dim=1)
-    points, off = torch.cat([one.told(2.0 * tone - 1.0) for one in hairs]).split(3, dim=1)
-    return Behind(points, off, torch.cat((bare, places)), places, off_there)
+    points, off, told = torch.cat([one.told(2.0 * tone - 1.0) for one in hairs]).split((3, 3, 1), dim=1)
+    return Behind(points, off, told, torch.cat((bare, places)), places, off_there)
 
 
 class _Hair(NamedTuple):
@@ -152,10 +156,13 @@ class _Hair(NamedTuple):
     """Whether the generator has skin there: then it is painted over, and not shifted as a whole."""
 
     def told(self, tone: Tensor) -> Tensor:
-        """Points, and by how much hair of a tone (3,) in [-1, 1] is off the generator's colours there (M, 6)."""
+        """Points, by how much hair of a tone (3,) in [-1, 1] is off the generator's there, and how far (M, 7)."""
         points, colours = self.look.points[self.where], self.look.colours[self.where]
         off = tone - (colours if self.painted or not len(colours) else colours.mean(dim=0))
-        return torch.cat((points, off.expand(len(points), 3)), dim=1)
+        far = torch.ones_like(points[:, :1])
+        if not self.painted:
+            far = ((BACK - points[:, 2:]) / FAR).clamp(LEAST, 1.0)
+        return torch.cat((points, off.expand(len(points), 3), far), dim=1)
 
 
 def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:

@@ -112,11 +112,10 @@ class EditedHead:
         uncovered = max(0.0, 1.0 - sum(max(0.0, self.edit.strength(name)) for name in (LENGTH, BEARD)))
         behind = self.source.behind
         if behind is not None:
-            for place, off, share in (
-                (behind.hair, behind.off, BEHIND * undyed),
-                (behind.skin, behind.skin_off, BESIDE * uncovered),
+            for place, off, weight in (
+                (behind.hair, behind.off, BEHIND * undyed * behind.told),
+                (behind.skin, behind.skin_off, BESIDE * uncovered * torch.ones_like(behind.skin[:, :1])),
             ):
-                weight = share * torch.ones_like(off[:, :1])
                 known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]
         return (1.0 - self.tuned) * tone_volume(*known)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,14 +20,17 @@ BROWN = (0.25, 0.2, 0.17)
 
 
 class HairTone(NamedTuple):
-    """A colour (3,) in [0, 1], and whether hair of the head shows it: brows do where that does not."""
+    """Colours (3,) in [0, 1], and whether hair of the head shows them: brows do where that does not."""
 
-    colour: Tensor
+    shade: Tensor
+    """What is darker than two thirds of it: new hair lies in the shade of what is there."""
+    usual: Tensor
+    """What is darker than half of it: a head from behind."""
     seen: bool
 
 
 def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: Tensor) -> HairTone:
-    """Rather the shade of somebody's hair than its sheen.
+    """What colour somebody's hair has.
 
     Args:
         photo: In [-1, 1].
@@ -54,6 +56,7 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: T
     if not seen:
         chosen = ((brows > 0.5) & head).flatten()
         if not chosen.any():
-            return HairTone(photo.new_tensor(BROWN), seen)
+            return HairTone(photo.new_tensor(BROWN), photo.new_tensor(BROWN), seen)
         chosen = chosen & (luma <= luma[chosen].quantile(BROWS))
-    return HairTone(torch.stack([one.quantile(0.35) for one in colours[chosen].T]), seen)
+    shade, usual = colours[chosen].quantile(colours.new_tensor((0.35, 0.5)), dim=0)
+    return HairTone(shade, usual, seen)

@@ -195,7 +195,7 @@ def source_head(
         rims = None
         if told.seen:
             rims = rims_of(surface.points, surface.hit, parting.photo * (1.0 - parting.bare), matte)
-        behind = behind_of(networks, shape, angles, parting, told.colour, skin, matte, own, curtain, rims, view, pause)
+        behind = behind_of(networks, shape, angles, parting, told.usual, skin, matte, own, curtain, rims, view, pause)
         pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
@@ -220,7 +220,7 @@ def source_head(
         stray,
         deformation,
         parting,
-        None if told is None else told.colour,
+        None if told is None else told.shade,
         behind,
         tresses,
         marks,
