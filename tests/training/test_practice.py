@@ -11,14 +11,18 @@ import torch
 
 from core.job import Job
 from core.models.configuration import TOY_256
+from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.reader import Reader
+from core.refinement.landmarks import polish
 from core.training.bundle import renewed, restore, train_landmarks
 from core.training.data import DataMissing, load_landmarks
 from core.training.glances import Glances
+from core.training.polished import OWN, SHARED, as_detected, polished, seen_by
 from core.training.practice_task import PracticeTask, PracticeTaskConfig
 from core.training.stages import LANDMARKS, StageOptions, Workshop
 from core.training.trainer import TrainerConfig, train
+from core.training.views import HALF_FOV
 from tests.training.toy_world import write_glances, write_landmarks
 
 CPU = torch.device("cpu")
@@ -79,6 +83,68 @@ def test_who_wears_glasses_is_not_read(tmp_path: Path) -> None:
     read = ((task.read - codes).abs() > 1e-6).flatten(1).any(1)
     assert torch.equal(read, (data.coloured == 0) & ~worn)
     assert (task.chance == 1.0).all()
+
+
+def test_what_is_read_is_polished_by_landmarks_and_colours_are_not(tmp_path: Path) -> None:
+    generator = Networks.random(TOY_256, seed=3).generator
+    data = Glances.load(write_glances(tmp_path), CPU)
+    reader, dim = Reader(TOY_256.generator.field.style_dim), TOY_256.generator.field.style_dim
+    tasks = []
+    for regressor in (None, LandmarkRegressor(dim, data.landmarks.shape[1])):
+        torch.manual_seed(5)
+        tasks.append(PracticeTask(generator, reader, data, CONFIG, regressor=regressor, compiled=False))
+    plain, moved = (task.read[data.coloured == 0] for task in tasks)
+    assert ((moved - plain).abs().amax(dim=(1, 3))[:, 0] > 1e-3).all(), "geometry"
+    assert torch.equal(tasks[0].read[data.coloured == 1], tasks[1].read[data.coloured == 1]), "nothing was read"
+
+
+def test_the_batch_is_polished_as_the_program_polishes_one() -> None:
+    torch.manual_seed(2)
+    regressor = LandmarkRegressor(32, 40, 24).requires_grad_(False)
+    regressor.mean.copy_(torch.randn(40, 3) * 0.03 + torch.tensor([0.0, 0.0, 0.06]))
+    latent, angles = torch.randn(3, 32), torch.randn(3, 2) * 0.2
+    camera = torch.cat((angles + 0.05, torch.full((3, 1), HALF_FOV)), 1)
+    seen = seen_by(camera, regressor(torch.randn(3, 32)))
+    found = polished(regressor, latent, angles, seen)
+    for number in range(3):
+        styles = latent[number].expand(1, 5, -1)
+        one = polish(regressor, styles, torch.cat((angles[number], torch.zeros(4))), seen[number])
+        assert one.after < one.before
+        assert torch.allclose(found[number] - latent[number], one.step, atol=2e-3)
+        assert one.step.abs().max() > 0.05
+    camera[:, :2] = angles
+    exact = seen_by(camera, regressor(latent))
+    assert torch.allclose(polished(regressor, latent, angles, exact), latent, atol=1e-3), "nothing was to be moved"
+
+
+def test_a_detector_errs_alike_in_neighbouring_places() -> None:
+    torch.manual_seed(0)
+    regressor = LandmarkRegressor(8, 60)
+    regressor.mean.copy_(torch.randn(60, 3) * 0.04)
+    regressor.mean[1] = regressor.mean[0] + 0.001
+    off = as_detected(regressor, torch.zeros(4000, 60, 2))
+    assert float(off.std()) == pytest.approx((SHARED**2 + OWN**2) ** 0.5, rel=0.05)
+    far = int((regressor.mean - regressor.mean[0]).norm(dim=1).argmax())
+    near, apart = (torch.corrcoef(off[:, (0, other), 0].T)[0, 1] for other in (1, far))
+    assert near > 0.7
+    assert apart.abs() < 0.1
+
+
+def test_an_error_of_a_distance_is_squared_near_nothing_and_grows_evenly_far_off(tmp_path: Path) -> None:
+    task = _task(tmp_path)
+    small, twice = task.penalty(torch.tensor(0.001)), task.penalty(torch.tensor(0.002))
+    assert float(twice / small) == pytest.approx(4.0, rel=0.02)
+    large, double = task.penalty(torch.tensor(0.2)), task.penalty(torch.tensor(0.4))
+    assert float(double / large) == pytest.approx(2.0, rel=0.06)
+
+
+def test_glances_without_landmarks_are_made_again(tmp_path: Path) -> None:
+    path = write_glances(tmp_path) / "glances_0000000.npz"
+    with np.load(path) as file:
+        kept = {name: file[name] for name in file.files if name != "landmarks"}
+    np.savez(path, **kept)
+    with pytest.raises(DataMissing, match="older version"):
+        Glances.load(tmp_path, CPU)
 
 
 def test_a_practised_field_comes_alone_into_weights(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ def write_glances(folder: Path, heads: int = 9, seed: int = 2) -> Path:
                 colour[head] = seen
     folder.mkdir(parents=True, exist_ok=True)
     looks = {"camera": camera, "depth": depth, "normal": normal, "part": part, "colour": colour}
+    looks["landmarks"] = np.stack([_landmarks(state) for state in z]).astype(np.float32)
     names = np.array(json.dumps(["Smile", "Age"]))
     np.savez(folder / "glances_0000000.npz", z=z, coloured=coloured, labels=z[:, :2], label_names=names, **looks)
     return folder
