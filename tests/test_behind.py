@@ -60,10 +60,11 @@ def test_hair_is_usually_lighter_than_its_shade() -> None:
 
 def test_rims_of_much_hair_have_no_say_in_its_tone() -> None:
     photo, head, hair, brows, face = _bald()
-    hair[..., :30, :] = 1.0
-    photo[..., :25, :] = -0.8  # below it scalp is seen through
+    hair[..., :9, :] = 1.0
+    photo[..., :4, :] = -0.8  # below it scalp is seen through
+    photo[..., 4:9, :] = -0.2
     found = hair_tone(photo, hair, head, brows, face)
-    torch.testing.assert_close(found.shade, torch.full((3,), 0.1))
+    torch.testing.assert_close(found.usual, torch.full((3,), 0.1))
 
 
 def test_a_scalp_that_shines_tells_no_tone_and_white_hair_does() -> None:
@@ -76,6 +77,11 @@ def test_a_scalp_that_shines_tells_no_tone_and_white_hair_does() -> None:
     hair[..., :24, :] = 1.0
     photo[..., :24, :] = 0.95
     assert hair_tone(photo, hair, head, brows, face).seen
+
+
+def test_a_picture_without_a_head_tells_nothing() -> None:
+    photo, head, hair, brows, face = _bald()
+    assert not hair_tone(photo, hair, torch.zeros_like(head), brows, face).seen
 
 
 def test_where_nothing_shows_any_hair_is_brown() -> None:
@@ -120,6 +126,23 @@ def test_what_is_behind_rims_of_hair_is_hair_and_what_the_photo_shows_is_as_it_s
     assert not any(goes_on(0.065, turn) for turn in (1.8, 3.1, -1.9)), "bald above"
     assert not any(goes_on(0.035, turn) for turn in (0.0, 0.5, -0.3)), "what the photo shows says itself what it is"
     assert not goes_on(0.01, 1.57), "there are ears"
+    low = ((points[:, 1:2] > -0.06) & (points[:, 2:] < 0.03)).float() * hit
+
+    def asked(height: float, turn: float, hair: torch.Tensor, mask: torch.Tensor | None = None) -> bool:
+        reach = (radius**2 - height**2) ** 0.5
+        place = torch.tensor([[reach * math.sin(turn), height, reach * math.cos(turn)]])
+        said = rims_of(points * hit, hit, hair if mask is None else mask, hit)
+        return bool(_goes_on(_bare(place), said, view, hair)[0])
+
+    assert asked(0.03, -1.75, low)
+    assert not asked(0.0, -1.75, low), "what hangs hangs before ears"
+    assert not asked(0.035, 0.9, torch.ones_like(hit), hair), "the photo shows it, and paints it itself"
+    right = hair * (points[:, :1] < 0.0)
+    left = hair - right
+    assert asked(0.035, 1.3, left, hair), "glimpsed at its rim, as hair"
+    assert not asked(0.035, 1.3, right, hair), "glimpsed as skin, whatever rims say"
+    assert asked(0.035, -1.27, left, right * 0.0), "not seen, and hair where its mirror image is"
+    assert not asked(0.035, -1.27, right * 0.0, hair), "not seen, and its mirror image is skin"
     place = torch.tensor([[0.0, 0.035, -0.07]])
     assert _goes_on(_bare(place), rims, view, hair).all()
     assert not _goes_on(_bare(place)._replace(hair=torch.ones(1)), rims, view, hair).any(), "it is hair already"
@@ -137,9 +160,7 @@ def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:
     inversion = engine.invert(Photo.load(Path(__file__).parent / "data" / "astronaut.jpg"), Job.quiet())
     behind = engine.tiers.head(inversion, LatentEdit.none).source.behind
     assert behind is not None
-    ahead = behind.hair[behind.hair[:, 2] > BACK]
     assert (behind.hair[:, 2] < BACK).sum() > 500
-    assert ahead[:, 1].quantile(0.05) > -0.03, "hers covers the ears, and no more"
     assert behind.hair[:, 1].median() > 0.0
     # Beside the photo's hair the photo's own tone goes on.
     near, far = behind.hair[:, 2] > BACK - 0.005, behind.hair[:, 2] < BACK - FAR

@@ -62,6 +62,38 @@ def test_behind_the_ears_hair_goes_down_to_the_nape() -> None:
     assert not _is_hair(rims, -0.02, 1.75), "there are ears"
 
 
+def test_hair_on_the_crown_alone_does_not_go_down() -> None:
+    points, hit, _ = _ball()
+    crown = (points[:, 1:2] > 0.055).float()
+    rims = rims_of(points, hit, crown, hit)
+    assert rims is not None
+    assert _is_hair(rims, 0.07, 3.0)
+    for height in (0.045, 0.02, 0.0, -0.02):
+        assert not _is_hair(rims, height, 3.0), height
+
+
+def test_each_side_is_as_its_own_rim() -> None:
+    points, hit, _ = _ball()
+    rims = rims_of(points, hit, _wreath(points, 0.04) * (points[:, :1] > 0.0), hit)
+    assert rims is not None
+    assert _is_hair(rims, 0.04, 1.8)
+    assert not _is_hair(rims, 0.04, -1.8)
+    assert _is_hair(rims, -0.02, 2.6)
+    assert not _is_hair(rims, -0.02, -2.6)
+
+
+def test_a_lock_is_no_wreath_and_a_far_sides_strip_is() -> None:
+    points, hit, u = _ball()
+    lock = ((points[:, 1:2] > 0.04) & (points[:, 1:2] < 0.0445)).float() * hit
+    rims = rims_of(points, hit, lock, hit)
+    assert rims is not None
+    assert not _is_hair(rims, 0.042, 2.6)
+    inner = hit * (u.abs() > (RADIUS**2 - points[0, 1] ** 2).clamp(min=0.0).sqrt() - 0.2 / SIDE * 3.4)[None, None]
+    strip = rims_of(points, hit, inner, hit)
+    assert strip is not None
+    assert _is_hair(strip, 0.04, 2.6)
+
+
 def test_a_bald_head_has_none_and_long_hair_goes_down_all_around() -> None:
     points, hit, _ = _ball()
     bald = rims_of(points, hit, torch.zeros_like(hit), hit)
@@ -94,7 +126,8 @@ def test_a_photo_without_a_head_has_no_rims() -> None:
 
 def test_what_a_narrow_rim_of_background_says_is_not_asked() -> None:
     points, hit, u = _ball()
-    edge = hit * (u.abs() > 0.985 * (RADIUS**2 - points[0, 1] ** 2).clamp(min=0.0).sqrt())[None, None]
+    edge = hit * (u.abs() > (RADIUS**2 - points[0, 1] ** 2).clamp(min=0.0).sqrt() - 0.2 / SIDE)[None, None]
+    assert (edge.sum(dim=-1) <= 2).float().mean() > 0.8, "a pixel to both sides"
     rims = rims_of(points, hit, edge, hit)
     assert rims is not None
     assert not _is_hair(rims, 0.0, 2.5)

@@ -18,7 +18,7 @@ from core.rendering.curtain import Curtain
 from core.rendering.hair import Parting, parts_of
 from core.rendering.hands import Pause
 from core.rendering.integrals import integrate_geometry
-from core.rendering.rims import BEHIND_EARS, HAIRY, NAPE, Rims
+from core.rendering.rims import BEHIND_EARS, EARS, HAIRY, NAPE, Rims
 from core.rendering.search import located
 from core.rendering.shape import HeadShape
 from core.tensor_camera import project
@@ -39,8 +39,6 @@ SIDEWAYS = 1.6
 BARE = 0.7
 # How far a photo's sight of a place is believed for it to say what it is, and to say all of it.
 GLIMPSED, SEEN = 0.05, 0.7
-# Where ears end (y, world units).
-EARS = 0.014
 # How far from 0 or 1 the parser is sure of itself, and from where on not at all.
 SURE = (0.03, 0.1)
 # Share from which on a pixel in front says what hair and skin look like, and how many must.
@@ -58,6 +56,10 @@ class Behind(NamedTuple):
     """By how much the photo's hair is off the generator's there (N, 3)."""
     told: Tensor
     """How far that counts (N, 1): beside the photo's hair, its own tone goes on."""
+    painted: Tensor
+    """1 where the generator has skin (N, 1), and all of the colour is the photo's hair's."""
+    tone: Tensor
+    """The photo's hair's (3,), in [-1, 1]."""
     bare: Tensor
     """Points that are not (M, 3), at the sides as well."""
     skin: Tensor
@@ -94,7 +96,7 @@ def behind_of(
     view: SourceView,
     pause: Pause,
 ) -> Behind | None:
-    """Hair that no photo shows has the colour of the hair that it does show; None where the photo shows none.
+    """Hair that no photo shows has the colour of the hair that it does show; None where the photo shows too little.
 
     Args:
         networks: The model.
@@ -111,26 +113,29 @@ def behind_of(
         pause: Called between steps.
     """
     head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
-    if networks.parser is None or (parting.photo * parting.above * head).sum() < SOME_HAIR * head.sum():
+    little = bool((parting.photo * parting.above * head).sum() < SOME_HAIR * head.sum())
+    if networks.parser is None or (little and rims is None):
         return None
     back = _look(networks, networks.parser, shape, angles, math.pi, pause)
     behind = back.solid & (back.points[:, 2] < BACK)
     # A neck in the shade of hair looks like hair.
     off_axis = (back.points - back.points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1)
     neck = (back.points[:, 1] < NECK[0]) & (off_axis < NECK[1])
-    hairy = (_decided(back, own, parting) > HAIRY) & ~neck
+    # A wreath of hair does not say what the generator's cap is.
+    hairy = (_decided(back, own, parting) > HAIRY) & ~neck & (not little)
     is_hair = behind & hairy
     if curtain is not None:
         held = back.solid & curtain.holds(back.points)
         hairy, is_hair = hairy | held, is_hair | held
-    goes_on = _goes_on(back, rims, view, parting.photo) & ~is_hair
+    hair = parting.photo * (1.0 - parting.bare)
+    goes_on = _goes_on(back._replace(hair=hairy.to(hair)), rims, view, hair)
     hairs = [_Hair(back, is_hair, False), _Hair(back, goes_on, True)]
     bare = back.points[back.solid & ~hairy & ~goes_on]
     sides = []
     for turn in (-SIDEWAYS, SIDEWAYS):
         pause()
         side = _look(networks, networks.parser, shape, angles, turn, pause)
-        goes_on = _goes_on(side, rims, view, parting.photo)
+        goes_on = _goes_on(side, rims, view, hair)
         hairs.append(_Hair(side, goes_on, True))
         cheeks = side.solid & (side.skin > BARE) & ~goes_on
         if curtain is not None:
@@ -143,8 +148,8 @@ def behind_of(
     if not any(bool(one.where.any()) for one in hairs):
         return None
     places, off_there = torch.cat(sides).split(3, dim=1)
-    points, off, told = torch.cat([one.told(2.0 * tone - 1.0) for one in hairs]).split((3, 3, 1), dim=1)
-    return Behind(points, off, told, torch.cat((bare, places)), places, off_there)
+    points, off, told, painted = torch.cat([one.told(2.0 * tone - 1.0) for one in hairs]).split((3, 3, 1, 1), dim=1)
+    return Behind(points, off, told, painted, 2.0 * tone - 1.0, torch.cat((bare, places)), places, off_there)
 
 
 class _Hair(NamedTuple):
@@ -156,13 +161,16 @@ class _Hair(NamedTuple):
     """Whether the generator has skin there: then it is painted over, and not shifted as a whole."""
 
     def told(self, tone: Tensor) -> Tensor:
-        """Points, by how much hair of a tone (3,) in [-1, 1] is off the generator's there, and how far (M, 7)."""
+        """Points, by how much hair of a tone (3,) in [-1, 1] is off the generator's there, how far, painted (M, 8)."""
         points, colours = self.look.points[self.where], self.look.colours[self.where]
         off = tone - (colours if self.painted or not len(colours) else colours.mean(dim=0))
         far = torch.ones_like(points[:, :1])
         if not self.painted:
-            far = ((BACK - points[:, 2:]) / FAR).clamp(LEAST, 1.0)
-        return torch.cat((points, off.expand(len(points), 3), far), dim=1)
+            # Ahead of the back lies what hangs beside a neck, and no hair of the photo beside it.
+            ahead = points[:, 2:] > BACK
+            far = torch.where(ahead, far, ((BACK - points[:, 2:]) / FAR).clamp(LEAST, 1.0))
+        painted = torch.full_like(far, float(self.painted))
+        return torch.cat((points, off.expand(len(points), 3), far, painted), dim=1)
 
 
 def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:
@@ -175,14 +183,15 @@ def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> 
     share, behind = rims.hair_at(look.points)
     share = torch.where(behind, share, 0.0)
     # What the photo shows of the other side comes before what its rims say, and what it shows of this one before that.
-    for mirrored in (True, False):
-        places = look.points * look.points.new_tensor((-1.0 if mirrored else 1.0, 1.0, 1.0))
-        _, seen = look_up(view, places[None])
+    mirror = look.points * look.points.new_tensor((-1.0, 1.0, 1.0))
+    seen = torch.zeros_like(share)
+    for places in (mirror, look.points):
+        seen = look_up(view, places[None])[1][0]
         uv, _ = project(places[None], view.angles, view.half_fov)
         there = functional.grid_sample(hair, uv[:, :, None], align_corners=False)[0, 0, :, 0]
-        share = torch.where(seen[0] > GLIMPSED, there, share)
+        share = torch.where(seen > GLIMPSED, there, share)
     lowest = torch.where(look.points[:, 2] < BEHIND_EARS, NAPE, EARS)
-    return look.solid & (look.hair < HAIRY) & (look.points[:, 1] > lowest) & (seen[0] < SEEN) & (share > HAIRY)
+    return look.solid & (look.hair < HAIRY) & (look.points[:, 1] > lowest) & (seen < SEEN) & (share > HAIRY)
 
 
 def _decided(look: _Look, own: Tensor, parting: Parting) -> Tensor:

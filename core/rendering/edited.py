@@ -25,6 +25,7 @@ from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import arch_of
 from core.rendering.beard import ATTRIBUTE as BEARD
+from core.rendering.behind import Behind
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import brows_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
@@ -60,6 +61,8 @@ DRAFT_VIEW, DRAFT_GRID = 128, 48
 BEHIND = 0.5
 # The same of skin at the sides: where the photo shows little of a cheek, its shade is not that of the whole.
 BESIDE = 0.25
+# Share from which on a pixel is surely what it is.
+SURELY = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,17 +110,39 @@ class EditedHead:
             agreed = functional.interpolate(self.source.parting.agreed, size=maps.alpha.shape[-2:], mode="area")
             trust = trust * agreed.flatten(1)
         known = [points[0], colour[0] - own[0], trust[0, :, None]]
-        # What is said of hair behind is said of undyed hair; dyed, it follows what the photo then shows of it.
-        undyed = max(0.0, 1.0 - sum(abs(self.edit.strength(name)) for name in DYES))
         uncovered = max(0.0, 1.0 - sum(max(0.0, self.edit.strength(name)) for name in (LENGTH, BEARD)))
         behind = self.source.behind
         if behind is not None:
-            for place, off, weight in (
-                (behind.hair, behind.off, BEHIND * undyed * behind.told),
+            off = behind.off if self.edit.is_empty else self._off(behind)
+            for place, shift, weight in (
+                (behind.hair, off, BEHIND * behind.told),
                 (behind.skin, behind.skin_off, BESIDE * uncovered * torch.ones_like(behind.skin[:, :1])),
             ):
-                known = [torch.cat(pair) for pair in zip(known, (place, off, weight), strict=True)]
+                known = [torch.cat(pair) for pair in zip(known, (place, shift, weight), strict=True)]
         return (1.0 - self.tuned) * tone_volume(*known)
+
+    def _off(self, behind: Behind) -> Tensor:
+        """By how much hair behind is off what the generator has there now (N, 3): it is dyed as the photo's is."""
+        field = self.shape.field
+        _, raw = field.appearance(field.hidden(behind.hair))
+        own = 2.0 * torch.sigmoid(raw) - 1.0
+        painted = behind.painted[:, 0] > 0.0
+        usual = own[~painted].mean(dim=0) if bool((~painted).any()) else own.new_zeros(3)
+        return behind.tone + self._dyed() - torch.where(painted[:, None], own, usual)
+
+    def _dyed(self) -> Tensor:
+        """By how much the edit has changed the photo's hair (3,): its median, which is neither shine nor shade."""
+        parting, photo = self.source.parting, self.source.photo
+        if parting is None or not any(self.edit.strength(name) for name in DYES):
+            return photo.new_zeros(3)
+        size = parting.photo.shape[-2:]
+        head = functional.interpolate(self.source.matte, size=size, mode="area")
+        chosen = (parting.photo * head).flatten() > SURELY
+        if not chosen.any():
+            return photo.new_zeros(3)
+        small = (functional.interpolate(one, size=size, mode="area") for one in (photo, self.view.photo))
+        before, after = (one.flatten(2)[0][:, chosen].median(dim=1).values for one in small)
+        return after - before
 
     @cached_property
     def features(self) -> Tensor | None:

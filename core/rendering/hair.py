@@ -216,7 +216,7 @@ def hull(places: Tensor) -> Tensor:
     return (~beyond.any(dim=-1)).to(places.dtype)[None, None]
 
 
-def kept_apart(pictures: Tensor, hair: Tensor, own: Tensor) -> Tensor:
+def kept_apart(pictures: Tensor, hair: Tensor, own: Tensor, solid: Tensor | None = None) -> Tensor:
     """Pictures of a generator's head as if it had hair where the photo has some.
 
     What is hair (skin) to the photo but not to the generator takes the colours of the nearest place that is so to both.
@@ -225,6 +225,7 @@ def kept_apart(pictures: Tensor, hair: Tensor, own: Tensor) -> Tensor:
         pictures: Any number of channels of the generator's (1, C, s, s).
         hair: The photo's hair in the same view (1, 1, S, S), 0..1.
         own: The generator's hair (1, 1, any, any), 0..1.
+        solid: Its head (1, 1, any, any), 0..1: what was carried beyond it is nobody's skin. All of the picture if None.
 
     Shape:
         Returns (1, C, S, S), S the side of ``hair``.
@@ -233,11 +234,12 @@ def kept_apart(pictures: Tensor, hair: Tensor, own: Tensor) -> Tensor:
     coarse, theirs, own = (
         functional.interpolate(one, size=(COARSE, COARSE), mode="area") for one in (pictures, hair, own)
     )
+    head = torch.ones_like(own) if solid is None else functional.interpolate(solid, size=(COARSE, COARSE), mode="area")
     found = []
     for photo, generator in ((theirs, own), (1.0 - theirs, 1.0 - own)):
         # Its pictures are soft: beside a hairline there is hair in its skin.
         surely = -functional.max_pool2d(-generator, 3, 1, 1)
-        both = ((photo > 0.6) & (surely > 0.6)).to(coarse.dtype)
+        both = ((photo > 0.6) & (surely > 0.6) & (head > 0.5)).to(coarse.dtype)
         if both.sum() < 1.0:
             if photo is theirs and photo.max() < 0.6:
                 hair = torch.zeros_like(hair)  # A bald head: all of it is skin, whatever the generator grows there.

@@ -52,7 +52,7 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: T
     chosen = (pure if pure.sum() >= INNER * head.sum() else sure).flatten()
     skin = ((face > 0.9) & head).flatten()
     light = bool(chosen.any()) and bool(skin.any()) and bool(luma[chosen].median() > luma[skin].median())
-    seen = bool(chosen.sum() >= (LIGHT if light else ENOUGH) * head.sum())
+    seen = bool(chosen.any()) and bool(chosen.sum() >= (LIGHT if light else ENOUGH) * head.sum())
     if not seen:
         chosen = ((brows > 0.5) & head).flatten()
         if not chosen.any():

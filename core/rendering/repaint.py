@@ -105,8 +105,9 @@ class EditedColours:
             sure = (apart.photo + apart.photo_brows * apart.brows).clamp(max=1.0)
             parts = torch.cat((sure, apart.own, apart.upper), dim=1)
             photos, own, upper = moved(grown(parts, size), flow).split(1, dim=1)
+            solid = moved(grown(source.maps.alpha, size), flow)
             both = torch.cat((before, after), dim=1)
-            before, after = torch.lerp(both, kept_apart(both, photos, own), upper).split(3, dim=1)
+            before, after = torch.lerp(both, kept_apart(both, photos, own, solid), upper).split(3, dim=1)
         hair = None
         if source.parting is not None:
             hair = moved(grown(source.parting.photo, size), flow)
@@ -177,10 +178,16 @@ class EditedColours:
     def believed(self, view: SourceView) -> SourceView:
         """The view with what was drawn believed: teeth lie behind lips, where such a step is no reason for doubt.
 
-        What the photo shows of other parts than the head has is doubted, as in the unedited view.
+        What the photo shows of other parts than the head has is doubted, as in the unedited view. New hair has the
+        light that it was drawn in, and not that of the skin below.
         """
         if self._agreed is not None:
             view = view.doubted(self._agreed)
+        drawn = [one for one in (self._beard, self._locks) if one is not None]
+        if view.light is not None and drawn:
+            cover = torch.stack(drawn).amax(dim=0).clamp(0.0, 1.0)
+            cover = functional.interpolate(cover, size=view.light.shape[-2:], mode="area")
+            view = replace(view, light=1.0 + (view.light - 1.0) * (1.0 - cover))
         if self._drawn.mouth is None:
             return view
         inside = self._drawn.mouth.inside.to(view.weight)

@@ -25,7 +25,8 @@ AHEAD, ASIDE = 0.045, 0.01
 SMOOTH = 5
 # Share of hair from which on a level is hair.
 HAIRY = 0.5
-# Behind the ears hair goes on down to the nape (y), where it is hair above them; there is no ear behind this (z).
+# Where ears end above (y). Behind them (z) hair goes on down to the nape (y), if it is hair so far above them.
+EARS, ABOVE = 0.014, 0.024
 NAPE, BEHIND_EARS = -0.035, -0.03
 
 
@@ -51,17 +52,17 @@ class Rims(NamedTuple):
         weight = told * (torch.stack((1.0 - across, across)) + 1e-3)
         total = weight.sum(dim=0)
         found, begins = ((one * weight).sum(dim=0) / total.clamp(min=1e-6) for one in (hair, ahead))
-        return self._to_the_nape(points, found), (total > 1e-4) & (points[:, 2] < begins)
+        return self._to_the_nape(points, found, across), (total > 1e-4) & (points[:, 2] < begins)
 
-    def _to_the_nape(self, points: Tensor, found: Tensor) -> Tensor:
+    def _to_the_nape(self, points: Tensor, found: Tensor, across: Tensor) -> Tensor:
         """Hair goes on down behind ears that have hair above them."""
-        believed = (self.told > 0.5) & (self.hair > HAIRY)
-        if not believed.any():
-            return found
         heights = torch.linspace(LOWEST, HIGHEST, LEVELS, device=points.device)
-        begins = heights[believed.any(dim=0)].min()
-        under = (points[:, 1] < begins + (HIGHEST - LOWEST) / LEVELS) & (points[:, 1] > NAPE)
-        return torch.where(under & (points[:, 2] < BEHIND_EARS), 1.0, found)
+        above = (heights > EARS) & (heights < EARS + ABOVE)
+        told = self.told[:, above]
+        share = (self.hair[:, above] * told).sum(dim=1) / told.sum(dim=1).clamp(min=1e-3)
+        hair = share[0].lerp(share[1], across)
+        under = (points[:, 1] < EARS) & (points[:, 1] > NAPE) & (points[:, 2] < BEHIND_EARS)
+        return torch.where(under, torch.maximum(found, hair), found)
 
 
 def rims_of(points: Tensor, hit: Tensor, hair: Tensor, matte: Tensor) -> Rims | None:
@@ -92,8 +93,7 @@ def rims_of(points: Tensor, hit: Tensor, hair: Tensor, matte: Tensor) -> Rims | 
         sides.append((mean[0], most, rim.any(dim=-1)[0, 0]))
     if not all(bool(some.any()) for _, _, some in sides):
         return None
-    # A camera's right is the head's left; x says which is which.
-    sides.sort(key=lambda one: float(one[0][0, one[2]].median()))
+    # The head's right is the camera's left, as far as photos are turned.
     found = [_by_height(*one) for one in sides]
     width = torch.stack([place[0, some].median() for place, _, some in sides])
     hairs, told, ahead = (torch.stack(both) for both in zip(*found, strict=True))

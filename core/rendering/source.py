@@ -18,7 +18,7 @@ from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import Arch, arch_of, lips_part
-from core.rendering.behind import BACK, SOME_HAIR, Behind, behind_of, skin_of
+from core.rendering.behind import BACK, Behind, behind_of, skin_of
 from core.rendering.curtain import Curtain, curtain_of
 from core.rendering.deformation import Deformation
 from core.rendering.ears import misplaced
@@ -188,7 +188,7 @@ def source_head(
         view = replace(view, light=even_light(view, photo, parting.skin, matte))
         pause()
     behind, tresses = None, None
-    if parting is not None and told is not None:
+    if parting is not None and told is not None:  # both or neither
         density = maps.alpha.clamp(min=1e-3)
         own = maps.rgb / density
         skin = skin_of(photo, own, maps.alpha, parting.bare)
@@ -256,8 +256,6 @@ def _tresses(
     side = parting.photo.shape[-1]
     head = functional.interpolate(matte, size=(side, side), mode="area")
     sure = parting.photo * (1.0 - parting.bare)
-    if (sure * parting.above * head).sum() < SOME_HAIR * head.sum():
-        return None
     points, hit = (functional.interpolate(one, size=(side, side)) for one in (surface.points, surface.hit))
     flat, solid = points.flatten(2)[0].T, (hit * head).flatten() > 0.9
     hair = torch.cat((flat[solid & (sure.flatten() > SURELY)], behind.hair))

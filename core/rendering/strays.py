@@ -47,6 +47,8 @@ WISP = 0.0025
 # Where something hung, a stump is left: what a ball of this radius does not reach goes as well, so far from what went
 # before and so far behind (cells, and world units).
 BLUNT, STUMP, STUMP_BACK = 10.0, 8.0, -0.075
+# Times as much as what is left out: more is something else.
+MOST = 2.0
 # Cells from the head beyond which all is a stray, near what is one already: thin ends, which no cell's middle meets.
 BEYOND = 2.0
 # What a stray's surroundings are said to be: this far from any surface (world units).
@@ -234,7 +236,10 @@ def stumps(solid: NDArray[np.bool_], gone: NDArray[np.bool_]) -> NDArray[np.bool
     if core.any():
         beyond = ndimage.distance_transform_edt(~core) - BLUNT
         near = ndimage.distance_transform_edt(~gone) <= STUMP
-        found[:, :, :half] = solid[:, :, :half] & (beyond > 1.0) & near & (axis[:half] < STUMP_BACK)
+        stump = solid[:, :, :half] & (beyond > 1.0) & near & (axis[:half] < STUMP_BACK)
+        # A bun is no stump of the wisp that hangs on it.
+        if stump.sum() <= MOST * gone.sum():
+            found[:, :, :half] = stump
     return found
 
 
