@@ -239,6 +239,24 @@ def test_no_stump_is_left_where_a_thick_tail_hung() -> None:
     assert (gone & ~skull.numpy()).sum() > 0.8 * bulge
     assert (gone & skull.numpy()).sum() < 0.01 * skull.numpy().sum(), "and the head stays"
     assert not strays.stumps(skull.numpy(), np.zeros_like(spikes)).any(), "nothing hung there"
+    bun = ball(points, (0.0, 0.02, -0.095), 0.024) < 0.0
+    wisp = box(points, (-0.004, 0.0, -0.12), (0.004, 0.008, -0.112)) < 0.0
+    assert not strays.stumps((skull | bun).numpy(), wisp.numpy()).any(), "a bun is no stump of a wisp"
+
+
+def test_the_root_of_a_tail_goes_with_it_from_pictures() -> None:
+    def sdf(points: torch.Tensor) -> torch.Tensor:
+        skull = ball(points, (0.0, 0.0, -0.005), 0.085)
+        root = box(points, (-0.014, 0.012, -0.108), (0.014, 0.036, -0.06))
+        tail = box(points, (-0.012, -0.06, -0.12), (0.012, 0.03, -0.1))
+        side = ball(points, (0.07, 0.0, -0.05), 0.03)  # hair that sticks out elsewhere
+        return torch.minimum(torch.minimum(skull, side), torch.minimum(root, tail))
+
+    mask = strays.strays(sdf, CPU)
+    assert mask is not None
+    clear = strays.without_strays(batched(sdf), mask)
+    assert (clear(torch.tensor([[[0.0, -0.04, -0.115], [0.0, 0.025, -0.103], [0.008, 0.02, -0.1]]])) > 0.0).all()
+    assert (clear(torch.tensor([[[0.09, 0.0, -0.06], [0.0, 0.02, -0.08], [0.0, 0.06, -0.05]]])) < 0.0).all()
 
 
 @pytest.mark.parametrize(

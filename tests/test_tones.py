@@ -58,7 +58,9 @@ def test_what_a_decoder_paints_beside_a_head_does_not_bleed_into_its_rim(finely:
     detail = 0.1 * torch.cos(u * 160)[None, None]
     painted = (skin[:, None, None] + detail) * within + blue[:, None, None] * (1 - within)
     alpha = torch.nn.functional.avg_pool2d((u**2 + v**2 < 0.36).float()[None, None], 4)
-    rgb, xyz = skin[:, None, None] * alpha, torch.zeros(1, 3, 64, 64)
+    # Where its picture is partly head the field has colours of its own, too.
+    rgb = torch.where(alpha > 0.9, skin[:, None, None], blue[:, None, None]) * alpha
+    xyz = torch.zeros(1, 3, 64, 64)
     maps = VolumeMaps(rgb, torch.zeros(1, 1, 64, 64), alpha.clone(), xyz, alpha)
     fine = (torch.ones(1, 1, 128, 128), None) if finely else None
     found = in_tune(painted, maps, torch.zeros(1, 3, 8, 8, 8), fine) - skin[:, None, None]

@@ -54,7 +54,7 @@ def even_light(view: SourceView, photo: Tensor, skin: Tensor, matte: Tensor) -> 
     low = _soft(colour * sure) / weight.clamp(min=1e-3)
     wanted = _soft(extended(low, faced))
     ratio = ((wanted + DARK) / (low + DARK)).clamp(*RATIO)
-    # Beyond the head it goes on as at its rim; hair beside skin keeps its light.
+    # At the head's rim it does not fade; hair beside skin keeps its light.
     share = _soft(sure * ((FACING - facing) / (FACING - GRAZING)).clamp(0.0, 1.0)) / weight.clamp(min=1e-3)
     share = share * functional.avg_pool2d(1.0 - (head - skin).clamp(0.0, 1.0), 3, 1, 1, count_include_pad=False)
     return torch.lerp(torch.ones_like(ratio), ratio, share)

@@ -18,7 +18,7 @@ from core.rendering.solids import EXTENT, SCENE, Sdf, sampled_volume
 
 __all__ = ["CLEAR", "smoothly_without", "strays", "with_loose", "without_strays"]
 
-# Grid points a side of the volume that strays are looked for in: 4 mm apart, the narrowest gap that matters.
+# Grid points a side of the volume that strays are looked for in: 4.5 mm apart, the narrowest gap that matters.
 STRAY_RESOLUTION = 56
 # The same for loose pieces, whose air gap may be narrower.
 LOOSE_RESOLUTION = 72

@@ -184,7 +184,7 @@ class FieldTask:
         return parts
 
     def penalty(self, error: Tensor) -> Tensor:
-        """What an error of a distance costs, in world units of a small one: L1."""
+        """What an error of a distance costs (L1 here)."""
         return error.abs()
 
     def _latents(self, head: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:

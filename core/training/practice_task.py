@@ -52,9 +52,9 @@ class PracticeTaskConfig(FieldTaskConfig):
     noise: float = 0.2
     """Of all latents, at most, in deviations of w: an outline asks for what lies beside them."""
     knee: float = 0.01
-    """World units up to which errors of distances are squared; beyond it they grow as they do."""
+    """World units up to which errors of distances are squared; beyond it their loss grows evenly."""
     steepness: float = 4.0
-    """So that an error of some thousandths pulls as it does in L1."""
+    """What is far off pulls so many times as it does in L1; an error of two and a half thousandths as much."""
     kept_heads: int = 4
     kept_points: int = 256
     kept_feature: float = 1.0

@@ -304,6 +304,8 @@ def _practice(shop: Workshop) -> Task:
     regressor = None
     if (shop.options.run / LANDMARKS).exists():
         regressor = read_landmarks(shop.options.run, shop.options.model, data.landmarks.shape[1])
+    if reader is None or regressor is None:
+        logger.info("practice without %s", "a reader: codes alone" if reader is None else f"{LANDMARKS}: no polish")
     config = PracticeTaskConfig(heads=shop.batch(PracticeTaskConfig.heads))
     return PracticeTask(generator, reader, data, config, regressor=regressor, compiled=shop.options.compiled)
 
