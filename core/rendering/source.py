@@ -185,7 +185,8 @@ def source_head(
     pause()
     view = source_view(photo, surface.depth, surface.hit, matte, angles)
     if parting is not None and parting.skin is not None:
-        view = replace(view, light=even_light(view, photo, parting.skin, matte))
+        painted = maps.rgb / maps.alpha.clamp(min=1e-3)
+        view = replace(view, light=even_light(view, photo, parting.skin, matte, painted))
         pause()
     behind, tresses = None, None
     if parting is not None and told is not None:  # both or neither
