@@ -47,9 +47,9 @@ def test_hair_that_no_photo_shows_has_the_colour_of_the_hair_that_it_shows(
     engine, inversion = reconstructed
     source = engine.tiers.source(inversion)
     assert source.behind is not None
-    assert source.tone is not None
+    usual = (source.behind.tone.numpy() + 1.0) * 0.5
     back = picture(engine, inversion, 1.2)[40:90, 150:185].mean(axis=(0, 1)) / 255.0
-    assert np.abs(back - source.tone.numpy()).max() < 0.12
+    assert np.abs(back - usual).max() < 0.12
 
 
 def test_hair_that_no_photo_shows_is_dyed_with_the_rest(reconstructed: tuple[Engine, Inversion]) -> None:

@@ -303,7 +303,7 @@ def in_tune(
         (1, 3, S, S).
     """
     side, size = maps.alpha.shape[-1], painted.shape[-1]
-    solid = (maps.alpha >= min(SOLID, float(maps.alpha.amax()))).to(painted.dtype)
+    solid = (maps.alpha >= min(SOLID, float(maps.alpha.detach().amax()))).to(painted.dtype)
     density = maps.alpha.clamp(min=1e-3)
     points = (maps.xyz / density).flatten(2).transpose(1, 2)
     wanted = maps.rgb / density + tones_at(tones, points[0]).T.reshape(1, 3, side, side)
