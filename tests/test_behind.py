@@ -161,6 +161,7 @@ def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:
     behind = engine.tiers.head(inversion, LatentEdit.none).source.behind
     assert behind is not None
     assert (behind.hair[:, 2] < BACK).sum() > 500
+    assert (behind.hair[behind.painted[:, 0] == 0.0, 2] < BACK).all(), "the generator's own"
     assert behind.hair[:, 1].median() > 0.0
     # Beside the photo's hair the photo's own tone goes on.
     near, far = behind.hair[:, 2] > BACK - 0.005, behind.hair[:, 2] < BACK - FAR

@@ -29,7 +29,8 @@ from core.training.bundle import (
     trained_generator,
 )
 from core.training.directions import SAMPLES, find_directions
-from core.training.stages import STAGES, StageOptions, run_stage
+from core.training.stages import STAGES, run_stage
+from core.training.workshop import StageOptions
 from core.weights import Registry
 
 TOLD = 0.05  # smaller shares of a step are not worth a line

@@ -24,8 +24,8 @@ from core.training.directions import IDLE, SAMPLES, find_directions
 from core.training.latents import Latents, fit_landmarks, landmark_misfit, latent_statistics
 from core.training.local_branch import Parts
 from core.training.mapping import step_of, teach_step, without_offset
-from core.training.stages import FIELD_STAGES, LANDMARKS, OFFSET, STATISTICS, landmark_indices, read_landmarks
 from core.training.trainer import load_averaged
+from core.training.workshop import FIELD_STAGES, LANDMARKS, OFFSET, STATISTICS, landmark_indices, read_landmarks
 from core.weights import InputContract, Registry
 from core.world.identity import EYEGLASSES, GLASSES_FROM, phi
 

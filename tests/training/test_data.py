@@ -11,8 +11,8 @@ import torch
 
 from core.training.data import DataMissing, RealPortraits, WorldHeads
 from core.training.latents import latent_statistics
-from core.training.stages import StageOptions, Workshop
 from core.training.views import project
+from core.training.workshop import StageOptions, Workshop
 
 CPU = torch.device("cpu")
 

@@ -20,9 +20,9 @@ from core.training.data import DataMissing, load_landmarks
 from core.training.glances import Glances
 from core.training.polished import OWN, SHARED, as_detected, polished, seen_by
 from core.training.practice_task import PracticeTask, PracticeTaskConfig
-from core.training.stages import LANDMARKS, StageOptions, Workshop
 from core.training.trainer import TrainerConfig, train
 from core.training.views import HALF_FOV
+from core.training.workshop import LANDMARKS, StageOptions, Workshop
 from tests.training.toy_world import write_glances, write_landmarks
 
 CPU = torch.device("cpu")

@@ -15,8 +15,9 @@ from core.training.__main__ import main
 from core.training.data import WorldHeads
 from core.training.directions import IDLE, STEPS
 from core.training.encoder_task import EncoderTaskConfig, UnknownLoss
-from core.training.stages import OFFSET, STAGES, StageOptions, Workshop, run_stage
+from core.training.stages import STAGES, run_stage
 from core.training.trainer import TrainingFailed
+from core.training.workshop import OFFSET, StageOptions, Workshop
 from core.weights import Registry
 from tests.training.toy_world import write_glances, write_landmarks, write_snapshots
 
