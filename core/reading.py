@@ -248,7 +248,7 @@ def _placed(
     landmarks = _landmarks_in(networks, aligned, framing)
     assert networks.landmarks is not None
     assert landmarks is not None
-    polished = polish(networks.landmarks, styles, pose, landmarks, pause)
+    polished = polish(networks.landmarks, networks.latent_spread, styles, pose, landmarks, pause)
     logger.debug("landmarks: %.4f before, %.4f after the polish", polished.before, polished.after)
     styles = styles.clone()
     styles[:, :-1] += polished.step

@@ -42,7 +42,7 @@ def test_framing_is_the_law_of_the_alignment() -> None:
 def test_a_known_head_and_camera_are_found(regressor: LandmarkRegressor) -> None:
     latent = 0.5 * torch.randn(DIM, generator=torch.Generator().manual_seed(1))
     landmarks = seen(regressor, latent, TRUTH)
-    found = polish(regressor, torch.zeros(1, ROWS, DIM), GUESS, landmarks)
+    found = polish(regressor, torch.eye(DIM), torch.zeros(1, ROWS, DIM), GUESS, landmarks)
     assert found.after < 0.15 * found.before
     assert found.after < 0.004
     assert (found.pose[:2] - TRUTH[:2]).abs().max() < 0.05
@@ -52,13 +52,13 @@ def test_a_known_head_and_camera_are_found(regressor: LandmarkRegressor) -> None
 def test_wild_points_do_not_carry_the_head_away(regressor: LandmarkRegressor) -> None:
     landmarks = seen(regressor, torch.zeros(DIM), TRUTH)
     landmarks[::8] += torch.tensor((0.2, -0.1))
-    found = polish(regressor, torch.zeros(1, ROWS, DIM), GUESS, landmarks)
+    found = polish(regressor, torch.eye(DIM), torch.zeros(1, ROWS, DIM), GUESS, landmarks)
     assert (found.pose[:2] - TRUTH[:2]).abs().max() < 0.06
 
 
 def test_what_fits_already_stays(regressor: LandmarkRegressor) -> None:
     landmarks = seen(regressor, torch.zeros(DIM), TRUTH)
-    found = polish(regressor, torch.zeros(1, ROWS, DIM), TRUTH, landmarks)
+    found = polish(regressor, torch.eye(DIM), torch.zeros(1, ROWS, DIM), TRUTH, landmarks)
     assert (found.pose - TRUTH).abs().max() < 1e-3
     assert found.after <= found.before
 
@@ -66,5 +66,5 @@ def test_what_fits_already_stays(regressor: LandmarkRegressor) -> None:
 def test_it_works_on_tensors_of_inference_mode(regressor: LandmarkRegressor) -> None:
     with torch.inference_mode():
         landmarks = seen(regressor, torch.zeros(DIM), TRUTH)
-        found = polish(regressor, torch.zeros(1, ROWS, DIM), GUESS.clone(), landmarks)
+        found = polish(regressor, torch.eye(DIM), torch.zeros(1, ROWS, DIM), GUESS.clone(), landmarks)
     assert found.after < found.before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from core.models.local import LocalEncoder, TextureModulation
 from core.models.parsing import HeadParser
 from core.models.reader import SIZE as READER_SIZE
 from core.models.reader import Reader
+from core.models.spread import latent_spread
 
 __all__ = ["Direction", "Networks"]
 
@@ -114,6 +116,11 @@ class Networks:
         rows = self.config.renderer_rows
         styles = torch.cat((geometry[:, None].expand(-1, rows - 1, -1), colour[:, None]), dim=1)
         return styles, self.generator.decoder_styles(colour)
+
+    @cached_property
+    def latent_spread(self) -> Tensor:
+        """What heads differ by in w (style_dim, style_dim), counted when it is first asked for."""
+        return latent_spread(self.generator)
 
     @property
     def device(self) -> torch.device:

@@ -3,7 +3,7 @@
 The projected photo is only as good as the place it lands on, and E0, trained on renders, is a few degrees and
 millimetres off on photographs. Landmarks correct that without any photometric loss (which was measured to collapse the
 geometry): a small network knows where the world's landmark vertices lie for a latent, so pose, framing and one shared
-step of the geometry rows can be fitted in a fraction of a second. The step is held by the latents' own distribution.
+step of the geometry rows can be fitted in a fraction of a second. The step is held by what heads differ by.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ TOLERANCE = 0.006
 INDEPENDENT = 60.0
 # Standard deviations of E0's own errors, in the order of the pose: yaw, pitch [rad], log scale, roll, dx, dy.
 POSE_SPREAD = (0.15, 0.15, 0.05, 0.03, 0.03, 0.03)
-# How far E0's latents are trusted: standard deviation of its error in units of the latents' own.
-LATENT_SPREAD = 0.5
+# How far E0's latents are trusted: its error in units of what heads differ by.
+LATENT_SPREAD = 1.0
 STEPS = 80
 # A step takes a millisecond or two.
 STEPS_A_PAUSE = 8
@@ -66,12 +66,18 @@ def framed(pose: Tensor, places: Tensor) -> Tensor:
 
 
 def polish(
-    regressor: LandmarkRegressor, styles: Tensor, pose: Tensor, landmarks: Tensor, pause: Pause = resting
+    regressor: LandmarkRegressor,
+    latent_spread: Tensor,
+    styles: Tensor,
+    pose: Tensor,
+    landmarks: Tensor,
+    pause: Pause = resting,
 ) -> Polished:
     """Fit pose, framing and geometry to 2D landmarks, starting from E0's answer.
 
     Args:
         regressor: Latent to 3D landmarks.
+        latent_spread: What heads differ by in w (``core.models.spread``).
         styles: E0's latent rows.
         pose: E0's pose and framing of the crop at hand.
         landmarks: What the detector found in that crop, in the regressor's order.
@@ -81,11 +87,12 @@ def polish(
         The fit; the starting point itself if it could not be improved.
 
     Shape:
-        styles (1, rows, style_dim), pose (6,), landmarks (L, 2) in unit crop coordinates.
+        latent_spread (style_dim, style_dim), styles (1, rows, style_dim), pose (6,), landmarks (L, 2) in unit crop
+        coordinates.
     """
     misfit = LandmarkMisfit(regressor, landmarks)
     start, latent = as_array(pose), as_array(styles[0, :-1].mean(dim=0))
-    spread, scale = np.array(POSE_SPREAD, np.float32), as_array(regressor.w_std) * np.float32(LATENT_SPREAD)
+    spread, likely = np.array(POSE_SPREAD, np.float32), Likely(latent_spread, LATENT_SPREAD)
     unknown = np.zeros(6 + len(latent), np.float32)
     mean, square = np.zeros_like(unknown), np.zeros_like(unknown)
     with alone():
@@ -93,8 +100,8 @@ def polish(
         for step in range(STEPS):
             if step % STEPS_A_PAUSE == 0:
                 pause()
-            _, to_pose, to_latent = misfit(start + unknown[:6] * spread, latent + unknown[6:] * scale)
-            gradient = unknown + np.concatenate((to_pose * spread, to_latent * scale))
+            _, to_pose, to_latent = misfit(start + unknown[:6] * spread, latent + likely.step(unknown[6:]))
+            gradient = unknown + np.concatenate((to_pose * spread, likely.slope(to_latent)))
             # Adam (Kingma & Ba 2015, algorithm 1) by hand: torch.optim brings torch.compile and Triton along. It takes
             # seconds and, in a process where Mesa draws with an LLVM of its own, ends the program.
             mean = 0.9 * mean + 0.1 * gradient
@@ -103,11 +110,34 @@ def polish(
             spread_of = np.sqrt(square / (1.0 - 0.999 ** (step + 1)))
             rate = RATE * (1.0 - step / STEPS) + 1e-3
             unknown = unknown - rate * steady / (spread_of + 1e-8)
-        after, _, _ = misfit(start + unknown[:6] * spread, latent + unknown[6:] * scale)
+        after, _, _ = misfit(start + unknown[:6] * spread, latent + likely.step(unknown[6:]))
     if not after < before:
         return Polished(torch.zeros_like(styles[0, 0]), pose, before, before)
-    moved, turned = (torch.from_numpy(part).to(pose) for part in (unknown[6:] * scale, unknown[:6] * spread))
+    moved, turned = (torch.from_numpy(part).to(pose) for part in (likely.step(unknown[6:]), unknown[:6] * spread))
     return Polished(moved, pose + turned, before, after)
+
+
+class Likely:
+    """Steps of a latent in units of what heads differ by: a step of N(0, I) leads from head to head.
+
+    Args:
+        latent_spread: The symmetric root of the covariance of w.
+        share: How many times that far.
+
+    Shape:
+        latent_spread (style_dim, style_dim).
+    """
+
+    def __init__(self, latent_spread: Tensor, share: float) -> None:
+        self._root = latent_spread.detach().float().cpu() * share
+
+    def step(self, unknown: Floats) -> Floats:
+        """Of w (style_dim,)."""
+        return as_array(torch.mv(self._root, torch.from_numpy(np.ascontiguousarray(unknown))))
+
+    def slope(self, gradient: Floats) -> Floats:
+        """The gradient in the unknown of a gradient in w; the same product, for the root is symmetric."""
+        return self.step(gradient)
 
 
 class LandmarkMisfit:

@@ -2,7 +2,7 @@
 
 Landmarks hold the face, nothing holds the hair. Rays through random pixels of the matte say where the head should be
 and is not, or is and should not be; at their nearest approach the distance has a gradient in the latent. One shared
-step of the geometry rows is fitted, held by the latents' own distribution and by the landmarks. No colour takes part.
+step of the geometry rows is fitted, held by what heads differ by and by the landmarks. No colour takes part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.job import Job
 from core.models.field import Field
 from core.models.networks import Networks
-from core.refinement.landmarks import LandmarkMisfit, as_array
+from core.refinement.landmarks import LandmarkMisfit, Likely, as_array
 from core.refinement.steered import SteeredField
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, alone, resting
@@ -41,8 +41,10 @@ SOFTNESS = 0.004
 CLEAR, SOLID = 0.1, 0.9
 # A ray meets the head when it comes this near (world units), and is then judged a little inside.
 MEETING, INSIDE = 0.001, 0.004
-# What one wrong ray in a hundred weighs against one standard deviation of the latent.
+# What one wrong ray in a hundred weighs against one standard deviation of the unknown.
 WEIGHT = 40.0
+# That deviation, in units of what heads differ by.
+LATENT_SPREAD = 2.0
 # Evaluations of the distance a ray.
 TRACING = 12
 # Steps after which the places where rays come nearest are looked for anew.
@@ -80,7 +82,7 @@ def fit_silhouette(
     lowest = float(landmarks[:, 1].max()) - ABOVE_CHIN
     misfit, steered = LandmarkMisfit(regressor, landmarks), SteeredField(field)
     pose = np.concatenate((as_array(angles[0]), np.zeros(4, np.float32)))
-    latent, scale = as_array(styles[0, 0]), as_array(networks.renderer_scale[0])
+    latent, likely = as_array(styles[0, 0]), Likely(networks.latent_spread, LATENT_SPREAD)
     step = np.zeros_like(latent)
     mean, square = np.zeros_like(step), np.zeros_like(step)
     with torch.inference_mode(), alone():
@@ -92,7 +94,7 @@ def fit_silhouette(
             sure = (shown > SOLID) | (shown < CLEAR)
             places, solid = places[sure], shown[sure] > 0.5
             directions = rays_through(angles, places[None] * 2.0 - 1.0, HALF_FOV)[0]
-            moved = latent + step * scale
+            moved = latent + likely.step(step)
             steered.steer(torch.from_numpy(moved).to(styles))
             if number % FRESH == 0:
                 approaches = _Approaches(steered.sdf, styles.device)
@@ -101,14 +103,14 @@ def fit_silhouette(
             share = WEIGHT / (SOFTNESS * len(solid))
             pull = partial(_softplus_slope, sign, share)
             _, _, held = misfit(pose, moved)
-            gradient = (as_array(steered.gradient(points, pull)) + held) * scale + step
+            gradient = likely.slope(as_array(steered.gradient(points, pull)) + held) + step
             # Adam by hand, as in the landmark polish.
             mean = 0.9 * mean + 0.1 * gradient
             square = 0.99 * square + 0.01 * gradient**2
             spread = np.sqrt(square / (1.0 - 0.99 ** (number + 1)))
             rate = RATE * (1.0 - 0.7 * number / STEPS)
             step = step - rate * mean / (1.0 - 0.9 ** (number + 1)) / (spread + 1e-8)
-    return torch.from_numpy(step * scale).to(styles)
+    return torch.from_numpy(likely.step(step)).to(styles)
 
 
 def _softplus_slope(sign: Tensor, share: float, distances: Tensor) -> Tensor:

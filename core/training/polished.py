@@ -34,28 +34,32 @@ def seen_by(camera: Tensor, points: Tensor) -> Tensor:
     return (uv + 1) / 2
 
 
-def polished(regressor: LandmarkRegressor, latent: Tensor, angles: Tensor, landmarks: Tensor) -> Tensor:
+def polished(
+    regressor: LandmarkRegressor, latent_spread: Tensor, latent: Tensor, angles: Tensor, landmarks: Tensor
+) -> Tensor:
     """The latents of geometry, moved onto landmarks; as they were where that brings no landmark nearer.
 
     Args:
         regressor: Latent to 3D landmarks.
+        latent_spread: What heads differ by in w (``core.models.spread``).
         latent: What a reader says.
         angles: Where its picture was thought to be taken from; framings start as they are.
         landmarks: What a detector finds in it.
 
     Shape:
-        latent (N, style_dim), angles (N, 2), landmarks (N, L, 2) in unit picture coordinates; returns (N, style_dim).
+        latent_spread (style_dim, style_dim), latent (N, style_dim), angles (N, 2), landmarks (N, L, 2) in unit picture
+        coordinates; returns (N, style_dim).
     """
     n, device = len(latent), latent.device
     spread = torch.tensor(POSE_SPREAD, device=device)
-    scale = regressor.w_std * LATENT_SPREAD
+    root = latent_spread * LATENT_SPREAD
     start = torch.cat((angles, angles.new_zeros(n, 4)), 1)
     fov = torch.full((n, 1), HALF_FOV, device=device)
     unknown = torch.zeros(n, 6 + latent.shape[1], device=device, requires_grad=True)
 
     def away() -> Tensor:
         pose = start + unknown[:, :6] * spread
-        points = regressor(latent + unknown[:, 6:] * scale)
+        points = regressor(latent + unknown[:, 6:] @ root)
         places = seen_by(torch.cat((pose[:, :2], fov), 1), points)
         return (frame_points(pose[:, 2:], places) - landmarks).norm(dim=-1)
 
@@ -71,5 +75,5 @@ def polished(regressor: LandmarkRegressor, latent: Tensor, angles: Tensor, landm
         (misfit + 0.5 * unknown.square().sum()).backward()
         optimiser.step()
     with torch.no_grad():
-        moved = latent + unknown[:, 6:] * scale
+        moved = latent + unknown[:, 6:] @ root
         return torch.where((away().mean(1) < before)[:, None], moved, latent)

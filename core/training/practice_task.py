@@ -20,6 +20,7 @@ from torch import Tensor
 from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.reader import SIZE, Reader
+from core.models.spread import latent_spread
 from core.training import augmentation
 from core.training.data import shrink
 from core.training.field_task import FieldTask, FieldTaskConfig
@@ -80,6 +81,7 @@ class PracticeTask(FieldTask):
         self.teacher = copy.deepcopy(generator.field).eval().requires_grad_(False)
         generator.style.requires_grad_(False)
         self.w_std = latent_statistics(generator, 4000).w_std
+        self.latent_spread = latent_spread(generator)
         # Codes stand in for readings where there is no picture from in front.
         with torch.no_grad():
             codes = torch.cat([generator.mapping(z) for z in data.z.split(4096)])
@@ -125,7 +127,7 @@ class PracticeTask(FieldTask):
                     geometry, colour = reader.latents(reader(on_grey(seen), angles))
                 if regressor is not None:
                     found = as_detected(regressor, frame_points(framing, places))
-                    geometry = polished(regressor, geometry, angles, found)
+                    geometry = polished(regressor, self.latent_spread, geometry, angles, found)
                 self.read[index, number] = torch.stack((geometry, colour), 1)
 
     def _latents(self, head: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:

@@ -70,22 +70,28 @@ class SettledPortraits:
 
 
 def settle(
-    regressor: LandmarkRegressor, colour: Tensor, matte: Tensor, landmarks: Tensor, pose: Tensor, w_mean: Tensor
+    regressor: LandmarkRegressor,
+    latents: tuple[Tensor, Tensor],
+    colour: Tensor,
+    matte: Tensor,
+    landmarks: Tensor,
+    pose: Tensor,
 ) -> SettledPortraits:
     """Portraits cut again so that each is the picture of the canonical camera, by landmarks alone.
 
     Args:
         regressor: Latent to 3D landmarks.
+        latents: Where they start (style_dim,), and what heads differ by (``core.models.spread``).
         colour: (N, 3, 256, 256) uint8.
         matte: (N, 256, 256) uint8.
         landmarks: (N, L, 2) unit coordinates, in the regressor's order.
         pose: (N, 2) first yaw and pitch.
-        w_mean: Where the latents start (style_dim,).
     """
+    mean, spread = latents
     pictures, angles, places = [], [], []
     for i in range(len(colour)):
         start = torch.cat([pose[i], torch.zeros(4)])
-        found = polish(regressor, w_mean.expand(1, 2, -1), start, landmarks[i]).pose
+        found = polish(regressor, spread, mean.expand(1, 2, -1), start, landmarks[i]).pose
         rgb, alpha = colour[i : i + 1].float() / 255, matte[i : i + 1, None].float() / 255
         # The canonical picture of a crop: read the crop where the framing puts each of its pixels.
         whole = torch.cat([rgb * alpha, alpha], 1)

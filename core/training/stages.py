@@ -17,6 +17,7 @@ from core.job import Job
 from core.models.encoder import Encoder
 from core.models.parsing import HeadParser
 from core.models.reader import Reader
+from core.models.spread import latent_spread
 from core.training.decoder_task import DecoderTask, DecoderTaskConfig
 from core.training.encoder_task import EncoderTask, EncoderTaskConfig
 from core.training.field_task import FieldTask, FieldTaskConfig
@@ -151,8 +152,8 @@ def _reader(shop: Workshop) -> Task:
     regressor = read_landmarks(shop.options.run, shop.options.model, len(indices))
     real, settled = shop.portraits(), None
     if real is not None:
-        w_mean = latent_statistics(generator, 4000).w_mean
-        settled = settle(regressor, real.colour, real.matte, real.landmarks[:, indices], real.angles, w_mean)
+        latents = latent_statistics(generator, 4000).w_mean, latent_spread(generator)
+        settled = settle(regressor, latents, real.colour, real.matte, real.landmarks[:, indices], real.angles)
     config = ReaderTaskConfig(pictures=shop.batch(ReaderTaskConfig.pictures))
     data = Snapshots.load(shop.options.snapshots)
     return ReaderTask(generator, Reader(shop.options.model.generator.field.style_dim), regressor, data, settled, config)

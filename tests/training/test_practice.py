@@ -103,18 +103,22 @@ def test_the_batch_is_polished_as_the_program_polishes_one() -> None:
     regressor = LandmarkRegressor(32, 40, 24).requires_grad_(False)
     regressor.mean.copy_(torch.randn(40, 3) * 0.03 + torch.tensor([0.0, 0.0, 0.06]))
     latent, angles = torch.randn(3, 32), torch.randn(3, 2) * 0.2
+    mixed = torch.randn(32, 32) * 0.1
+    spread = mixed @ mixed.T
     camera = torch.cat((angles + 0.05, torch.full((3, 1), HALF_FOV)), 1)
     seen = seen_by(camera, regressor(torch.randn(3, 32)))
-    found = polished(regressor, latent, angles, seen)
+    found = polished(regressor, spread, latent, angles, seen)
     for number in range(3):
         styles = latent[number].expand(1, 5, -1)
-        one = polish(regressor, styles, torch.cat((angles[number], torch.zeros(4))), seen[number])
+        one = polish(regressor, spread, styles, torch.cat((angles[number], torch.zeros(4))), seen[number])
         assert one.after < one.before
         assert torch.allclose(found[number] - latent[number], one.step, atol=2e-3)
         assert one.step.abs().max() > 0.05
     camera[:, :2] = angles
     exact = seen_by(camera, regressor(latent))
-    assert torch.allclose(polished(regressor, latent, angles, exact), latent, atol=1e-3), "nothing was to be moved"
+    assert torch.allclose(polished(regressor, spread, latent, angles, exact), latent, atol=1e-3), (
+        "nothing was to be moved"
+    )
 
 
 def test_a_detector_errs_alike_in_neighbouring_places() -> None:

@@ -123,7 +123,7 @@ def test_settling_finds_the_camera_of_projected_landmarks() -> None:
     uv, _ = project(regressor(w_mean[None]), torch.tensor([[0.1, 0.05]]))
     grey = torch.full((1, 3, 256, 256), 99, dtype=torch.uint8)
     full = torch.full((1, 256, 256), 255, dtype=torch.uint8)
-    settled = settle(regressor, grey, full, (uv + 1) / 2, torch.zeros(1, 2), w_mean)
+    settled = settle(regressor, (w_mean, torch.eye(len(w_mean)) * 0.5), grey, full, (uv + 1) / 2, torch.zeros(1, 2))
     assert settled.picture.shape == (1, 4, 96, 96)
     assert settled.angles[0].tolist() == pytest.approx([0.1, 0.05], abs=0.06)
 
