@@ -24,7 +24,8 @@ from core.job import Job
 from core.models.networks import Networks
 from core.refinement.contour import fit_contour
 from core.refinement.landmarks import polish
-from core.refinement.silhouette import fit_silhouette, outline_error
+from core.refinement.resemblance import Resemblance, resemblance
+from core.refinement.silhouette import fit_silhouette
 from core.refinement.wanted_outline import Around
 from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, both, resting, stepping
@@ -43,7 +44,7 @@ TOP = 4
 FRAMINGS = 1
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
-# The reader's head is taken as long as it misses the matte's outline by no more than this many times what E0's misses.
+# The reader's head is taken as long as it is wrong about the photo by no more than this many times what E0's is.
 READER_MAY_MISS = 1.1
 # A head of which less hangs together is in pieces: the mesh would be two.
 WHOLE = 0.965
@@ -162,7 +163,7 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
         placed = _placed(networks, aligned, picture, *read, start, first.framing, pause)
         return _outlined(networks, aligned, placed, pause)
 
-    # E0's outline is only wanted to judge the reader's: it is fitted beside it. Only this thread may pause.
+    # E0's head is fitted beside the reader's. Only this thread may pause.
     other, own = both(by_the_reader, lambda: _outlined(networks, aligned, first), pause)
     if other is None:
         return own
@@ -170,15 +171,15 @@ def read_face(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
 
 
 def better_fit(own: Fit, other: Fit, wholeness: Callable[[Fit], float]) -> Fit:
-    """Which of two fitted heads is shown: the reader's, unless it is swollen, misses the outline or is in pieces.
+    """Which of two fitted heads is shown: the reader's, unless it is swollen, unlike the photo or in pieces.
 
     Args:
         own: E0's.
         other: The reader's.
         wholeness: Share of a head's surface that hangs together, 0..1; slow, so asked only where it decides.
     """
-    logger.debug("outline: %.4f by E0, %.4f by the reader", own.outline, other.outline)
-    sound = other.swelling < SWOLLEN and other.outline <= own.outline * READER_MAY_MISS
+    logger.debug("wrong: %s by E0, %s by the reader", own.resemblance, other.resemblance)
+    sound = other.swelling < SWOLLEN and other.resemblance.wrong <= own.resemblance.wrong * READER_MAY_MISS
     chosen, spare = (other, own) if sound else (own, other)
     if spare.swelling < SWOLLEN and wholeness(chosen) < WHOLE <= wholeness(spare):
         logger.debug("the head that was chosen is in pieces, the other one is whole")
@@ -217,8 +218,8 @@ class Fit(NamedTuple):
     reading: Reading
     placed: _Placed | None = None
     """Where it was before the outline was fitted; None where nothing could be fitted."""
-    outline: float = 0.0
-    """Share of the matte's sure pixels that the head misses or covers wrongly."""
+    resemblance: Resemblance = Resemblance(0.0)
+    """What the head gets wrong of the photo."""
     swelling: float = 0.0
     """Mean distance between the surface and where its landmarks should lie on it (world units)."""
 
@@ -266,15 +267,16 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
     # Beyond crop and photo nothing is known: neither clear nor solid.
     in_crop, in_photo = _known(aligned, placed.framing, matte.shape[-1])
     matte = torch.where(torch.from_numpy(in_crop & in_photo).to(matte.device), matte, 0.5)
-    wrong = swelling = 0.0
+    alike, swelling = Resemblance(0.0), 0.0
     if networks.config.shared_geometry:
         styles[:, :-1] += fit_silhouette(networks, styles, angles, matte, landmarks, pause)
         if networks.reader is not None:
             pause()
-            wrong = outline_error(networks, styles, angles, matte, landmarks, pause)
+            picture = placed.canonical[:, :3]
+            alike = resemblance(networks, styles, angles, picture, matte, landmarks, pause)
             swelling = float(networks.generator.field.sdf(networks.landmarks(styles[:, 0]), styles).abs().mean())
     camera = Camera(float(placed.pose[0]), float(placed.pose[1]))
-    return Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, wrong, swelling)
+    return Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, alike, swelling)
 
 
 def is_cut_off(networks: Networks, aligned: AlignedFace, fit: Fit) -> bool:

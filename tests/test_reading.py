@@ -20,12 +20,13 @@ from core.inversion import Inversion, invert
 from core.job import Job
 from core.photo import Photo
 from core.reading import READER_MAY_MISS, SWOLLEN, WHOLE, Fit, Reading, better_fit, is_cut_off, read_face
+from core.refinement.resemblance import Resemblance
 
 NOTHING = Reading(torch.zeros(1), torch.zeros(1), Framing(), Camera())
 
 
 def fit(outline: float = 0.02, swelling: float = 0.0) -> Fit:
-    return Fit(NOTHING, None, outline, swelling)
+    return Fit(NOTHING, None, Resemblance(outline), swelling)
 
 
 def nobody_asks(_: Fit) -> float:

@@ -17,11 +17,9 @@ from torch.nn import functional
 
 from core.camera import FAR, HALF_FOV, NEAR
 from core.job import Job
-from core.models.field import Field
 from core.models.networks import Networks
 from core.refinement.landmarks import LandmarkMisfit, Likely, as_array
 from core.refinement.steered import SteeredField
-from core.rendering.folded import FoldedField
 from core.rendering.hands import Pause, alone, resting
 from core.rendering.precision import Sdf
 from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY, interpolated
@@ -51,8 +49,6 @@ TRACING = 12
 FRESH = 12
 # Depth between two readings of the volume (world units).
 STRIDE = 0.008
-# Rays that judge the outline afterwards.
-JUDGED = 2000
 # Share of the picture above the lowest landmark that is judged: below the chin the matte ends at the collar.
 ABOVE_CHIN = 0.02
 
@@ -117,37 +113,6 @@ def _softplus_slope(sign: Tensor, share: float, distances: Tensor) -> Tensor:
     return share * sign * torch.sigmoid(sign * distances / SOFTNESS)
 
 
-@torch.no_grad()
-def outline_error(
-    networks: Networks,
-    styles: Tensor,
-    angles: Tensor,
-    matte: Tensor,
-    landmarks: Tensor,
-    pause: Pause = resting,
-) -> float:
-    """Share of rays above the chin that meet the head where the matte is clear, or miss it where it is solid.
-
-    Shape:
-        As in ``fit_silhouette``.
-    """
-    lowest = float(landmarks[:, 1].max()) - ABOVE_CHIN
-    places = torch.rand(JUDGED, 2, generator=torch.Generator().manual_seed(1)).to(styles)
-    places[:, 1] *= lowest
-    shown = functional.grid_sample(matte, (places * 2.0 - 1.0)[None, None], align_corners=False)[0, 0, 0]
-    sure = (shown > SOLID) | (shown < CLEAR)
-    directions = rays_through(angles, places[sure][None] * 2.0 - 1.0, HALF_FOV)[0]
-    position, _ = camera_frame(angles)
-    light = _light(networks.generator.field, styles)
-
-    def sdf(points: Tensor) -> Tensor:
-        pause()
-        return light(points)
-
-    points, _ = nearest_wrong(sdf, position[0], directions, shown[sure] > 0.5)
-    return len(points) / max(1, int(sure.sum()))
-
-
 class _Approaches:
     """Where rays come nearest to a head: read off a small volume of its distances.
 
@@ -176,11 +141,6 @@ class _Approaches:
         depth = torch.where(meets, inside, nearest)
         sign = torch.where(solid, 1.0, -1.0)
         return (origin + directions * depth[:, None])[wrong], sign[wrong]
-
-
-def _light(field: Field, styles: Tensor) -> Sdf:
-    """Distances of one head: rays are judged by a millimetre, and the light field is right to a fiftieth of that."""
-    return FoldedField(field, styles).light.sdf
 
 
 def nearest_wrong(sdf: Sdf, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
