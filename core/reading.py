@@ -23,8 +23,9 @@ from core.camera import Camera
 from core.job import Job
 from core.models.networks import Networks
 from core.refinement.contour import fit_contour
+from core.refinement.haircut import cut
 from core.refinement.landmarks import polish
-from core.refinement.resemblance import Resemblance, resemblance
+from core.refinement.resemblance import Judge, Resemblance
 from core.refinement.silhouette import fit_silhouette
 from core.refinement.wanted_outline import Around
 from core.rendering.folded import FoldedField
@@ -45,7 +46,7 @@ FRAMINGS = 1
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
 # The reader's head is taken as long as it is wrong about the photo by no more than this many times what E0's is.
-READER_MAY_MISS = 1.1
+READER_MAY_MISS = 1.3
 # A head of which less hangs together is in pieces: the mesh would be two.
 WHOLE = 0.965
 # Latents that no head has make a surface that leaves its own landmarks; heads of photos stay within 0.0012.
@@ -258,7 +259,7 @@ def _placed(
 
 
 def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: Pause = resting) -> Fit:
-    """Polish the outline by the matte, and judge the head."""
+    """Choose a haircut, polish the outline by the matte, and judge the head."""
     landmarks = _landmarks_in(networks, aligned, placed.framing)
     assert networks.landmarks is not None
     assert landmarks is not None
@@ -269,11 +270,12 @@ def _outlined(networks: Networks, aligned: AlignedFace, placed: _Placed, pause: 
     matte = torch.where(torch.from_numpy(in_crop & in_photo).to(matte.device), matte, 0.5)
     alike, swelling = Resemblance(0.0), 0.0
     if networks.config.shared_geometry:
+        judge = Judge(networks, angles, placed.canonical[:, :3], matte, landmarks, pause)
+        styles = cut(networks, judge, styles, pause)
         styles[:, :-1] += fit_silhouette(networks, styles, angles, matte, landmarks, pause)
         if networks.reader is not None:
             pause()
-            picture = placed.canonical[:, :3]
-            alike = resemblance(networks, styles, angles, picture, matte, landmarks, pause)
+            alike = judge(styles, pause)
             swelling = float(networks.generator.field.sdf(networks.landmarks(styles[:, 0]), styles).abs().mean())
     camera = Camera(float(placed.pose[0]), float(placed.pose[1]))
     return Fit(Reading(styles[0], placed.decoder_styles[0], placed.framing, camera), placed, alike, swelling)

@@ -13,18 +13,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.camera import HALF_FOV
+from core.camera import FAR, HALF_FOV, NEAR
+from core.job import Job
 from core.models.field import Field
 from core.models.networks import Networks
 from core.models.parsing import HAIR, HeadParser
-from core.refinement.silhouette import ABOVE_CHIN, CLEAR, SOLID
+from core.refinement.silhouette import ABOVE_CHIN, CLEAR, MEETING, SOLID
 from core.rendering.folded import FoldedField
 from core.rendering.hair import face_of, without_scalps
 from core.rendering.hands import Pause, resting
-from core.rendering.surfaces import crossings
-from core.tensor_camera import project, rays
+from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY, interpolated
+from core.rendering.solids import measured
+from core.tensor_camera import rays
 
-__all__ = ["Looks", "Resemblance", "looks_of", "resemblance"]
+__all__ = ["Judge", "Looks", "Resemblance", "looks_of"]
+
+
+# Side of the picture that is looked at, as of the field's own.
+SIDE = 64
+# Depth between two readings of the volume (world units).
+STRIDE = 0.006
+# Steps of the distance onto the surface from there.
+APPROACHES = 2
 
 
 class Looks(NamedTuple):
@@ -62,33 +72,33 @@ def looks_of(field: Field, styles: Tensor, angles: Tensor, pause: Pause = restin
 
     def distances(points: Tensor) -> Tensor:
         pause()
-        return light.sdf(points)
+        return light.sdf(points[None])[0, :, 0]
 
-    found = crossings(distances, angles)
-    side = round(len(found.depth) ** 0.5)
-    origin, directions = rays(angles, side, HALF_FOV)
-    colour = torch.zeros_like(directions[0])
-    if found.hit.any():
-        met = origin[0] + directions[0, found.hit] * found.depth[found.hit, None]
-        colour[found.hit] = light.appearance(light.hidden(met))[1].sigmoid() * 2.0 - 1.0
+    volume = measured(distances, DRAFT_RESOLUTION, styles.device, Job.quiet(), DRAFT_SAFETY)
+    volume = volume.permute(2, 1, 0)[None, None].contiguous()
+    origin, directions = rays(angles, SIDE, HALF_FOV)
+    t = NEAR + torch.arange(round((FAR - NEAR) / STRIDE), device=styles.device) * STRIDE
+    read = interpolated(volume, origin[0] + directions[0, :, None] * t[:, None]).reshape(SIDE * SIDE, -1)
     pause()
-    return Looks(colour.T.reshape(1, 3, side, side), found.hit.to(colour).reshape(1, 1, side, side))
+    # The volume is coarse: it says where to look, and the field what is there.
+    nearest, entered = t[read.argmin(dim=1)], t[(read < 0.0).to(torch.int8).argmax(dim=1)]
+    hit = distances(origin[0] + directions[0] * nearest[:, None]) <= MEETING
+    depth = torch.where(read.amin(dim=1) < 0.0, torch.minimum(entered, nearest), nearest)
+    colour = torch.zeros_like(directions[0])
+    if hit.any():
+        depth, ahead = depth[hit, None], directions[0, hit]
+        for _ in range(APPROACHES):
+            depth = depth + distances(origin[0] + ahead * depth)[:, None]
+        colour[hit] = light.appearance(light.hidden(origin[0] + ahead * depth))[1].sigmoid() * 2.0 - 1.0
+    pause()
+    return Looks(colour.T.reshape(1, 3, SIDE, SIDE), hit.to(colour).reshape(1, 1, SIDE, SIDE))
 
 
-def resemblance(
-    networks: Networks,
-    styles: Tensor,
-    angles: Tensor,
-    picture: Tensor,
-    matte: Tensor,
-    landmarks: Tensor,
-    pause: Pause = resting,
-) -> Resemblance:
-    """How far a head is from its photo.
+class Judge:
+    """Says of heads how far they are from one photo.
 
     Args:
         networks: With landmarks.
-        styles: Latent rows of the head.
         angles: The photo's camera.
         picture: The picture of that camera.
         matte: Of the head in it; near .5 where nothing is known.
@@ -96,42 +106,52 @@ def resemblance(
         pause: Called between steps.
 
     Shape:
-        styles (1, rows, style_dim), angles (1, 2), picture (1, 3, S, S) in [-1, 1], matte (1, 1, S, S), landmarks
-        (L, 2) in unit picture coordinates.
+        angles (1, 2), picture (1, 3, S, S) in [-1, 1], matte (1, 1, S, S), landmarks (L, 2) in unit picture
+        coordinates.
     """
-    seen = looks_of(networks.generator.field, styles, angles, pause)
-    side = seen.met.shape[-1]
-    shown = functional.interpolate(matte, size=(side, side), mode="area")
-    heights = (torch.arange(side, device=matte.device) + 0.5) / side
-    above = (heights < float(landmarks[:, 1].max()) - ABOVE_CHIN)[None, None, :, None]
-    sure = ((shown > SOLID) | (shown < CLEAR)) & above
-    wrong = ((shown > 0.5) != (seen.met > 0.5)) & sure
-    outline = float(wrong.sum()) / max(1, int(sure.sum()))
-    if networks.parser is None or networks.landmarks is None:
-        return Resemblance(outline)
-    places = networks.landmarks(styles[:, 0])
-    pause()
-    hair = _hair_apart(networks.parser, seen, picture, matte, places[0], project(places, angles)[0][0], pause)
-    return Resemblance(outline, hair)
+
+    def __init__(
+        self,
+        networks: Networks,
+        angles: Tensor,
+        picture: Tensor,
+        matte: Tensor,
+        landmarks: Tensor,
+        pause: Pause = resting,
+    ) -> None:
+        self._field, self._parser, self._angles = networks.generator.field, networks.parser, angles
+        self._shown = functional.interpolate(matte, size=(SIDE, SIDE), mode="area")
+        heights = (torch.arange(SIDE, device=matte.device) + 0.5) / SIDE
+        above = (heights < float(landmarks[:, 1].max()) - ABOVE_CHIN)[None, None, :, None]
+        self._sure = ((self._shown > SOLID) | (self._shown < CLEAR)) & above
+        self._hair = self._upper = torch.zeros_like(matte)
+        if networks.parser is None or networks.landmarks is None:
+            return
+        face = face_of(networks.landmarks.mean, landmarks * 2.0 - 1.0)
+        hair = _hair(networks.parser, picture, matte, mirrored=True)
+        pause()
+        self._hair = without_scalps(hair, picture, matte, face)
+        self._upper = face.upper * (functional.interpolate(matte, size=hair.shape[-2:], mode="area") > 0.5)
+        pause()
+
+    def __call__(self, styles: Tensor, pause: Pause = resting) -> Resemblance:
+        """How far the head of latents (1, rows, style_dim) is from the photo."""
+        seen = looks_of(self._field, styles, self._angles, pause)
+        wrong = ((self._shown > 0.5) != (seen.met > 0.5)) & self._sure
+        outline = float(wrong.sum()) / max(1, int(self._sure.sum()))
+        if self._parser is None:
+            return Resemblance(outline)
+        own = _hair(self._parser, seen.colour, seen.met)
+        pause()
+        both = self._upper * (functional.interpolate(seen.met, size=own.shape[-2:], mode="area") > 0.5)
+        apart = ((self._hair - own).abs() * both).sum()
+        return Resemblance(outline, float(apart / self._upper.sum().clamp(min=1.0)))
 
 
-def _hair_apart(
-    parser: HeadParser, seen: Looks, picture: Tensor, matte: Tensor, points: Tensor, places: Tensor, pause: Pause
-) -> float:
-    """Share of the head above the mouth that only one of head and photo has as hair.
+def _hair(parser: HeadParser, picture: Tensor, solid: Tensor, *, mirrored: bool = False) -> Tensor:
+    """How surely each pixel is hair of the head, (1, 1, 128, 128).
 
-    Shape:
-        points (L, 3), places (L, 2) in [-1, 1]: the head's landmarks.
+    Not ``parts_of``, which hooks pauses into the parser: two heads are judged at a time, and only one thread may pause.
     """
-    face = face_of(points, places)
-    # Not ``stepping``: two heads are judged at a time, and hooks would be both threads'.
-    own = parser.shares(seen.colour, seen.met, mirrored=False)[:, HAIR : HAIR + 1]
-    pause()
-    photo = parser.shares(picture, matte)[:, HAIR : HAIR + 1]
-    pause()
-    size = photo.shape[-2:]
-    head, met = (functional.interpolate(one, size=size, mode="area") > 0.5 for one in (matte, seen.met))
-    photo = without_scalps(photo * head, picture, matte, face)
-    there = head * face.upper
-    apart = (photo - own).abs() * (head & met) * face.upper
-    return float(apart.sum() / there.sum().clamp(min=1.0))
+    share = parser.shares(picture, solid, mirrored=mirrored)[:, HAIR : HAIR + 1]
+    return share * (functional.interpolate(solid, size=share.shape[-2:], mode="area") > 0.1)
