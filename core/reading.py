@@ -45,8 +45,8 @@ TOP = 4
 FRAMINGS = 1
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
-# The reader's head is taken as long as it is wrong about the photo by no more than this many times what E0's is.
-READER_MAY_MISS = 1.3
+# The reader's head is taken as long as it is wrong about the photo by no more than so much beyond what E0's is.
+READER_MAY_MISS = 0.015
 # A head of which less hangs together is in pieces: the mesh would be two.
 WHOLE = 0.965
 # Latents that no head has make a surface that leaves its own landmarks; heads of photos stay within 0.0012.
@@ -180,7 +180,7 @@ def better_fit(own: Fit, other: Fit, wholeness: Callable[[Fit], float]) -> Fit:
         wholeness: Share of a head's surface that hangs together, 0..1; slow, so asked only where it decides.
     """
     logger.debug("wrong: %s by E0, %s by the reader", own.resemblance, other.resemblance)
-    sound = other.swelling < SWOLLEN and other.resemblance.wrong <= own.resemblance.wrong * READER_MAY_MISS
+    sound = other.swelling < SWOLLEN and other.resemblance.wrong <= own.resemblance.wrong + READER_MAY_MISS
     chosen, spare = (other, own) if sound else (own, other)
     if spare.swelling < SWOLLEN and wholeness(chosen) < WHOLE <= wholeness(spare):
         logger.debug("the head that was chosen is in pieces, the other one is whole")

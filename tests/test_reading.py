@@ -20,7 +20,7 @@ from core.inversion import Inversion, invert
 from core.job import Job
 from core.photo import Photo
 from core.reading import READER_MAY_MISS, SWOLLEN, WHOLE, Fit, Reading, better_fit, is_cut_off, read_face
-from core.refinement.resemblance import Resemblance
+from core.refinement.resemblance import OUTLINE, Resemblance
 
 NOTHING = Reading(torch.zeros(1), torch.zeros(1), Framing(), Camera())
 
@@ -35,7 +35,7 @@ def nobody_asks(_: Fit) -> float:
 
 def test_the_readers_head_is_shown_while_its_outline_is_about_as_good() -> None:
     own = fit(0.02)
-    good, bad = fit(0.02 * READER_MAY_MISS * 0.99), fit(0.02 * READER_MAY_MISS * 1.01)
+    good, bad = (fit(0.02 + READER_MAY_MISS / OUTLINE * share) for share in (0.99, 1.01))
     assert better_fit(own, good, nobody_asks) is good
     assert better_fit(own, bad, nobody_asks) is own
 

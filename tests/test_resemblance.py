@@ -14,7 +14,7 @@ from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Direction, Networks
 from core.models.parsing import HAIR, PARSED, HeadParser
 from core.refinement.haircut import ALIKE, CUTS, cut
-from core.refinement.resemblance import SIDE, Judge, Resemblance, looks_of
+from core.refinement.resemblance import OUTLINE, SIDE, Judge, Resemblance, looks_of
 from core.rendering.folded import FoldedField
 from core.rendering.hair import face_of
 from core.rendering.precision import distance
@@ -102,7 +102,7 @@ def test_hair_that_only_one_of_them_has_is_counted(networks: Networks) -> None:
     assert haired.hair == pytest.approx(float(there[..., :55, :].sum() / there.sum()), abs=0.03)
     assert haired.hair > 0.2
     assert haired.outline == bald.outline
-    assert haired.wrong == haired.outline + haired.hair
+    assert haired.wrong == OUTLINE * haired.outline + haired.hair
 
 
 def test_without_a_parser_only_the_outline_is_judged(networks: Networks) -> None:

@@ -29,6 +29,8 @@ from core.tensor_camera import rays
 __all__ = ["Judge", "Looks", "Resemblance", "looks_of"]
 
 
+# What a wrong pixel of the outline weighs against one of hair: the matte is surer than the parser.
+OUTLINE = 2.0
 # Side of the picture that is looked at, as of the field's own.
 SIDE = 64
 # Depth between two readings of the volume (world units).
@@ -59,7 +61,7 @@ class Resemblance(NamedTuple):
     @property
     def wrong(self) -> float:
         """Both: what decides between two heads."""
-        return self.outline + self.hair
+        return OUTLINE * self.outline + self.hair
 
 
 def looks_of(field: Field, styles: Tensor, angles: Tensor, pause: Pause = resting) -> Looks:
