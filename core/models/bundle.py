@@ -26,7 +26,7 @@ from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
 from core.models.networks import Direction, Networks
 from core.models.parsing import HeadParser
-from core.models.reader import Reader
+from core.models.reader import reader_like
 
 __all__ = ["CONFIGURATIONS", "read_networks", "write_directions", "write_networks", "write_parser"]
 
@@ -128,21 +128,21 @@ def read_networks(paths: Iterable[Path]) -> Networks:
 
 
 _BUILDERS = {
-    "generator": lambda config: Generator(config.generator),
-    "encoder": lambda config: Encoder(config.encoder),
-    "local": lambda config: LocalEncoder(config.local),
-    "modulation": lambda config: TextureModulation(config.local, config.generator.field.width),
-    "fusion": lambda config: HybridFusion(config.local.channels, quiet=config.quiet_fusion),
-    "aligner": lambda config: ResidualAligner(config.aligner),
-    "reader": lambda config: Reader(config.generator.field.style_dim),
-    "parser": lambda config: HeadParser(),
+    "generator": lambda config, _: Generator(config.generator),
+    "encoder": lambda config, _: Encoder(config.encoder),
+    "local": lambda config, _: LocalEncoder(config.local),
+    "modulation": lambda config, _: TextureModulation(config.local, config.generator.field.width),
+    "fusion": lambda config, _: HybridFusion(config.local.channels, quiet=config.quiet_fusion),
+    "aligner": lambda config, _: ResidualAligner(config.aligner),
+    "reader": lambda config, state: reader_like(state, config.generator.field.style_dim),
+    "parser": lambda config, _: HeadParser(),
 }
 
 
 def _filled(part: str, config: ModelConfig, state: dict[str, Tensor]) -> nn.Module:
     # Initial values are thrown away at once, and drawing them would disturb the caller's random state.
     with torch.random.fork_rng(devices=[]):
-        module: nn.Module = _BUILDERS[part](config)
+        module: nn.Module = _BUILDERS[part](config, state)
     checkpoint.load_into(module, state, part)
     return module
 

@@ -7,6 +7,7 @@ reader answers only that. It is light enough to see millions of pictures on two 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 SIZE = 64
 """Side of the picture it reads."""
 WIDTHS = (32, 64, 96, 160, 224)
+GATHERED = 512
+"""Numbers that are made of the trunk's last maps, unless a state has more."""
 INPUTS = 6  # red, green, blue on mid-grey, matte, yaw, pitch
 
 
@@ -63,13 +66,15 @@ class Reader(nn.Module):
     Args:
         style_dim: Width of a latent.
         widths: Channels of each level; the first has half the picture's side.
+        gathered: Numbers that the answer is read off.
     """
 
     w_mean: Tensor
     w_std: Tensor
 
-    def __init__(self, style_dim: int, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, style_dim: int, widths: tuple[int, ...] = WIDTHS, gathered: int = GATHERED) -> None:
         super().__init__()
+        self.widths = widths
         self.register_buffer("w_mean", torch.zeros(style_dim))
         self.register_buffer("w_std", torch.ones(style_dim))
         units: list[nn.Module] = [
@@ -83,8 +88,8 @@ class Reader(nn.Module):
             previous = width
         self.trunk = nn.Sequential(*units)
         side = SIZE // 2 ** len(widths)
-        self.gather = nn.Sequential(nn.Linear(previous * side * side, 512), nn.ReLU(inplace=True))
-        self.answer = nn.Linear(512, 2 * style_dim)
+        self.gather = nn.Sequential(nn.Linear(previous * side * side, gathered), nn.ReLU(inplace=True))
+        self.answer = nn.Linear(gathered, 2 * style_dim)
         nn.init.zeros_(self.answer.bias)
 
     def forward(self, picture: Tensor, angles: Tensor) -> Reading:
@@ -93,11 +98,26 @@ class Reader(nn.Module):
         Shape:
             picture (B, 4, 64, 64): colours in [-1, 1] times matte, and matte; angles (B, 2) yaw and pitch [rad].
         """
-        pose = angles[:, :, None, None].expand(-1, -1, *picture.shape[-2:])
-        flat = self.trunk(torch.cat((picture, pose), dim=1)).flatten(1)
-        geometry, colour = self.answer(self.gather(flat)).chunk(2, dim=1)
+        geometry, colour = self.answer(self.gathered(picture, angles)).chunk(2, dim=1)
         return Reading(geometry, colour)
+
+    def gathered(self, picture: Tensor, angles: Tensor) -> Tensor:
+        """What the answer is read off, (B, gathered). Shape: as in :meth:`forward`."""
+        pose = angles[:, :, None, None].expand(-1, -1, *picture.shape[-2:])
+        found: Tensor = self.gather(self.trunk(torch.cat((picture, pose), dim=1)).flatten(1))
+        return found
 
     def latents(self, read: Reading) -> tuple[Tensor, Tensor]:
         """W of geometry and of colour, each (B, style_dim)."""
         return read.geometry * self.w_std + self.w_mean, read.colour * self.w_std + self.w_mean
+
+
+def reader_like(state: Mapping[str, Tensor], style_dim: int) -> Reader:
+    """A reader of the width that a state has; its parameters are yet to be loaded.
+
+    Args:
+        state: A reader's; one without that part gets the usual width, so that whoever loads it says what is missing.
+        style_dim: Width of a latent.
+    """
+    bias = state.get("gather.0.bias")
+    return Reader(style_dim, gathered=GATHERED if bias is None else len(bias))

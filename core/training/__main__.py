@@ -12,6 +12,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from core.errors import CameoError
 from core.job import Job
 from core.models.bundle import read_networks
@@ -19,6 +21,7 @@ from core.models.configuration import CAMEO_256, TOY_256
 from core.training.bundle import (
     RENEWABLE,
     STEP_LABELS,
+    answer_anew,
     collect,
     publish,
     publish_directions,
@@ -28,7 +31,9 @@ from core.training.bundle import (
     train_landmarks,
     trained_generator,
 )
+from core.training.data import RealPortraits
 from core.training.directions import SAMPLES, find_directions
+from core.training.portrait_heads import PortraitHeads, read_portraits
 from core.training.stages import STAGES, run_stage
 from core.training.workshop import StageOptions
 from core.weights import Registry
@@ -59,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
     marks = commands.add_parser("landmarks", parents=[common], help="fit the landmark network on many heads")
     marks.add_argument("--data", type=Path, default=Path("runs/world/landmarks"), help="(default %(default)s)")
     marks.add_argument("--steps", type=int, default=6000, help="of Adam (default %(default)s)")
+    answers = commands.add_parser("answers", parents=[common], help="the reader's last layer, in closed form")
+    answers.add_argument(
+        "--snapshots", type=Path, default=StageOptions.snapshots, help="what it is found from (default %(default)s)"
+    )
+    answers.add_argument("--portraits", type=Path, help="what core.alignment.prepare made; read once a run folder")
+    answers.add_argument("--weights", metavar="NAME", help="that portraits are read with (default: the model's)")
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
@@ -120,6 +131,9 @@ def _run(options: argparse.Namespace) -> None:
     elif options.stage == "landmarks":
         off, mean = train_landmarks(options.run, options.data, model=options.model, steps=options.steps)
         print(f"landmarks of unseen heads: {1000 * off:.2f} thousandths off, the mean head's {1000 * mean:.2f}")
+    elif options.stage == "answers":
+        heads = _portrait_heads(options) if options.portraits else None
+        answer_anew(options.run, options.snapshots, Job.quiet(), model=options.model, portraits=heads)
     elif options.stage == "directions":
         _directions(options)
     elif options.only:
@@ -130,6 +144,15 @@ def _run(options: argparse.Namespace) -> None:
     else:
         networks = collect(options.run, options.landmarks, model=options.model, samples=options.samples)
         print(publish(networks, options.out, options.name or options.model.name))
+
+
+def _portrait_heads(options: argparse.Namespace) -> PortraitHeads:
+    path = options.run / "portrait_heads.npz"
+    if not path.exists():
+        networks = read_networks(Registry().locate(options.weights or options.model.name).values())
+        portraits = RealPortraits.load(options.portraits, torch.device("cpu"))
+        read_portraits(networks.ready(torch.device("cpu")), portraits, Job.quiet()).write(path)
+    return PortraitHeads.load(path)
 
 
 def _directions(options: argparse.Namespace) -> None:

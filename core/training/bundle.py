@@ -11,21 +11,34 @@ import torch
 from torch import Tensor, nn
 
 from core.camera import CameraLimits
+from core.job import Job
 from core.models.bundle import write_directions, write_networks, write_parser
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.networks import Direction, Networks
 from core.models.parsing import HeadParser
-from core.models.reader import Reader
+from core.models.reader import GATHERED, Reader
 from core.rendering.edited import DRAWN_ON
+from core.training.answers import answered, widened
 from core.training.data import load_landmarks
 from core.training.directions import IDLE, SAMPLES, find_directions
 from core.training.latents import Latents, fit_landmarks, landmark_misfit, latent_statistics
 from core.training.local_branch import Parts
 from core.training.mapping import step_of, teach_step, without_offset
+from core.training.portrait_heads import PortraitHeads
+from core.training.reader_task import ReaderTaskConfig
+from core.training.snapshots import Snapshots
 from core.training.trainer import load_averaged
-from core.training.workshop import FIELD_STAGES, LANDMARKS, OFFSET, STATISTICS, landmark_indices, read_landmarks
+from core.training.workshop import (
+    FIELD_STAGES,
+    LANDMARKS,
+    OFFSET,
+    STATISTICS,
+    landmark_indices,
+    read_landmarks,
+    read_reader,
+)
 from core.weights import InputContract, Registry
 from core.world.identity import EYEGLASSES, GLASSES_FROM, phi
 
@@ -108,8 +121,7 @@ def _parser(run: Path) -> HeadParser:
 
 
 def _reader(run: Path, model: ModelConfig) -> Reader:
-    reader = Reader(model.generator.field.style_dim)
-    load_averaged(run / "reader.pt", {"reader": reader})
+    reader = read_reader(run, model)
     if (run / OFFSET).exists():
         offset = torch.load(run / OFFSET, weights_only=True)  # noqa: TID251 - one tensor
         without_offset(reader, offset, 1 - phi(GLASSES_FROM))
@@ -257,6 +269,29 @@ def teach(run: Path, label: str, *, model: ModelConfig = CAMEO_256) -> Tensor:
     torch.save({"task": "field", "step": 0, "spent": 0.0, "live": weights, "averaged": weights}, run / "field.pt")
     torch.save(offset, run / OFFSET)
     return offset
+
+
+def answer_anew(
+    run: Path, snapshots: Path, job: Job, *, model: ModelConfig = CAMEO_256, portraits: PortraitHeads | None = None
+) -> None:
+    """Gives the reader of a run folder a wider last layer, in closed form; it begins again at step 0.
+
+    Args:
+        run: With ``field.pt`` and ``reader.pt``, which is replaced.
+        snapshots: Pictures of heads, of ``python -m core.world snapshots``.
+        job: Reports and cancels.
+        model: Whose.
+        portraits: What portraits were fitted with, to be learnt from as well.
+    """
+    generator, data = trained_generator(run, model), Snapshots.load(snapshots)
+    reader = read_reader(run, model)
+    usual = reader.gather[0].out_features
+    reader = widened(reader) if usual == GATHERED else reader
+    with torch.no_grad():
+        w = torch.cat([generator.mapping(z) for z in data.z.split(4096)])
+    answered(reader, data, w, ReaderTaskConfig(), job, portraits)
+    weights = {"reader": reader.state_dict()}
+    torch.save({"task": "reader", "step": 0, "spent": 0.0, "live": weights, "averaged": weights}, run / "reader.pt")
 
 
 def restore(networks: Networks, run: Path) -> None:

@@ -107,11 +107,7 @@ class ReaderTask:
         """One batch of snapshots; every other time one of portraits, too."""
         c, lat = self.config, self.latents
         index = torch.randint(len(self.data), (c.pictures,))
-        framing = augmentation.jittered_framing(c.pictures, self.w.device, c.framing_noise)
-        picture = crop(self.data.picture(index), framing)
-        picture = shrink(_torn(augmentation.photographic(picture)), SIZE)
-        camera = self.data.camera[index]
-        angles = camera[:, :2] + torch.randn(c.pictures, 2) * c.pose_noise
+        picture, angles = disturbed(self.data, index, c)
         found = self.read(picture, angles)
         truth = (self.w[index] - lat.w_mean) / lat.w_std
         off_geometry, off_colour = found.geometry - truth, found.colour - truth
@@ -175,6 +171,17 @@ class ReaderTask:
             camera[:, 0] += turn
             rows.append(render_picture(self.generator, styles, camera, 96)[0][:, :3])
         return contact_sheet(rows)
+
+
+def disturbed(data: Snapshots, index: Tensor, config: ReaderTaskConfig) -> tuple[Tensor, Tensor]:
+    """Pictures of heads as photos would have them, and what is believed of their cameras.
+
+    Shape:
+        index (N,); returns (N, 4, 64, 64) premultiplied in [0, 1] and (N, 2).
+    """
+    framing = augmentation.jittered_framing(len(index), data.z.device, config.framing_noise)
+    picture = shrink(_torn(augmentation.photographic(crop(data.picture(index), framing))), SIZE)
+    return picture, data.camera[index, :2] + torch.randn(len(index), 2) * config.pose_noise
 
 
 def on_grey(picture: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ from core.training.processes import processes
 from core.training.reader_task import ReaderTask, ReaderTaskConfig
 from core.training.snapshots import Snapshots, settle
 from core.training.trainer import Task, TrainerConfig, TrainingFailed, load_averaged, train
-from core.training.workshop import LANDMARKS, OFFSET, STATISTICS, StageOptions, Workshop, read_landmarks
+from core.training.workshop import LANDMARKS, OFFSET, STATISTICS, StageOptions, Workshop, read_landmarks, read_reader
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +136,7 @@ def _practice(shop: Workshop) -> Task:
     data = Glances.load(shop.options.glances, shop.device, limit=shop.options.heads)
     reader = None
     if (shop.options.run / "reader.pt").exists():
-        reader = Reader(shop.options.model.generator.field.style_dim)
-        load_averaged(shop.options.run / "reader.pt", {"reader": reader})
+        reader = read_reader(shop.options.run, shop.options.model)
     regressor = None
     if (shop.options.run / LANDMARKS).exists():
         regressor = read_landmarks(shop.options.run, shop.options.model, data.landmarks.shape[1])
@@ -156,7 +155,11 @@ def _reader(shop: Workshop) -> Task:
         settled = settle(regressor, latents, real.colour, real.matte, real.landmarks[:, indices], real.angles)
     config = ReaderTaskConfig(pictures=shop.batch(ReaderTaskConfig.pictures))
     data = Snapshots.load(shop.options.snapshots)
-    return ReaderTask(generator, Reader(shop.options.model.generator.field.style_dim), regressor, data, settled, config)
+    # Its width is that of the state it goes on from.
+    known = (shop.options.run / "reader.pt").exists()
+    fresh = Reader(shop.options.model.generator.field.style_dim)
+    reader = read_reader(shop.options.run, shop.options.model) if known else fresh
+    return ReaderTask(generator, reader, regressor, data, settled, config)
 
 
 def _parser(shop: Workshop) -> Task:

@@ -224,11 +224,22 @@ def load_averaged(path: Path, modules: Mapping[str, nn.Module]) -> None:
     Raises:
         TrainingFailed: if the stage has left no state.
     """
+    state = averaged_state(path)
+    for name, module in modules.items():
+        module.load_state_dict(state[name])
+
+
+def averaged_state(path: Path) -> Mapping[str, Mapping[str, Tensor]]:
+    """The averaged weights of a saved stage, part by part.
+
+    Raises:
+        TrainingFailed: if the stage has left no state.
+    """
     if not path.exists():
         raise TrainingFailed(f"There is no {path}.", hint=f"Train the stage {path.stem} first, in the same run folder.")
     state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
-    for name, module in modules.items():
-        module.load_state_dict(state["averaged"][name])
+    averaged: Mapping[str, Mapping[str, Tensor]] = state["averaged"]
+    return averaged
 
 
 def _draw(folder: Path, task: Task, averaged: dict[str, nn.Module]) -> None:

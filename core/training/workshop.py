@@ -19,12 +19,13 @@ from core.models.discriminator import ImageDiscriminator
 from core.models.generator import Generator
 from core.models.identity import IDENTITY_WEIGHTS, IdentityEmbedding
 from core.models.landmarks import LandmarkRegressor
+from core.models.reader import Reader, reader_like
 from core.training.data import DataMissing, RealPortraits, WorldHeads
 from core.training.latents import Latents, latent_statistics
 from core.training.losses import PerceptualDistance
 from core.training.processes import processes
 from core.training.renders import DENSITY_BETA
-from core.training.trainer import load_averaged
+from core.training.trainer import averaged_state, load_averaged
 from core.weights import Registry
 
 logger = logging.getLogger(__name__)
@@ -173,6 +174,14 @@ def landmark_indices(path: Path) -> list[int]:
     """MediaPipe indices of the world's landmark vertices, in the order of ``WorldHeads.landmarks``."""
     table = json.loads(path.read_text())
     return [int(entry["mediapipe"]) for entry in table["landmarks"]]
+
+
+def read_reader(run: Path, model: ModelConfig) -> Reader:
+    """The reader of a run folder as it was trained; on the CPU. Raises TrainingFailed if there is none."""
+    state = averaged_state(run / "reader.pt")["reader"]
+    reader = reader_like(state, model.generator.field.style_dim)
+    reader.load_state_dict(state)
+    return reader
 
 
 def read_landmarks(run: Path, model: ModelConfig, count: int) -> LandmarkRegressor:
