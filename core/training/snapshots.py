@@ -31,19 +31,24 @@ class Snapshots:
 
     @classmethod
     def load(cls, folder: Path) -> Snapshots:
-        """Reads all finished files of ``python -m core.world snapshots``.
+        """Reads all finished files of ``python -m core.world snapshots``, and of ``glances`` the views from in front.
 
         Raises:
             DataMissing: if there are none.
         """
-        files = sorted(folder.glob("snapshots_*.npz"))
+        files = sorted((*folder.glob("snapshots_*.npz"), *folder.glob("glances_*.npz")))
         if not files:
             raise DataMissing(f"No snapshots in {folder}.", hint="Run `python -m core.world snapshots FOLDER` first.")
         parts: dict[str, list[NDArray[np.generic]]] = {}
         for path in files:
-            with np.load(path) as file:
+            with np.load(path, allow_pickle=False) as file:
+                # A glance's first view is a photo's; it is the coloured one of three in four.
+                kept = file["coloured"] == 0 if "coloured" in file else np.ones(len(file["z"]), bool)
                 for field in dataclasses.fields(cls):
-                    parts.setdefault(field.name, []).append(file[field.name])
+                    values = file[field.name][kept]
+                    if field.name == "camera" and "coloured" in file:
+                        values = values[:, 0]
+                    parts.setdefault(field.name, []).append(values)
         return cls(**{name: torch.from_numpy(np.concatenate(values)) for name, values in parts.items()})
 
     def picture(self, index: Tensor) -> Tensor:

@@ -17,10 +17,13 @@ from core.models.reader import GATHERED, SIZE, Reader, reader_like
 from core.training.answers import RIDGE, answered, ridge, widened
 from core.training.bundle import answer_anew
 from core.training.data import shrink
+from core.training.glances import Glances
 from core.training.portrait_heads import PortraitHeads
 from core.training.reader_task import ReaderTaskConfig, on_grey
+from core.training.snapshots import Snapshots
 from core.training.workshop import read_reader
 from tests.training.test_reader import snapshots, toy_generator
+from tests.training.toy_world import write_glances
 
 DIM = 8
 
@@ -129,3 +132,13 @@ def test_portrait_heads_are_kept_in_a_file(tmp_path: Path) -> None:
     assert all(torch.equal(getattr(heads, name), getattr(again, name)) for name in ("picture", "geometry", "wrong"))
     assert len(again) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["heads.npz"]
+
+
+def test_glances_are_snapshots_where_they_are_seen_from_in_front(tmp_path: Path) -> None:
+    folder = write_glances(tmp_path)
+    glances, found = Glances.load(folder, torch.device("cpu")), Snapshots.load(folder)
+    front = glances.coloured == 0
+    assert 0 < front.sum() < len(glances)
+    assert torch.equal(found.z, glances.z[front])
+    assert torch.equal(found.camera, glances.camera[front][:, 0])
+    assert torch.equal(found.colour, glances.colour[front])
