@@ -46,7 +46,7 @@ FRAMINGS = 1
 # Log scale, roll [rad], dx, dy [crop widths] beyond which a framing is a mistake: FFHQ crops are never that far off.
 FRAMING_REACH = np.array([0.4, 0.6, 0.2, 0.2])
 # The reader's head is taken as long as it is wrong about the photo by no more than so much beyond what E0's is.
-READER_MAY_MISS = 0.015
+READER_MAY_MISS = 0.025
 # A head of which less hangs together is in pieces: the mesh would be two.
 WHOLE = 0.965
 # Latents that no head has make a surface that leaves its own landmarks; heads of photos stay within 0.0012.
