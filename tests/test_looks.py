@@ -269,6 +269,7 @@ def test_an_edit_has_the_teeth_of_its_own_lips(reconstructed: tuple[Engine, Inve
             wide.append(max((-float(one.outline.min()) for one in made if isinstance(one, Arch)), default=0.0))
     own = -float(source.arch.outline.min())
     assert 0.0 < wide[0] < own < wide[1]
+    assert wide[1] > 1.3 * own
     assert wide[1] > 1.3 / 0.7 * wide[0]  # 2.5
 
 

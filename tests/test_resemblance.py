@@ -17,6 +17,7 @@ from core.refinement.haircut import ALIKE, CUTS, cut
 from core.refinement.resemblance import OUTLINE, SIDE, Judge, Resemblance, looks_of
 from core.rendering.folded import FoldedField
 from core.rendering.hair import face_of
+from core.rendering.hands import Pause
 from core.rendering.precision import distance
 from core.rendering.surfaces import crossings
 from core.tensor_camera import rays
@@ -112,9 +113,9 @@ def test_without_a_parser_only_the_outline_is_judged(networks: Networks) -> None
     assert found.outline > 0.1
 
 
-def asked(answer: Callable[[float], Resemblance]) -> Callable[..., Resemblance]:
+def asked(answer: Callable[[float], Resemblance]) -> Callable[[Tensor, Pause], Resemblance]:
     """A judge that looks at the first number of the geometry's latent."""
-    return lambda styles, pause=None: answer(round(float(styles[0, 0, 0]), 3))
+    return lambda styles, _: answer(round(float(styles[0, 0, 0]), 3))
 
 
 def with_directions(networks: Networks) -> Networks:
@@ -126,7 +127,7 @@ def with_directions(networks: Networks) -> Networks:
 
 def test_the_haircut_that_is_least_wrong_is_taken_and_colours_stay(networks: Networks) -> None:
     wrong = {0.0: 0.3, -0.7: 0.1, -0.07: 0.2, 0.7: 0.4}
-    found = cut(with_directions(networks), asked(lambda at: Resemblance(0.0, wrong[at])), STYLES)  # type: ignore[arg-type]
+    found = cut(with_directions(networks), asked(lambda at: Resemblance(0.0, wrong[at])), STYLES)
     assert found[0, :-1, 0].tolist() == pytest.approx([-0.7] * 2)
     assert found[0, -1].abs().max() == 0.0
     assert STYLES.abs().max() == 0.0
@@ -144,7 +145,7 @@ def test_a_head_keeps_its_hair_where_no_other_is_clearly_better(
     networks: Networks, own: Resemblance, other: Resemblance
 ) -> None:
     judge = asked(lambda at: own if at == 0.0 else other)
-    assert cut(with_directions(networks), judge, STYLES) is STYLES  # type: ignore[arg-type]
+    assert cut(with_directions(networks), judge, STYLES) is STYLES
 
 
 def test_a_model_without_directions_is_not_asked(networks: Networks) -> None:
@@ -152,4 +153,4 @@ def test_a_model_without_directions_is_not_asked(networks: Networks) -> None:
         raise AssertionError("nothing can be tried")
 
     bare = dataclasses.replace(networks, directions={})
-    assert cut(bare, never, STYLES) is STYLES  # type: ignore[arg-type]
+    assert cut(bare, never, STYLES) is STYLES

@@ -7,10 +7,12 @@ directions are looked at before the outline is fitted, and the one that is least
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from core.models.networks import Networks
-from core.refinement.resemblance import Judge
+from core.refinement.resemblance import Resemblance
 from core.rendering.hands import Pause, resting
 
 __all__ = ["CUTS", "cut"]
@@ -23,12 +25,14 @@ ALIKE = 0.05
 GAIN = 0.1
 
 
-def cut(networks: Networks, judge: Judge, styles: Tensor, pause: Pause = resting) -> Tensor:
+def cut(
+    networks: Networks, judge: Callable[[Tensor, Pause], Resemblance], styles: Tensor, pause: Pause = resting
+) -> Tensor:
     """The latents with the haircut that is least wrong about the photo: their own, mostly.
 
     Args:
         networks: With directions; without them nothing is tried.
-        judge: Of the photo.
+        judge: Of the photo (``core.refinement.resemblance``).
         styles: Latent rows, one latent in all geometry rows.
         pause: Called between steps.
 
@@ -39,9 +43,9 @@ def cut(networks: Networks, judge: Judge, styles: Tensor, pause: Pause = resting
     if not steps:
         return styles
     own = judge(styles, pause)
-    best, found = (1.0 - GAIN) * own.wrong, styles
     if own.hair < ALIKE:
         return styles
+    best, found = (1.0 - GAIN) * own.wrong, styles
     for direction, far in steps:
         other = styles.clone()
         other[:, :-1] += far * direction[:-1]

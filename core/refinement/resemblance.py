@@ -14,16 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import FAR, HALF_FOV, NEAR
-from core.job import Job
 from core.models.field import Field
 from core.models.networks import Networks
 from core.models.parsing import HAIR, HeadParser
-from core.refinement.silhouette import ABOVE_CHIN, CLEAR, MEETING, SOLID
+from core.refinement.silhouette import ABOVE_CHIN, CLEAR, MEETING, SOLID, Approaches
 from core.rendering.folded import FoldedField
 from core.rendering.hair import face_of, without_scalps
 from core.rendering.hands import Pause, resting
-from core.rendering.shape import DRAFT_RESOLUTION, DRAFT_SAFETY, interpolated
-from core.rendering.solids import measured
 from core.tensor_camera import rays
 
 __all__ = ["Judge", "Looks", "Resemblance", "looks_of"]
@@ -51,7 +48,7 @@ class Looks(NamedTuple):
 
 
 class Resemblance(NamedTuple):
-    """What a head gets wrong of its photo; both above the chin."""
+    """What a head gets wrong of its photo: its outline above the chin, its hair above the mouth."""
 
     outline: float
     """Share of the picture's sure pixels that it misses or covers wrongly."""
@@ -76,16 +73,13 @@ def looks_of(field: Field, styles: Tensor, angles: Tensor, pause: Pause = restin
         pause()
         return light.sdf(points[None])[0, :, 0]
 
-    volume = measured(distances, DRAFT_RESOLUTION, styles.device, Job.quiet(), DRAFT_SAFETY)
-    volume = volume.permute(2, 1, 0)[None, None].contiguous()
     origin, directions = rays(angles, SIDE, HALF_FOV)
     t = NEAR + torch.arange(round((FAR - NEAR) / STRIDE), device=styles.device) * STRIDE
-    read = interpolated(volume, origin[0] + directions[0, :, None] * t[:, None]).reshape(SIDE * SIDE, -1)
-    pause()
     # The volume is coarse: it says where to look, and the field what is there.
-    nearest, entered = t[read.argmin(dim=1)], t[(read < 0.0).to(torch.int8).argmax(dim=1)]
+    nearest, entered = Approaches(distances, styles.device).along(origin[0], directions[0], t)
+    pause()
     hit = distances(origin[0] + directions[0] * nearest[:, None]) <= MEETING
-    depth = torch.where(read.amin(dim=1) < 0.0, torch.minimum(entered, nearest), nearest)
+    depth = torch.minimum(entered, nearest)
     colour = torch.zeros_like(directions[0])
     if hit.any():
         depth, ahead = depth[hit, None], directions[0, hit]
@@ -121,16 +115,17 @@ class Judge:
         landmarks: Tensor,
         pause: Pause = resting,
     ) -> None:
-        self._field, self._parser, self._angles = networks.generator.field, networks.parser, angles
+        self._field, self._angles = networks.generator.field, angles
+        self._parser = None if networks.landmarks is None else networks.parser
         self._shown = functional.interpolate(matte, size=(SIDE, SIDE), mode="area")
         heights = (torch.arange(SIDE, device=matte.device) + 0.5) / SIDE
         above = (heights < float(landmarks[:, 1].max()) - ABOVE_CHIN)[None, None, :, None]
         self._sure = ((self._shown > SOLID) | (self._shown < CLEAR)) & above
         self._hair = self._upper = torch.zeros_like(matte)
-        if networks.parser is None or networks.landmarks is None:
+        if self._parser is None or networks.landmarks is None:
             return
         face = face_of(networks.landmarks.mean, landmarks * 2.0 - 1.0)
-        hair = _hair(networks.parser, picture, matte, mirrored=True)
+        hair = _hair(self._parser, picture, matte, mirrored=True)
         pause()
         self._hair = without_scalps(hair, picture, matte, face)
         self._upper = face.upper * (functional.interpolate(matte, size=hair.shape[-2:], mode="area") > 0.5)

@@ -93,7 +93,7 @@ def fit_silhouette(
             moved = latent + likely.step(step)
             steered.steer(torch.from_numpy(moved).to(styles))
             if number % FRESH == 0:
-                approaches = _Approaches(steered.sdf, styles.device)
+                approaches = Approaches(steered.sdf, styles.device)
             points, sign = approaches.wrong(steered.sdf, position[0], directions, solid)
             # Of softplus, summed over the rays.
             share = WEIGHT / (SOFTNESS * len(solid))
@@ -113,7 +113,7 @@ def _softplus_slope(sign: Tensor, share: float, distances: Tensor) -> Tensor:
     return share * sign * torch.sigmoid(sign * distances / SOFTNESS)
 
 
-class _Approaches:
+class Approaches:
     """Where rays come nearest to a head: read off a small volume of its distances.
 
     A step of the fit moves the surface by little, so the places stay good for some while the distances there are asked
@@ -128,17 +128,21 @@ class _Approaches:
         volume = measured(sdf, DRAFT_RESOLUTION, device, Job.quiet(), DRAFT_SAFETY)
         self._volume = volume.permute(2, 1, 0)[None, None].contiguous()
 
+    def along(self, origin: Tensor, directions: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """At which of the depths t rays come nearest, and are first within (infinite where never), (N,) both."""
+        read = interpolated(self._volume, origin + directions[:, None] * t[:, None]).reshape(len(directions), -1)
+        within = read < 0.0
+        entered = torch.where(within.any(dim=1), t[within.to(torch.int8).argmax(dim=1)], float("inf"))
+        return t[read.argmin(dim=1)], entered
+
     def wrong(self, sdf: Distances, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
         """The same as ``nearest_wrong``."""
         t = NEAR + (torch.arange(round((FAR - NEAR) / STRIDE), device=solid.device) + 0.5) * STRIDE
-        read = interpolated(self._volume, origin + directions[:, None] * t[:, None]).reshape(len(directions), -1)
-        nearest = t[read.argmin(dim=1)]
-        entered = t[(read < 0.0).to(torch.int8).argmax(dim=1)]
+        nearest, entered = self.along(origin, directions, t)
         meets = sdf(origin + directions * nearest[:, None]) <= MEETING
         wrong = meets != solid
         # Judged a little inside of where it enters, but no deeper than where it is nearest.
-        inside = torch.where(read.amin(dim=1) < 0.0, torch.minimum(entered + 0.5 * STRIDE, nearest), nearest)
-        depth = torch.where(meets, inside, nearest)
+        depth = torch.where(meets, torch.minimum(entered + 0.5 * STRIDE, nearest), nearest)
         sign = torch.where(solid, 1.0, -1.0)
         return (origin + directions * depth[:, None])[wrong], sign[wrong]
 

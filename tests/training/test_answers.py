@@ -113,7 +113,7 @@ def test_a_run_folder_gets_a_wider_reader_once_and_weights_carry_it(tmp_path: Pa
     for _ in range(2):
         answer_anew(tmp_path, tmp_path / "snapshots", Job.quiet(), model=TOY_256)
     wide = read_reader(tmp_path, TOY_256)
-    maps = reader.gather[0].in_features  # type: ignore[union-attr]
+    maps = next(reader.gather.parameters()).shape[1]
     assert wide.answer.in_features == GATHERED + maps
     networks = Networks.random(TOY_256, seed=0)
     path = tmp_path / "model.safetensors"
