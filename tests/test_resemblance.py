@@ -102,6 +102,7 @@ def test_hair_that_only_one_of_them_has_is_counted(networks: Networks) -> None:
     assert bald.hair == 0.0
     assert haired.hair == pytest.approx(float(there[..., :55, :].sum() / there.sum()), abs=0.03)
     assert haired.hair > 0.2
+    assert haired.missing == haired.hair, "the head itself has no hair"
     assert haired.outline == bald.outline
     assert haired.wrong == OUTLINE * haired.outline + haired.hair
 
@@ -146,6 +147,20 @@ def test_a_head_keeps_its_hair_where_no_other_is_clearly_better(
 ) -> None:
     judge = asked(lambda at: own if at == 0.0 else other)
     assert cut(with_directions(networks), judge, STYLES) is STYLES
+
+
+@pytest.mark.parametrize(("missing", "tried"), [(0.3, [0.0, 0.7]), (0.0, [0.0, -0.7, -0.07])])
+def test_only_cuts_that_go_the_right_way_are_looked_at(
+    networks: Networks, missing: float, tried: list[float]
+) -> None:
+    looked: list[float] = []
+
+    def judge(at: float) -> Resemblance:
+        looked.append(at)
+        return Resemblance(0.0, 0.3, missing)
+
+    cut(with_directions(networks), asked(judge), STYLES)
+    assert looked == tried
 
 
 def test_a_model_without_directions_is_not_asked(networks: Networks) -> None:

@@ -32,6 +32,8 @@ OUTLINE = 2.0
 SIDE = 64
 # Depth between two readings of the volume (world units).
 STRIDE = 0.006
+# What the volume may be wrong by where it says how near a ray comes (world units): half of its spacing.
+UNSURE = 0.004
 # Steps of the distance onto the surface from there.
 APPROACHES = 2
 
@@ -54,6 +56,8 @@ class Resemblance(NamedTuple):
     """Share of the picture's sure pixels that it misses or covers wrongly."""
     hair: float = 0.0
     """Share of the head that is hair to one of the two and not to the other; 0 without a parser."""
+    missing: float = 0.0
+    """The part of it that is hair to the photo: the rest is hair that only the head has."""
 
     @property
     def wrong(self) -> float:
@@ -76,9 +80,10 @@ def looks_of(field: Field, styles: Tensor, angles: Tensor, pause: Pause = restin
     origin, directions = rays(angles, SIDE, HALF_FOV)
     t = NEAR + torch.arange(round((FAR - NEAR) / STRIDE), device=styles.device) * STRIDE
     # The volume is coarse: it says where to look, and the field what is there.
-    nearest, entered = Approaches(distances, styles.device).along(origin[0], directions[0], t)
+    nearest, entered, least = Approaches(distances, styles.device).along(origin[0], directions[0], t)
     pause()
-    hit = distances(origin[0] + directions[0] * nearest[:, None]) <= MEETING
+    hit, unsure = least <= MEETING, least.abs() < UNSURE
+    hit[unsure] = distances(origin[0] + directions[0, unsure] * nearest[unsure, None]) <= MEETING
     depth = torch.minimum(entered, nearest)
     colour = torch.zeros_like(directions[0])
     if hit.any():
@@ -141,8 +146,8 @@ class Judge:
         own = _hair(self._parser, seen.colour, seen.met)
         pause()
         both = self._upper * (functional.interpolate(seen.met, size=own.shape[-2:], mode="area") > 0.5)
-        apart = ((self._hair - own).abs() * both).sum()
-        return Resemblance(outline, float(apart / self._upper.sum().clamp(min=1.0)))
+        apart, whole = (self._hair - own) * both, self._upper.sum().clamp(min=1.0)
+        return Resemblance(outline, float(apart.abs().sum() / whole), float(apart.clamp(min=0.0).sum() / whole))
 
 
 def _hair(parser: HeadParser, picture: Tensor, solid: Tensor, *, mirrored: bool = False) -> Tensor:

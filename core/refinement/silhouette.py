@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -113,6 +114,19 @@ def _softplus_slope(sign: Tensor, share: float, distances: Tensor) -> Tensor:
     return share * sign * torch.sigmoid(sign * distances / SOFTNESS)
 
 
+class Approach(NamedTuple):
+    """How rays pass a head, by a coarse volume of its distances.
+
+    Shape:
+        nearest, entered, least (N,): depths where a ray comes nearest and where it is first within (infinite where
+        never), and the distance at the first.
+    """
+
+    nearest: Tensor
+    entered: Tensor
+    least: Tensor
+
+
 class Approaches:
     """Where rays come nearest to a head: read off a small volume of its distances.
 
@@ -128,17 +142,18 @@ class Approaches:
         volume = measured(sdf, DRAFT_RESOLUTION, device, Job.quiet(), DRAFT_SAFETY)
         self._volume = volume.permute(2, 1, 0)[None, None].contiguous()
 
-    def along(self, origin: Tensor, directions: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """At which of the depths t rays come nearest, and are first within (infinite where never), (N,) both."""
+    def along(self, origin: Tensor, directions: Tensor, t: Tensor) -> Approach:
+        """Where rays come nearest, of the depths t, and where they are first within."""
         read = interpolated(self._volume, origin + directions[:, None] * t[:, None]).reshape(len(directions), -1)
         within = read < 0.0
         entered = torch.where(within.any(dim=1), t[within.to(torch.int8).argmax(dim=1)], float("inf"))
-        return t[read.argmin(dim=1)], entered
+        least, at = read.min(dim=1)
+        return Approach(t[at], entered, least)
 
     def wrong(self, sdf: Distances, origin: Tensor, directions: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
         """The same as ``nearest_wrong``."""
         t = NEAR + (torch.arange(round((FAR - NEAR) / STRIDE), device=solid.device) + 0.5) * STRIDE
-        nearest, entered = self.along(origin, directions, t)
+        nearest, entered, _ = self.along(origin, directions, t)
         meets = sdf(origin + directions * nearest[:, None]) <= MEETING
         wrong = meets != solid
         # Judged a little inside of where it enters, but no deeper than where it is nearest.
