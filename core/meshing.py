@@ -162,6 +162,8 @@ def vertex_colours(
             part = slice(start, start + SLAB)
             _, raw = field.appearance(field.hidden(vertices[part]))
             toned = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
+            if head.border is not None:
+                toned = head.border.drawn(toned, vertices[part], apart)
             for pattern in head.source.patterns:
                 toned = (toned + 1.0) * pattern.shade(vertices[part], apart) - 1.0
             colour, direct, mirror = merged(view, vertices[None, part], normals[None, part])

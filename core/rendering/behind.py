@@ -24,7 +24,7 @@ from core.rendering.shape import HeadShape
 from core.tensor_camera import project
 from core.visibility import SourceView, look_up
 
-__all__ = ["BACK", "SOME_HAIR", "Behind", "behind_of", "skin_of"]
+__all__ = ["BACK", "SOME_HAIR", "Behind", "Look", "behind_of", "look_around", "shows_little", "skin_of"]
 
 _SKIN = PARSED.index("skin")
 # The back of the head begins here (z, world units); hair is known from this share of the photo's head on.
@@ -66,9 +66,11 @@ class Behind(NamedTuple):
     """Those of them that are cheeks, ears or neck at the sides (K, 3)."""
     skin_off: Tensor
     """By how much the photo's skin is off the generator's there (K, 3)."""
+    looks: tuple[Look, ...]
+    """What all that was told by, and what of it is hair in the end: from behind, and from both sides."""
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """The generator's head from one side: N pixels of a square picture.
 
     Shape:
@@ -82,47 +84,56 @@ class _Look(NamedTuple):
     solid: Tensor
 
 
+def shows_little(parting: Parting, matte: Tensor) -> bool:
+    """Whether a photo shows too little hair to say what is behind. Shape: matte (1, 1, any, any)."""
+    head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
+    return bool((parting.photo * parting.above * head).sum() < SOME_HAIR * head.sum())
+
+
+def look_around(
+    networks: Networks, parser: HeadParser, shape: HeadShape, angles: Tensor, pause: Pause
+) -> tuple[Look, ...]:
+    """The unedited head from where the photo's camera (1, 2) does not see it: from behind, and from both sides."""
+    looks = []
+    for turn in (math.pi, -SIDEWAYS, SIDEWAYS):
+        looks.append(_look(networks, parser, shape, angles, turn, pause))
+        pause()
+    return tuple(looks)
+
+
 def behind_of(
-    networks: Networks,
-    shape: HeadShape,
-    angles: Tensor,
+    looks: tuple[Look, ...],
     parting: Parting,
     tone: Tensor,
     skin: Tensor,
-    matte: Tensor,
     own: Tensor,
     curtain: Curtain | None,
     rims: Rims | None,
     view: SourceView,
-    pause: Pause,
+    *,
+    little: bool,
 ) -> Behind | None:
-    """Hair that no photo shows has the colour of the hair that it does show; None where the photo shows too little.
+    """Hair that no photo shows has the colour of the hair that it does show; None where there is none.
 
     Args:
-        networks: The model.
-        shape: The unedited head's.
-        angles: The photo's camera (1, 2).
+        looks: The head as :func:`look_around` sees it.
         parting: What of the photo is hair.
         tone: The colour of its hair (3,) in [0, 1].
         skin: How light its skin is, in parts of the generator's (3,), as :func:`skin_of` says.
-        matte: The photo's (1, 1, any, any).
         own: The generator's colours in the photo's view (1, 3, s, s), in [-1, 1].
         curtain: What of the head is hair for certain.
         rims: Where the photo's hair goes on behind its rims.
         view: What the photo shows.
-        pause: Called between steps.
+        little: Whether the photo shows too little hair to say what is behind: then its rims alone speak.
     """
-    head = functional.interpolate(matte, size=parting.photo.shape[-2:], mode="area")
-    little = bool((parting.photo * parting.above * head).sum() < SOME_HAIR * head.sum())
-    if networks.parser is None or (little and rims is None):
-        return None
-    back = _look(networks, networks.parser, shape, angles, math.pi, pause)
+    back, *beside = looks
     behind = back.solid & (back.points[:, 2] < BACK)
     # A neck in the shade of hair looks like hair.
     off_axis = (back.points - back.points.new_tensor(NECK_AXIS))[:, 0::2].norm(dim=1)
     neck = (back.points[:, 1] < NECK[0]) & (off_axis < NECK[1])
     # A wreath of hair does not say what the generator's cap is.
-    hairy = (_decided(back, own, parting) > HAIRY) & ~neck & (not little)
+    decided = torch.where(neck | little, 0.0, _decided(back, own, parting))
+    hairy = decided > HAIRY
     is_hair = behind & hairy
     if curtain is not None:
         held = back.solid & curtain.holds(back.points)
@@ -131,15 +142,14 @@ def behind_of(
     goes_on = _goes_on(back._replace(hair=hairy.to(hair)), rims, view, hair)
     hairs = [_Hair(back, is_hair, False), _Hair(back, goes_on, True)]
     bare = back.points[back.solid & ~hairy & ~goes_on]
+    parted = [back._replace(hair=torch.where((hairy & ~(decided > HAIRY)) | goes_on, 1.0, decided))]
     sides = []
-    for turn in (-SIDEWAYS, SIDEWAYS):
-        pause()
-        side = _look(networks, networks.parser, shape, angles, turn, pause)
+    for side in beside:
         goes_on = _goes_on(side, rims, view, hair)
         hairs.append(_Hair(side, goes_on, True))
-        cheeks = side.solid & (side.skin > BARE) & ~goes_on
-        if curtain is not None:
-            cheeks = cheeks & ~curtain.holds(side.points)
+        held = torch.zeros_like(goes_on) if curtain is None else curtain.holds(side.points)
+        cheeks = side.solid & (side.skin > BARE) & ~goes_on & ~held
+        parted.append(side._replace(hair=torch.where(goes_on | held, 1.0, side.hair)))
         size = round(len(cheeks) ** 0.5)
         inner = -functional.max_pool2d(-cheeks.to(bare).reshape(1, 1, size, size), 3, 1, 1).flatten() > 0.5
         inner = inner & (side.points[:, 2] > BACK)
@@ -148,14 +158,17 @@ def behind_of(
     if not any(bool(one.where.any()) for one in hairs):
         return None
     places, off_there = torch.cat(sides).split(3, dim=1)
-    points, off, told, painted = torch.cat([one.told(2.0 * tone - 1.0) for one in hairs]).split((3, 3, 1, 1), dim=1)
-    return Behind(points, off, told, painted, 2.0 * tone - 1.0, torch.cat((bare, places)), places, off_there)
+    tone = 2.0 * tone - 1.0
+    points, off, told, painted = torch.cat([one.told(tone) for one in hairs]).split((3, 3, 1, 1), dim=1)
+    # Hair that is not the head's has no skin's share either.
+    looks = tuple(look._replace(skin=torch.minimum(look.skin, 1.0 - look.hair)) for look in parted)
+    return Behind(points, off, told, painted, tone, torch.cat((bare, places)), places, off_there, looks)
 
 
 class _Hair(NamedTuple):
     """What of a look is hair (N,)."""
 
-    look: _Look
+    look: Look
     where: Tensor
     painted: bool
     """Whether the generator has skin there: then it is painted over, and not shifted as a whole."""
@@ -173,7 +186,7 @@ class _Hair(NamedTuple):
         return torch.cat((points, off.expand(len(points), 3), far, painted), dim=1)
 
 
-def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:
+def _goes_on(look: Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:
     """What of a look (N,) is hair to the photo, hardly seen there (at its rims, and behind them), and bare so far.
 
     What hangs lower hangs before ears, cheeks and necks, and is not on them.
@@ -194,7 +207,7 @@ def _goes_on(look: _Look, rims: Rims | None, view: SourceView, hair: Tensor) -> 
     return look.solid & (look.hair < HAIRY) & (look.points[:, 1] > lowest) & (seen < SEEN) & (share > HAIRY)
 
 
-def _decided(look: _Look, own: Tensor, parting: Parting) -> Tensor:
+def _decided(look: Look, own: Tensor, parting: Parting) -> Tensor:
     """Hair of a look (N,), 0..1: as far as the parser is not sure, what has the tone of the same head's hair in front.
 
     From behind, smooth hair in the colour of skin is a ball without a face; nobody could tell it from a bald head.
@@ -224,7 +237,7 @@ def skin_of(photo: Tensor, own: Tensor, alpha: Tensor, face: Tensor) -> Tensor:
     return (theirs / ours.clamp(min=0.05)).clamp(*RATIO)
 
 
-def _look(networks: Networks, parser: HeadParser, shape: HeadShape, angles: Tensor, turn: float, pause: Pause) -> _Look:
+def _look(networks: Networks, parser: HeadParser, shape: HeadShape, angles: Tensor, turn: float, pause: Pause) -> Look:
     """The head turned so far from the photo's camera, seen level."""
     away = angles * angles.new_tensor((1.0, 0.0)) + angles.new_tensor((turn, 0.0))
     field = shape.field.light
@@ -239,4 +252,4 @@ def _look(networks: Networks, parser: HeadParser, shape: HeadShape, angles: Tens
     parts = parts_of(parser, own, seen.alpha, pause)
     parts = functional.interpolate(parts, size=own.shape[-2:], mode="area")[0].flatten(1)
     colours, points = (one.flatten(2)[0].T for one in (own, seen.xyz / density))
-    return _Look(colours, points, parts[HAIR], parts[_SKIN], seen.alpha.flatten() > 0.9)
+    return Look(colours, points, parts[HAIR], parts[_SKIN], seen.alpha.flatten() > 0.9)

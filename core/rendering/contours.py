@@ -22,7 +22,7 @@ from core.rendering.surfaces import SurfaceMap
 from core.tensor_camera import rays
 from core.visibility import DEPTH_STEP, SourceView, merged
 
-__all__ = ["Contours", "contours", "mixed_guide"]
+__all__ = ["Beside", "Contours", "beside_contours", "contours", "mixed_guide"]
 
 # Pixels to each side of a contour that are looked at: the cut lies within one, cubics reach over two.
 BESIDE = 2
@@ -146,22 +146,29 @@ def _continued(depth: Tensor, known: Tensor, wanted: Tensor) -> Tensor:
     return depth
 
 
-def mixed_guide(
-    found: Tensor, layers: Contours, view: SourceView, angles: Tensor, half_fov: float = HALF_FOV
-) -> Tensor:
-    """A guide whose contours are smooth: beside them every pixel mixes what the photo says of front and back.
-
-    Args:
-        found: The guide of the same view, as ``core.visibility.guide`` makes it.
-        layers: Its contours.
-        view: Photo and surface.
-        angles: Of the view.
-        half_fov: Of its camera.
+class Beside(NamedTuple):
+    """Pixels of a picture that a contour passes, and what lies to both sides of it.
 
     Shape:
-        found (1, 6, S, S); angles (1, 2); returns (1, 6, S, S).
+        pixels (N,): their numbers, row by row; share (N,): how much of each is the front part's, 0..1; front and back
+        (N, 3): points of both.
     """
-    size = found.shape[-1]
+
+    pixels: Tensor
+    share: Tensor
+    front: Tensor
+    back: Tensor
+
+
+def beside_contours(layers: Contours, size: int, angles: Tensor, half_fov: float = HALF_FOV) -> Beside | None:
+    """The pixels of a picture that contours pass; None if there are none.
+
+    Args:
+        layers: The contours.
+        size: Side of the picture.
+        angles: Of the view (1, 2).
+        half_fov: Of its camera.
+    """
     pixel = 2.0 * math.tan(half_fov) / size
     gap = functional.interpolate(layers.gap, size=(size, size), mode="bicubic", align_corners=False)
     depths = functional.interpolate(torch.cat(layers[:2] + layers[3:], dim=1), size=(size, size), mode="bilinear")
@@ -174,14 +181,31 @@ def mixed_guide(
     beside = narrow & (depths[:, 2] > 0.99) & (depths[:, 1] - depths[:, 0] > 0.5 * DEPTH_STEP)
     pixels = beside.flatten().nonzero()[:, 0]
     if not len(pixels):
-        return found
+        return None
     share = (0.5 - gap.flatten()[pixels] / pixel).clamp(0.0, 1.0)
     origin, directions = rays(angles, size, half_fov)
+    front, back = (origin[0] + directions[0, pixels] * depths[0, one].flatten()[pixels, None] for one in (0, 1))
+    return Beside(pixels, share, front, back)
+
+
+def mixed_guide(found: Tensor, beside: Beside | None, view: SourceView, angles: Tensor) -> Tensor:
+    """A guide whose contours are smooth: beside them every pixel mixes what the photo says of front and back.
+
+    Args:
+        found: The guide of the same view, as ``core.visibility.guide`` makes it.
+        beside: Its pixels that contours pass.
+        view: Photo and surface.
+        angles: Of the view.
+
+    Shape:
+        found (1, 6, S, S); angles (1, 2); returns (1, 6, S, S).
+    """
+    if beside is None:
+        return found
+    pixels, share = beside.pixels, beside.share
     two = []
-    for depth, some in ((depths[:, 0], share > 0.0), (depths[:, 1], share < 1.0)):
-        there = pixels[some]
-        points = origin[:, None] + directions[:, there] * depth.flatten()[there, None]
-        colour, direct, mirror = merged(view, points, None, angles)
+    for points, some in ((beside.front, share > 0.0), (beside.back, share < 1.0)):
+        colour, direct, mirror = merged(view, points[None, some], None, angles)
         seen = torch.zeros(len(pixels), 5, dtype=found.dtype, device=found.device)
         seen[some] = torch.cat((colour[0], direct[0, :, None], mirror[0, :, None]), dim=-1)
         two.append(seen)

@@ -26,6 +26,7 @@ from core.rendering.additions import Addition
 from core.rendering.arch import arch_of
 from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.behind import Behind
+from core.rendering.border import Border
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import brows_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
@@ -63,6 +64,8 @@ BEHIND = 0.5
 BESIDE = 0.25
 # Share from which on a pixel is surely what it is.
 SURELY = 0.8
+# Attributes that move the border between hair and skin: a whole step leaves nothing of it where it was.
+MOVING = (LENGTH, "Bangs", BEARD, GENDER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +122,19 @@ class EditedHead:
                 (behind.skin, behind.skin_off, BESIDE * uncovered * torch.ones_like(behind.skin[:, :1])),
             ):
                 known = [torch.cat(pair) for pair in zip(known, (place, shift, weight), strict=True)]
-        return (1.0 - self.tuned) * tone_volume(*known)
+        points, difference, trust = known
+        return (1.0 - self.tuned) * tone_volume(points, difference, trust)
+
+    @cached_property
+    def border(self) -> Border | None:
+        """Where hair ends, in the tones of this state; the less, the more an edit moves that itself."""
+        border, parting = self.source.border, self.source.parting
+        if border is None or parting is None or self.edit.is_empty:
+            return border
+        left = 1.0 - sum(abs(self.edit.strength(name)) for name in MOVING)
+        if left <= 0.0:
+            return None
+        return border.under(self._changed(parting.bare * (1.0 - parting.photo)), self._dyed(), left)
 
     def _off(self, behind: Behind) -> Tensor:
         """By how much hair behind is off what the generator has there now (N, 3): it is dyed as the photo's is."""
@@ -131,13 +146,21 @@ class EditedHead:
         return behind.tone + self._dyed() - torch.where(painted[:, None], own, usual)
 
     def _dyed(self) -> Tensor:
-        """By how much the edit has changed the photo's hair (3,): its median, which is neither shine nor shade."""
-        parting, photo = self.source.parting, self.source.photo
+        """By how much the edit has changed the photo's hair (3,)."""
+        parting = self.source.parting
         if parting is None or not any(self.edit.strength(name) for name in DYES):
-            return photo.new_zeros(3)
-        size = parting.photo.shape[-2:]
+            return self.source.photo.new_zeros(3)
+        return self._changed(parting.photo)
+
+    def _changed(self, part: Tensor) -> Tensor:
+        """By how much the edit has changed a part of the photo (3,): its median, which is neither shine nor shade.
+
+        Shape:
+            part (1, 1, any, any), 0..1.
+        """
+        photo, size = self.source.photo, part.shape[-2:]
         head = functional.interpolate(self.source.matte, size=size, mode="area")
-        chosen = (parting.photo * head).flatten() > SURELY
+        chosen = (part * head).flatten() > SURELY
         if not chosen.any():
             return photo.new_zeros(3)
         small = (functional.interpolate(one, size=size, mode="area") for one in (photo, self.view.photo))

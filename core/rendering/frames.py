@@ -23,7 +23,7 @@ from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering import surfaces
 from core.rendering.additions import with_additions
-from core.rendering.contours import Contours, contours, mixed_guide
+from core.rendering.contours import Beside, Contours, beside_contours, contours, mixed_guide
 from core.rendering.edited import EditedHead
 from core.rendering.folded import FoldedField
 from core.rendering.gaps import bridged
@@ -34,7 +34,7 @@ from core.rendering.integrals import integrate_geometry
 from core.rendering.margins import continued
 from core.rendering.mirrored import plausible
 from core.rendering.outline import Rim, coverage, rim_of, with_rim
-from core.rendering.patterns import patterned
+from core.rendering.patterns import bordered, patterned
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import at_steps, located
 from core.rendering.source import Seen
@@ -138,9 +138,7 @@ def render_layer(
         found = {}
         for side in {resolution, drawn}:
             seen = guide(head.view_for(side), surface.points, maps.alpha, size=side, target=angles)
-            if layers is not None:
-                seen = mixed_guide(seen, layers, head.view_for(side), angles, camera.half_fov)
-            found[side] = seen * trusted
+            found[side] = mixed_guide(seen, view.beside(side), head.view_for(side), angles) * trusted
         return found
 
     fine = max(min(size, resolution) // 2, geometry.size)
@@ -184,9 +182,11 @@ def render_layer(
             belief, own = believed(known, painted), painted[:, :3]
             if not draft:
                 own = continued(picture, own, belief, surface.depth, alpha)
-            own = hollowed(own, surface, alpha * (1.0 - belief), camera.half_fov)
+            if head.border is not None:
+                own = bordered(own, head.border, surface, view.beside(drawn), alpha * (1.0 - belief))
             if patterns := head.source.patterns:
                 own = patterned(own, patterns, surface, alpha * (1.0 - belief))
+            own = hollowed(own, surface, alpha * (1.0 - belief), camera.half_fov)
             picture = picture + (1.0 - belief) * (own - painted[:, :3])
     if layer == "picture" and not draft:
         picture = bridged(picture, own, belief, surface.depth, alpha)
@@ -233,6 +233,7 @@ class _View:
         self.seen: Seen | None = None
         self.layers: Contours | None = None
         """Its contours, once they were looked for."""
+        self._beside: dict[int, Beside | None] = {}
         if plainly:
             undeformed = distance(self.field, head.styles)
             own = self.deformation
@@ -264,6 +265,14 @@ class _View:
     def contours(self, surface: surfaces.SurfaceMap) -> Contours | None:
         """Where one part of a surface stands before another."""
         return contours(surface, self._estimate or partial(_read, self.sdf), self.sdf, self.angles, self.half_fov)
+
+    def beside(self, size: int) -> Beside | None:
+        """The pixels of a picture of that side that these contours pass."""
+        if self.layers is None:
+            return None
+        if size not in self._beside:
+            self._beside[size] = beside_contours(self.layers, size, self.angles, self.half_fov)
+        return self._beside[size]
 
     def rim(self, hit: Tensor) -> Rim:
         """The outline of what was hit."""

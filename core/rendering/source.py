@@ -18,7 +18,8 @@ from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import Arch, arch_of, lips_part
-from core.rendering.behind import BACK, Behind, behind_of, skin_of
+from core.rendering.behind import BACK, Behind, behind_of, look_around, shows_little, skin_of
+from core.rendering.border import Border, border_of
 from core.rendering.curtain import Curtain, curtain_of
 from core.rendering.deformation import Deformation
 from core.rendering.ears import misplaced
@@ -92,6 +93,8 @@ class SourceHead:
     """The wall of teeth between its lips, where the photo has them apart."""
     curtain: Curtain | None = None
     """Hair of the photo that the latents do not have."""
+    border: Border | None = None
+    """The border between hair and skin that no photo saw, where the photo shows hair."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     @property
@@ -188,7 +191,7 @@ def source_head(
         painted = maps.rgb / maps.alpha.clamp(min=1e-3)
         view = replace(view, light=even_light(view, photo, parting.skin, matte, painted))
         pause()
-    behind, tresses = None, None
+    behind, tresses, border = None, None, None
     if parting is not None and told is not None:  # both or neither
         density = maps.alpha.clamp(min=1e-3)
         own = maps.rgb / density
@@ -196,10 +199,16 @@ def source_head(
         rims = None
         if told.seen:
             rims = rims_of(surface.points, surface.hit, parting.photo * (1.0 - parting.bare), matte)
-        behind = behind_of(networks, shape, angles, parting, told.usual, skin, matte, own, curtain, rims, view, pause)
-        pause()
+        little = shows_little(parting, matte)
+        if networks.parser is not None and not (little and rims is None):
+            looks = look_around(networks, networks.parser, shape, angles, pause)
+            behind = behind_of(looks, parting, told.usual, skin, own, curtain, rims, view, little=little)
+            pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
+        if behind is not None:
+            border = border_of(behind.looks, behind.tone, skin, surface, view, parting, tresses)
+            pause()
     grain = None
     if parting is not None:
         skin_there = parting.bare * (1.0 - parting.photo)
@@ -228,6 +237,7 @@ def source_head(
         grain,
         arch,
         curtain,
+        border,
     )
 
 

@@ -23,24 +23,25 @@ MIRRORED = 0.3
 KNOWN = 16.0
 
 
-def tone_volume(points: Tensor, difference: Tensor, trust: Tensor) -> Tensor:
+def tone_volume(points: Tensor, difference: Tensor, trust: Tensor, cells: int = CELLS) -> Tensor:
     """Differences of colour in cells of space, known where they are trusted and carried everywhere else.
 
     Shape:
-        points (N, 3); difference (N, 3) of photo and generator; trust (N, 1), 0..1; returns (1, 3, C, C, C), axes z,
-        y, x. Zero everywhere if nothing is trusted.
+        points (N, 3); difference (N, K), of photo and generator mostly; trust (N, 1), 0..1; returns (1, K, C, C, C),
+        C = cells, axes z, y, x. Zero everywhere if nothing is trusted.
     """
     mirror = points.new_tensor((-1.0, 1.0, 1.0))
     points = torch.cat((points, points * mirror))
     weights = torch.cat((trust, MIRRORED * trust))
     values = torch.cat((difference, difference)) * weights
-    place = ((points / EXTENT + 1.0) * 0.5 * CELLS).long().clamp(0, CELLS - 1)
-    flat = (place[:, 2] * CELLS + place[:, 1]) * CELLS + place[:, 0]
-    sums = torch.zeros(CELLS**3, 4, dtype=points.dtype, device=points.device)
+    place = ((points / EXTENT + 1.0) * 0.5 * cells).long().clamp(0, cells - 1)
+    flat = (place[:, 2] * cells + place[:, 1]) * cells + place[:, 0]
+    sums = torch.zeros(cells**3, values.shape[1] + 1, dtype=points.dtype, device=points.device)
     sums.index_add_(0, flat, torch.cat((values, weights), dim=-1))
-    volume = sums.T.reshape(1, 4, CELLS, CELLS, CELLS)
-    known = (KNOWN * volume[:, 3:] / volume[:, 3:].amax().clamp(min=1e-6)).clamp(max=1.0)
-    return _carried(volume[:, :3] / volume[:, 3:].clamp(min=1e-6), known)
+    volume = sums.T.reshape(1, -1, cells, cells, cells)
+    values, total = volume[:, :-1], volume[:, -1:]
+    known = (KNOWN * total / total.amax().clamp(min=1e-6)).clamp(max=1.0)
+    return _carried(values / total.clamp(min=1e-6), known)
 
 
 def tones_at(volume: Tensor, points: Tensor) -> Tensor:

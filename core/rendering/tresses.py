@@ -67,13 +67,17 @@ class Tresses:
         hair = ((hair - HAIRY[0]) / (HAIRY[1] - HAIRY[0])).clamp(0.0, 1.0)
         shade = torch.ones_like(hair)
         some = hair.nonzero()[:, 0]
-        around, down, fading = _places(points[some])
+        shade[some] += self.contrast * self.strands(points[some], spacing.expand(len(points))[some]) * hair[some]
+        return shade[:, None]
+
+    def strands(self, points: Tensor, spacing: Tensor) -> Tensor:
+        """How much lighter strands are than others there (N,), in deviations; arguments as in :meth:`shade`."""
+        around, down, fading = _places(points)
         drift = _read(self.pattern[:, -1:], around, down)[:, 0]
         strands = _read(self.pattern[:, :-1], torch.remainder(around + 1.0 + drift * (2.0 / AROUND), 2.0) - 1.0, down)
         waves = points.new_tensor([4.0 * width * CELL for width, _, _ in OCTAVES])
-        drawn = (waves / spacing.expand(len(points))[some, None] - FINEST).clamp(0.0, 1.0)
-        shade[some] += self.contrast * (strands * drawn).sum(dim=1) * hair[some] * fading
-        return shade[:, None]
+        drawn = (waves / spacing.expand(len(points))[:, None] - FINEST).clamp(0.0, 1.0)
+        return (strands * drawn).sum(dim=1) * fading
 
 
 def tresses_on(hair: Tensor, bare: Tensor, contrast: float) -> Tresses:

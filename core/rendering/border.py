@@ -1,0 +1,142 @@
+"""The border between hair and skin that no photo saw: temples, sideburns, what is around ears, the nape.
+
+The field's colours have a picture of 64 pixels a side, so where hair ends beside a face they are a smear of both, and
+an ear is a cloud. What is hair is known better than that (the parser says it of photo and generator, and between pixels
+it can be read), and so are the tones of skin and hair there. So a colour that lies somewhere between the two tones is
+moved to where its place has it: on skin to the skin's, on hair to the hair's, and over some millimetres, in which
+strands end one by one, from one to the other. What is off that line is kept; beards, glasses and eyes are let alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.rendering.behind import Look
+from core.rendering.hair import Parting
+from core.rendering.surfaces import SurfaceMap
+from core.rendering.tones import EXTENT, tone_volume
+from core.rendering.tresses import Tresses
+from core.visibility import SourceView, look_up
+
+__all__ = ["Border", "border_of"]
+
+# Cells a side of what is hair: fine enough for a line around an ear, coarse enough that all of them are told of.
+CELLS = 40
+# How much a place that the photo does not show counts beside one that it does, and how surely that must be shown.
+AROUND, SHOWN = 0.25, 0.3
+# Share from which on a place tells the tone of skin or hair, and how many must.
+SURELY, ENOUGH = 0.9, 40
+# Over which part of the share hair gives way to skin, and by how much of it strands are longer or shorter.
+WIDTH, RAGGED = 0.2, 0.12
+# Squared difference of the two tones at which half is believed: alike tones say nothing about which of them it is.
+ALIKE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Border:
+    """What of a head is hair, and the tones of hair and skin everywhere.
+
+    Shape:
+        hair (1, 1, CELLS, CELLS, CELLS), 0..1; tones (1, 7, T, T, T), T as in ``core.rendering.tones``: of skin, of
+        hair, in [-1, 1], and how far a place is one of them, 0..1; axes z, y, x.
+    """
+
+    hair: Tensor
+    tones: Tensor
+    strands: Tresses | None
+    share: float = 1.0
+    """How far colours are moved."""
+
+    def under(self, skin: Tensor, hair: Tensor, share: float) -> Border:
+        """The border under an edit that changes both tones by so much, (3,) each, and leaves so much of it in place."""
+        shift = torch.cat((skin, hair, skin.new_zeros(1)))
+        return replace(self, tones=self.tones + shift[:, None, None, None], share=share)
+
+    def drawn(self, own: Tensor, points: Tensor, spacing: Tensor) -> Tensor:
+        """Colours with the border in them.
+
+        Args:
+            own: The generator's (N, 3), in [-1, 1].
+            points: Where (N, 3), world units.
+            spacing: How far apart they stand (N,) or (1,).
+
+        Shape:
+            Returns (N, 3).
+        """
+        hair = _read(self.hair, points)
+        skin_tone, hair_tone, either = _read(self.tones, points).split((3, 3, 1), dim=1)
+        between = 4.0 * hair * (1.0 - hair)
+        if self.strands is not None:
+            hair = hair + RAGGED * between * self.strands.strands(points, spacing)[:, None]
+        # A smooth step.
+        wanted = ((hair - 0.5) / WIDTH + 0.5).clamp(0.0, 1.0)
+        wanted = wanted.square() * (3.0 - 2.0 * wanted)
+        way = hair_tone - skin_tone
+        length = way.square().sum(dim=1, keepdim=True)
+        off = own - skin_tone
+        found = ((off * way).sum(dim=1, keepdim=True) / length.clamp(min=1e-3)).clamp(0.0, 1.0)
+        # Between two tones the field goes through others, which are neither's.
+        rest = between * (off - found * way)
+        surely = self.share * either.clamp(0.0, 1.0) * length / (length + ALIKE)
+        return own + surely * ((wanted - found) * way - rest)
+
+
+def border_of(
+    looks: tuple[Look, ...],
+    tone: Tensor,
+    skin: Tensor,
+    surface: SurfaceMap,
+    view: SourceView,
+    parting: Parting,
+    strands: Tresses | None,
+) -> Border | None:
+    """The border of a head; None where either of both is hardly to be seen.
+
+    Args:
+        looks: The generator's head from where no photo shows it, parted.
+        tone: The photo's hair's (3,), in [-1, 1].
+        skin: How light its skin is, in parts of the generator's (3,).
+        surface: The head from the photo's camera.
+        view: What the photo shows.
+        parting: What of that is hair.
+        strands: The pattern in which hair ends.
+    """
+    places = torch.cat([look.points[look.solid] for look in looks])
+    own, hair, bare = (
+        torch.cat([getattr(look, name)[look.solid] for look in looks]) for name in ("colours", "hair", "skin")
+    )
+    is_hair, is_bare = hair > SURELY, bare > SURELY
+    usual = own[is_hair].mean(dim=0) if bool(is_hair.any()) else tone
+    colours = torch.where(is_hair[:, None], own + (tone - usual), (own + 1.0) * skin - 1.0)
+    weight = AROUND * (1.0 - look_up(view, places[None])[1][0]).clamp(min=0.0)
+
+    side = parting.photo.shape[-1]
+    points, hit = (functional.interpolate(one, size=(side, side)) for one in (surface.points, surface.hit))
+    points = points.flatten(2)[0].T
+    photo, seen = look_up(view, points[None], target=view.angles)
+    trust = seen[0] * parting.agreed.flatten()
+    shown = (hit.flatten() > 0.5) & (trust > SHOWN)
+    of_photo = parting.photo.flatten()
+    skin_shown = 1.0 - of_photo if parting.skin is None else parting.skin.flatten()
+
+    points = torch.cat((points[shown], places))
+    colours = torch.cat((photo[0, shown], colours))
+    hair, bare = torch.cat((of_photo[shown], hair)), torch.cat((skin_shown[shown], bare))
+    weight = torch.cat((trust[shown], weight))[:, None]
+    is_hair, is_bare = hair > SURELY, bare > SURELY
+    if min(int(is_hair.sum()), int(is_bare.sum())) < ENOUGH:
+        return None
+    tones = [tone_volume(points[of], colours[of], weight[of]) for of in (is_bare, is_hair)]
+    either = tone_volume(points, (hair + bare).clamp(max=1.0)[:, None], weight)
+    return Border(tone_volume(points, hair[:, None], weight, CELLS), torch.cat((*tones, either), dim=1), strands)
+
+
+def _read(volume: Tensor, points: Tensor) -> Tensor:
+    """A volume (1, C, R, R, R) at points (N, 3): (N, C)."""
+    grid = (points / EXTENT)[None, :, None, None]
+    found = functional.grid_sample(volume, grid, padding_mode="border", align_corners=False)
+    return found[0, :, :, 0, 0].T
