@@ -3,8 +3,8 @@
 The field's colours have a picture of 64 pixels a side, so where hair ends beside a face they are a smear of both, and
 an ear is a cloud. What is hair is known better than that (the parser says it of photo and generator, and between pixels
 it can be read), and so are the tones of skin and hair there. So a colour that lies somewhere between the two tones is
-moved to where its place has it: on skin to the skin's, on hair to the hair's, and over some millimetres, in which
-strands end one by one, from one to the other. What is off that line is kept; beards, glasses and eyes are let alone.
+replaced by what its place has: on skin the skin's, on hair the hair's, and over some millimetres, in which strands end
+one by one, it goes from one to the other. What is near its own tone is kept; beards, glasses and eyes are let alone.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ AROUND, SHOWN = 0.25, 0.3
 SURELY, ENOUGH = 0.9, 40
 # Over which part of the share hair gives way to skin, and by how much of it strands are longer or shorter.
 WIDTH, RAGGED = 0.2, 0.12
+# How much of the share a place's own colour adds, where the share lies in the middle.
+CLEAR = 0.5
 # Squared difference of the two tones at which half is believed: alike tones say nothing about which of them it is.
 ALIKE = 0.02
 
@@ -48,13 +50,13 @@ class Border:
     hair: Tensor
     tones: Tensor
     strands: Tresses | None
-    share: float = 1.0
-    """How far colours are moved."""
+    grown: float = 0.0
+    """How far an edit has brought more hair, 0..1, or taken some away, -1..0: what colour says of that is believed."""
 
-    def under(self, skin: Tensor, hair: Tensor, share: float) -> Border:
-        """The border under an edit that changes both tones by so much, (3,) each, and leaves so much of it in place."""
+    def under(self, skin: Tensor, hair: Tensor, grown: float) -> Border:
+        """The border under an edit that changes both tones by so much, (3,) each, and so much of the hair, -1..1."""
         shift = torch.cat((skin, hair, skin.new_zeros(1)))
-        return replace(self, tones=self.tones + shift[:, None, None, None], share=share)
+        return replace(self, tones=self.tones + shift[:, None, None, None], grown=grown)
 
     def drawn(self, own: Tensor, points: Tensor, spacing: Tensor) -> Tensor:
         """Colours with the border in them.
@@ -69,20 +71,24 @@ class Border:
         """
         hair = _read(self.hair, points)
         skin_tone, hair_tone, either = _read(self.tones, points).split((3, 3, 1), dim=1)
+        way = hair_tone - skin_tone
+        length = way.square().sum(dim=1, keepdim=True)
+        found = (((own - skin_tone) * way).sum(dim=1, keepdim=True) / length.clamp(min=1e-3)).clamp(0.0, 1.0)
+        moved = torch.maximum(hair, found) if self.grown > 0.0 else torch.minimum(hair, found)
+        hair = hair.lerp(moved, abs(self.grown))
+        # What is thinner than a cell is both to its cell, and mostly clear in its colour.
         between = 4.0 * hair * (1.0 - hair)
+        hair = hair + CLEAR * between * (found - 0.5)
         if self.strands is not None:
             hair = hair + RAGGED * between * self.strands.strands(points, spacing)[:, None]
         # A smooth step.
         wanted = ((hair - 0.5) / WIDTH + 0.5).clamp(0.0, 1.0)
         wanted = wanted.square() * (3.0 - 2.0 * wanted)
-        way = hair_tone - skin_tone
-        length = way.square().sum(dim=1, keepdim=True)
-        off = own - skin_tone
-        found = ((off * way).sum(dim=1, keepdim=True) / length.clamp(min=1e-3)).clamp(0.0, 1.0)
-        # Between two tones the field goes through others, which are neither's.
-        rest = between * (off - found * way)
-        surely = self.share * either.clamp(0.0, 1.0) * length / (length + ALIKE)
-        return own + surely * ((wanted - found) * way - rest)
+        # Shine and shade are off the way between the two tones: never further along it, but to what is wanted itself.
+        # And between both tones the field goes through others, which are neither's.
+        wrong = torch.maximum((2.0 * (wanted - found).abs()).clamp(max=1.0), between)
+        surely = either.clamp(0.0, 1.0) * length / (length + ALIKE)
+        return own + surely * wrong * (skin_tone + wanted * way - own)
 
 
 def border_of(

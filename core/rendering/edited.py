@@ -39,7 +39,7 @@ from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
 from core.rendering.lids import with_lids
-from core.rendering.locks import LENGTH
+from core.rendering.locks import BANGS, LENGTH
 from core.rendering.mouth import ATTRIBUTE as MOUTH
 from core.rendering.mouth import lips, opening
 from core.rendering.painter import Painter
@@ -64,8 +64,8 @@ BEHIND = 0.5
 BESIDE = 0.25
 # Share from which on a pixel is surely what it is.
 SURELY = 0.8
-# Attributes that move the border between hair and skin: a whole step leaves nothing of it where it was.
-MOVING = (LENGTH, "Bangs", BEARD, GENDER)
+# Attributes that move the border between hair and skin: after a whole step it may be anywhere beyond where it was.
+MOVING = (LENGTH, BANGS, BEARD)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +127,12 @@ class EditedHead:
 
     @cached_property
     def border(self) -> Border | None:
-        """Where hair ends, in the tones of this state; the less, the more an edit moves that itself."""
+        """Where hair ends, in the tones of this state."""
         border, parting = self.source.border, self.source.parting
         if border is None or parting is None or self.edit.is_empty:
             return border
-        left = 1.0 - sum(abs(self.edit.strength(name)) for name in MOVING)
-        if left <= 0.0:
-            return None
-        return border.under(self._changed(parting.bare * (1.0 - parting.photo)), self._dyed(), left)
+        grown = max(-1.0, min(1.0, sum(self.edit.strength(name) for name in MOVING)))
+        return border.under(self._changed(parting.bare * (1.0 - parting.photo)), self._dyed(), grown)
 
     def _off(self, behind: Behind) -> Tensor:
         """By how much hair behind is off what the generator has there now (N, 3): it is dyed as the photo's is."""
