@@ -25,7 +25,7 @@ COLUMNS = BARE.amax(dim=2, keepdim=True)
 
 def grown(edit: LatentEdit, meant: Tensor, hair: Tensor = HAIR, fresh: Tensor | None = None) -> NewHair:
     fresh = torch.zeros_like(meant) if fresh is None else fresh
-    return new_hair(edit, meant, meant, fresh, hair, ABOVE, BARE, HEAD)
+    return new_hair(edit, meant, meant, fresh, hair, ABOVE, BARE, BARE if free is None else free, HEAD)
 
 
 def test_only_more_hair_grows() -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from core.edit import LatentEdit
 
-__all__ = ["BANGS", "LENGTH", "NewHair", "grows", "new_hair"]
+__all__ = ["BANGS", "LENGTH", "NewHair", "grows", "new_hair", "within"]
 
 LENGTH, BANGS = "Hair length", "Bangs"
 # Share of a head's pixels that must be hair for it to grow; share of hair above a column from which on a fringe hangs.
@@ -27,6 +27,8 @@ SOME_HAIR, HANGS = 0.1, 0.6
 ENDS, SIDES, EDGE = 0.2, 0.12, 0.45
 # How far columns are smoothed, and how far a fringe begins within the hair above it (pictures' widths).
 TOGETHER, ROOTS = 0.05, 0.035
+# Side at which the rim of a head is found, and how wide it is there.
+INNER_SIDE, RIM = 64, 4
 # Share of half the face's width from which on a fringe gives way to the hair at the temples.
 TEMPLES = 0.8
 
@@ -53,6 +55,7 @@ def new_hair(
     hair: Tensor,
     above: Tensor,
     bare: Tensor,
+    free: Tensor,
     head: Tensor,
 ) -> NewHair:
     """Locks that an edit adds.
@@ -64,7 +67,8 @@ def new_hair(
         fresh: Where the edited head is and the unedited one was not.
         hair: The photo's hair.
         above: All that is higher than the brows.
-        bare: The face below them.
+        bare: The face below them, within its landmarks.
+        free: All of the photo that no hair may hang before: the face, but for its rims, and the jaw.
         head: The photo's head.
 
     Shape:
@@ -77,13 +81,20 @@ def new_hair(
     forehead, skin = above * columns, 1.0 - hair
     locks = torch.zeros_like(meant)
     if edit.strength(LENGTH) > 0.0:
-        beside = torch.maximum(meant * (1.0 - forehead) * (1.0 - bare), fresh)
+        beside = torch.maximum(meant * (1.0 - forehead) * (1.0 - free), fresh)
         locks = torch.maximum(locks, beside * skin)
     if edit.strength(BANGS) > 0.0:
         reach = 2 * max(1, round(ROOTS * hair.shape[-1])) + 1
         rooted = functional.avg_pool2d(functional.max_pool2d(skin, reach, 1, reach // 2), 5, 1, 2)
         locks = torch.maximum(locks, fringe(hair, forehead, columns, edit.strength(BANGS)) * rooted)
     return NewHair(locks, kept * (1.0 - forehead * skin) * (1.0 - locks))
+
+
+def within(head: Tensor) -> Tensor:
+    """The inner part of a head (1, 1, S, S), 0..1: hair that hangs beside it lies on its rims."""
+    small = functional.interpolate(head, size=INNER_SIDE, mode="area")
+    inner = -functional.max_pool2d(-small, 2 * RIM + 1, 1, RIM)
+    return functional.interpolate(inner, size=head.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def fringe(hair: Tensor, forehead: Tensor, columns: Tensor, strength: float) -> Tensor:

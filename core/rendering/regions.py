@@ -23,19 +23,25 @@ HEIGHTS: dict[str, tuple[float, float]] = {
 }
 # Attributes that paint hair and nothing else, where it is known what is hair.
 DYES = ("Age", "Hair colour")
+# Attributes that leave skin of the face as it is: they move it, or put hair before it. A generator's head that has a
+# beard where the photo has none would paint with it.
+SKINLESS = ("Hair length", "Bangs", "Weight", "Mouth open")
 # Attributes that paint nothing where landmarks say what to draw instead.
 DRAWN = ("Gender",)
 # Over which the paint fades.
 FADE = 0.012
 
 
-def region(edit: LatentEdit, maps: VolumeMaps, hair: Tensor | None = None, drawn: bool = False) -> Tensor:
+def region(
+    edit: LatentEdit, maps: VolumeMaps, hair: Tensor | None = None, skin: Tensor | None = None, drawn: bool = False
+) -> Tensor:
     """Where an edit may paint (1, 1, s, s), 0..1; the union of its attributes' places.
 
     Args:
         edit: The edit.
         maps: Of the edited head from the photo's camera.
         hair: What of the photo is hair, in the same view (1, 1, any, any), 0..1; None where that is not known.
+        skin: What of it is skin of the face, likewise.
         drawn: Whether what ``DRAWN`` names is drawn on the photo, and not painted.
     """
     height = maps.xyz[:, 1:2] / maps.alpha.clamp(min=1e-3)
@@ -47,9 +53,11 @@ def region(edit: LatentEdit, maps: VolumeMaps, hair: Tensor | None = None, drawn
         if drawn and name in DRAWN:
             continue
         low, high = HEIGHTS.get(name, (-1.0, 1.0))
-        inside = torch.minimum((height - low) / FADE + 1.0, (high - height) / FADE + 1.0)
-        found = torch.maximum(found, inside.clamp(0.0, 1.0))
+        inside = torch.minimum((height - low) / FADE + 1.0, (high - height) / FADE + 1.0).clamp(0.0, 1.0)
+        if skin is not None and name in SKINLESS:
+            inside = inside * (1.0 - functional.interpolate(skin, size=found.shape[-2:], mode="area"))
+        found = torch.maximum(found, inside)
     return found
 
 
-__all__ = ["DYES", "HEIGHTS", "region"]
+__all__ = ["DYES", "HEIGHTS", "SKINLESS", "region"]

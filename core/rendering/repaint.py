@@ -22,7 +22,7 @@ from core.rendering.brows import with_brows
 from core.rendering.gender import ATTRIBUTE as GENDER
 from core.rendering.gender import Cues, with_gender
 from core.rendering.hair import kept_apart
-from core.rendering.locks import LENGTH, grows, new_hair
+from core.rendering.locks import LENGTH, grows, new_hair, within
 from core.rendering.measures import luma, surroundings
 from core.rendering.mouth import Opening, with_mouth
 from core.rendering.regions import DYES, region
@@ -108,15 +108,17 @@ class EditedColours:
             solid = moved(grown(source.maps.alpha, size), flow)
             both = torch.cat((before, after), dim=1)
             before, after = torch.lerp(both, kept_apart(both, photos, own, solid), upper).split(3, dim=1)
-        hair = None
+        hair = skin = None
         if source.parting is not None:
             hair = moved(grown(source.parting.photo, size), flow)
+            if source.parting.skin is not None:
+                skin = moved(grown(source.parting.skin * (1.0 - source.parting.above), size), flow)
         # Hair over the face, which nothing is drawn under.
         self._bare: Tensor | None = None
         if drawn.gender is not None and hair is not None and source.parting is not None:
             fringe = moved(grown(source.parting.photo * source.parting.above, size), flow)
             self._bare = 1.0 - fringe * (1.0 - drawn.gender.brows.to(fringe))
-        share = _significance(after - before) * grown(region(edit, maps, hair, drawn.gender is not None), size)
+        share = _significance(after - before) * grown(region(edit, maps, hair, skin, drawn.gender is not None), size)
         if drawn.kept is not None:
             # Smiling lips that nothing parts are moved, not painted: the generator has teeth over the lip there.
             share = share * (1.0 - drawn.kept.to(share))
@@ -140,8 +142,11 @@ class EditedColours:
         fresh = (alpha - moved(grown(source.maps.alpha, size), flow)).clamp(min=0.0)
         self._locks: Tensor | None = None
         if source.tone is not None and source.parting is not None and hair is not None and grows(edit):
-            parts = moved(grown(torch.cat((source.parting.above, source.parting.bare), dim=1), size), flow)
-            found = new_hair(edit, meant, share, fresh, hair, parts[:, :1], parts[:, 1:], matte)
+            apart = source.parting
+            parts = moved(grown(torch.cat((apart.above, apart.bare, apart.upper), dim=1), size), flow)
+            above, bare, upper = parts.split(1, dim=1)
+            face = (1.0 - hair) * (1.0 - above) * torch.maximum(within(matte), (1.0 - upper) * matte)
+            found = new_hair(edit, meant, share, fresh, hair, above, bare, torch.maximum(bare, face), matte)
             self._locks, share = found.locks * alpha, found.rest
             painted = torch.maximum(painted, self._locks)
         self._before, self._after, self._share, self._hair = before, after, share, hair
