@@ -11,7 +11,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.rendering.behind import BACK, FAR, RATIO, _goes_on, _Look, skin_of
+from core.rendering.behind import BACK, FAR, RATIO, Look, _goes_on, skin_of
 from core.rendering.hair_tone import BROWN, hair_tone
 from core.rendering.rims import rims_of
 from core.tensor_camera import rays
@@ -149,9 +149,9 @@ def test_what_is_behind_rims_of_hair_is_hair_and_what_the_photo_shows_is_as_it_s
     assert not _goes_on(_bare(place), None, view, hair).any()
 
 
-def _bare(place: torch.Tensor) -> _Look:
+def _bare(place: torch.Tensor) -> Look:
     """A look at one place of bare skin."""
-    return _Look(torch.zeros(1, 3), place, torch.zeros(1), torch.ones(1), torch.ones(1, dtype=torch.bool))
+    return Look(torch.zeros(1, 3), place, torch.zeros(1), torch.ones(1), torch.ones(1, dtype=torch.bool))
 
 
 def test_cheeks_have_no_strands_and_the_back_of_a_haired_head_has() -> None:

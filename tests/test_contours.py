@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import FAR, HALF_FOV, NEAR
-from core.rendering.contours import Contours, contours, mixed_guide
+from core.rendering.contours import Beside, Contours, beside_contours, contours, mixed_guide
 from core.rendering.surfaces import SurfaceMap
 from core.tensor_camera import rays, unproject
 from core.visibility import SourceView
@@ -90,6 +90,10 @@ def test_rays_that_missed_within_a_head_are_given_the_part_they_belong_to() -> N
     assert float((found.gap[there] - layers_of(128).gap[there]).abs().max()) < 0.002
 
 
+def beside(size: int) -> Beside | None:
+    return beside_contours(layers_of(64), size, FRONT)
+
+
 def painted(size: int = 256) -> SourceView:
     """A photo of the scene, the ball red and the wall blue, believed everywhere."""
     surface = seen(size)
@@ -104,7 +108,7 @@ def painted(size: int = 256) -> SourceView:
 def test_a_guide_mixes_front_and_back_by_how_much_of_a_pixel_they_cover() -> None:
     found = torch.zeros(1, 6, 256, 256)
     found[:, 4] = 1.0
-    mixed = mixed_guide(found, layers_of(64), painted(), FRONT)
+    mixed = mixed_guide(found, beside(256), painted(), FRONT)
     asked = mixed[:, 3] > 0.0
     assert 0.002 < float(asked.float().mean()) < 0.1  # the edge, nothing else
     red, blue = mixed[:, 0][asked], mixed[:, 2][asked]
@@ -114,4 +118,4 @@ def test_a_guide_mixes_front_and_back_by_how_much_of_a_pixel_they_cover() -> Non
 
 def test_beside_the_head_nothing_is_mixed() -> None:
     found = torch.zeros(1, 6, 256, 256)
-    assert (mixed_guide(found, layers_of(64), painted(), FRONT) == 0.0).all()
+    assert (mixed_guide(found, beside(256), painted(), FRONT) == 0.0).all()

@@ -101,6 +101,14 @@ def test_where_it_is_drawn_the_generator_paints_nothing_for_it() -> None:
     edit = LatentEdit.none.with_strength("Gender", 1.0)
     assert region(edit, maps).min() == 1.0
     assert region(edit, maps, drawn=True).max() == 0.0
+    skin = torch.zeros(1, 1, 128, 128)
+    skin[..., 64:, :] = 1.0
+    for name in ("Weight", "Hair length", "Mouth open"):
+        # What these move, or hang before it, they do not paint.
+        found = region(LatentEdit.none.with_strength(name, 1.0), maps, skin=skin)
+        assert found[..., found.shape[-2] // 2 :, :].max() == 0.0
+        assert found[..., : found.shape[-2] // 2, :].min() >= 0.0
+    assert region(LatentEdit.none.with_strength("Smile", 1.0), maps, skin=skin).max() == 1.0
     assert region(edit.with_strength("Weight", 1.0), maps, drawn=True).min() == 1.0
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.edit import LatentEdit
-from core.rendering.locks import BANGS, LENGTH, NewHair, fringe, grows, new_hair
+from core.rendering.locks import BANGS, LENGTH, NewHair, fringe, grows, new_hair, within
 
 SIDE, HAIRLINE, BROWS = 128, 24, 58
 
@@ -23,7 +23,9 @@ ABOVE, HAIR = box(0, BROWS, 0, SIDE), box(8, HAIRLINE, 24, 104)
 COLUMNS = BARE.amax(dim=2, keepdim=True)
 
 
-def grown(edit: LatentEdit, meant: Tensor, hair: Tensor = HAIR, fresh: Tensor | None = None) -> NewHair:
+def grown(
+    edit: LatentEdit, meant: Tensor, hair: Tensor = HAIR, fresh: Tensor | None = None, free: Tensor | None = None
+) -> NewHair:
     fresh = torch.zeros_like(meant) if fresh is None else fresh
     return new_hair(edit, meant, meant, fresh, hair, ABOVE, BARE, BARE if free is None else free, HEAD)
 
@@ -71,6 +73,27 @@ def test_longer_hair_grows_beside_the_face_and_over_ears_not_on_it() -> None:
     assert found.locks[0, 0, 80, 28] == 1.0, "over an ear"
     assert found.locks[0, 0, 80, 64] == 0.0, "the face"
     assert found.locks[0, 0, 40, 64] == 0.0, "the forehead"
+
+
+def test_hair_hangs_on_the_rims_of_a_face_and_not_before_its_jaw() -> None:
+    """A generator's head that has a beard where the photo has none would hang tufts on a chin."""
+    beard, fresh = box(84, 118, 28, 100), box(30, 100, 0, 24)
+    free = torch.maximum(BARE, within(HEAD) * (1.0 - ABOVE))
+    loose = grown(LatentEdit.none.with_strength(LENGTH, 1.0), beard, fresh=fresh)
+    found = grown(LatentEdit.none.with_strength(LENGTH, 1.0), beard, fresh=fresh, free=free)
+    assert loose.locks[0, 0, 114, 60] == 1.0
+    assert found.locks[0, 0, 100, 60] == 0.0
+    assert found.locks[0, 0, 80, 10] == 1.0
+    assert found.locks[0, 0, 90, 26:28].min() == found.locks[0, 0, 90, 28] - 1.0
+
+
+def test_the_inner_part_of_a_head_leaves_its_rims() -> None:
+    inner = within(HEAD)[0, 0]
+    assert inner[64, 64] == 1.0
+    assert inner[64, 26] == 0.0
+    assert inner[64, 101] == 0.0
+    assert inner[64, 36] == 1.0
+    assert inner[64, 10] == 0.0
 
 
 def test_the_photos_background_is_no_hair() -> None:

@@ -21,6 +21,7 @@ from core.photo import Photo
 from core.refinement.passes import Body, field_maps, prepare
 from core.rendering import edited, frames, repaint
 from core.rendering.arch import Arch
+from core.rendering.border import Border
 from core.rendering.tresses import Tresses
 from core.tensor_camera import camera_frame
 
@@ -190,6 +191,48 @@ def test_hair_behind_has_strands_and_the_photo_stays_as_it_is(
     assert differing[mesh.vertices[:, 2] < -0.04].mean() > 0.2
     assert mesh.texture is not None
     assert differing[mesh.texture.shares > 250].mean() < 0.002
+
+
+def test_hair_that_no_photo_shows_ends_and_the_photo_stays_as_it_is(
+    reconstructed: tuple[Engine, Inversion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, inversion = reconstructed
+    assert engine.tiers.source(inversion).border is not None
+    yaws = (0.0, 0.9)
+    with_it = [picture(engine, inversion, yaw) for yaw in yaws]
+    draft, mesh = drafted(engine, inversion), engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
+    monkeypatch.setattr(Border, "drawn", lambda self, own, points, spacing: own)
+    without = [picture(engine, inversion, yaw) for yaw in yaws]
+    front, side = (np.abs(one - other).max(axis=2) for one, other in zip(with_it, without, strict=True))
+    assert (side > 16).mean() > 0.01
+    assert (front > 8).mean() < 0.01
+    assert not np.array_equal(draft, drafted(engine, inversion))
+    smeared = engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
+    assert (np.abs(mesh.colours.astype(int) - smeared.colours).max(axis=1) > 16).mean() > 0.01
+
+
+def test_the_border_takes_part_in_edits(reconstructed: tuple[Engine, Inversion]) -> None:
+    engine, inversion = reconstructed
+    head = engine.tiers.head
+    kept, longer, aged, darker = (
+        head(inversion, LatentEdit.none.with_strength(name, strength)).border
+        for name, strength in (("Smile", 1.0), ("Hair length", 0.4), ("Age", 1.0), ("Skin tone", 1.0))
+    )
+    plain = head(inversion, LatentEdit.none).border
+    assert plain is not None
+    assert plain is engine.tiers.source(inversion).border
+    for border, grown in ((kept, 0.0), (longer, 0.4), (aged, 0.0), (darker, 0.0)):
+        assert border is not None
+        assert border.grown == pytest.approx(grown)
+    assert kept is not None
+    assert aged is not None
+    assert darker is not None
+    shifts = [(one.tones - plain.tones)[0, :6].mean(dim=(1, 2, 3)) for one in (kept, aged, darker)]
+    assert shifts[0].abs().max() < 0.06
+    assert shifts[1][3:].abs().max() > 0.1, "grey hair"
+    assert (shifts[2][:3] < -0.03).all(), "darker skin"
+    assert shifts[2][:3].mean() < -0.1
+    assert shifts[2][3:].abs().max() == 0.0
 
 
 def drafted(engine: Engine, inversion: Inversion) -> np.ndarray:

@@ -150,9 +150,7 @@ def test_a_head_keeps_its_hair_where_no_other_is_clearly_better(
 
 
 @pytest.mark.parametrize(("missing", "tried"), [(0.3, [0.0, 0.7]), (0.0, [0.0, -0.7, -0.07])])
-def test_only_cuts_that_go_the_right_way_are_looked_at(
-    networks: Networks, missing: float, tried: list[float]
-) -> None:
+def test_only_cuts_that_go_the_right_way_are_looked_at(networks: Networks, missing: float, tried: list[float]) -> None:
     looked: list[float] = []
 
     def judge(at: float) -> Resemblance:
