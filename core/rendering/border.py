@@ -126,8 +126,10 @@ def border_of(
     photo, seen = look_up(view, points[None], target=view.angles)
     trust = seen[0] * parting.agreed.flatten()
     shown = (hit.flatten() > 0.5) & (trust > SHOWN)
-    of_photo = parting.photo.flatten()
-    skin_shown = 1.0 - of_photo if parting.skin is None else parting.skin.flatten()
+    # Where a head has hair beside a cheek and its photo has none, the photo shows what is behind that hair.
+    before = (parting.own * (1.0 - parting.photo) * (1.0 - parting.above)).flatten()
+    of_photo = parting.photo.flatten() + before
+    skin_shown = (1.0 - of_photo) if parting.skin is None else torch.minimum(parting.skin.flatten(), 1.0 - before)
 
     points = torch.cat((points[shown], places))
     colours = torch.cat((photo[0, shown], colours))
@@ -136,7 +138,8 @@ def border_of(
     is_hair, is_bare = hair > SURELY, bare > SURELY
     if min(int(is_hair.sum()), int(is_bare.sum())) < ENOUGH:
         return None
-    tones = [tone_volume(points[of], colours[of], weight[of]) for of in (is_bare, is_hair)]
+    told = weight[:, 0] * torch.cat((before[shown] < 1.0 - SURELY, torch.ones_like(is_hair[int(shown.sum()) :])))
+    tones = [tone_volume(points[of], colours[of], told[of, None]) for of in (is_bare, is_hair)]
     either = tone_volume(points, (hair + bare).clamp(max=1.0)[:, None], weight)
     return Border(tone_volume(points, hair[:, None], weight, CELLS), torch.cat((*tones, either), dim=1), strands)
 
