@@ -19,9 +19,10 @@ from core.inversion import Inversion
 from core.job import Job
 from core.photo import Photo
 from core.refinement.passes import Body, field_maps, prepare
-from core.rendering import edited, frames, repaint
+from core.rendering import edited, frames, repaint, source
 from core.rendering.arch import Arch
 from core.rendering.border import Border
+from core.rendering.hair_tone import hair_tone
 from core.rendering.tresses import Tresses
 from core.tensor_camera import camera_frame
 
@@ -209,6 +210,16 @@ def test_hair_that_no_photo_shows_ends_and_the_photo_stays_as_it_is(
     assert not np.array_equal(draft, drafted(engine, inversion))
     smeared = engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
     assert (np.abs(mesh.colours.astype(int) - smeared.colours).max(axis=1) > 16).mean() > 0.01
+
+
+def test_a_shaven_head_that_shines_has_no_border(
+    reconstructed: tuple[Engine, Inversion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, inversion = reconstructed
+    monkeypatch.setattr(source, "hair_tone", lambda *asked: hair_tone(*asked)._replace(seen=False))
+    found = Engine.open(device="cpu").tiers.source(inversion)
+    assert found.behind is not None
+    assert found.border is None
 
 
 def test_the_border_takes_part_in_edits(reconstructed: tuple[Engine, Inversion]) -> None:

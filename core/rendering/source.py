@@ -206,7 +206,8 @@ def source_head(
             pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
-        if behind is not None:
+        # A shaven head that shines has some hair to the parser, which does not say how hair looks.
+        if behind is not None and told.seen and not little:
             border = border_of(behind.looks, behind.tone, skin, surface, view, parting, tresses)
             pause()
     grain = None
