@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import HALF_FOV
+from core.surface_maps import DEPTH_STEP, box, closed, eroded, extended, normals_of, resized_surface, smoothstep
 from core.tensor_camera import camera_frame, project, unproject
 
 __all__ = [
@@ -28,12 +29,9 @@ __all__ = [
     "believed",
     "blend",
     "carried_out",
-    "extended",
     "guide",
     "look_up",
     "merged",
-    "normals_of",
-    "resized_surface",
     "source_geometry",
     "source_view",
 ]
@@ -59,8 +57,6 @@ FLATTEST = 0.05
 MISSED = 0.024
 # Share of the picture's width: what is cut off at silhouettes and matte edges, then the length of the fade.
 EDGE_CUT, EDGE_FADE = 0.006, 0.018
-# Depth step between neighbouring pixels of a 128 px map that is a contour and not a slope (world units).
-DEPTH_STEP = 0.012
 # Radians between two cameras from which on a view is no longer taken for the photo's own.
 OWN_VIEW = 0.14
 # The same from which on, and from where on wholly, it is seen in another light.
@@ -114,81 +110,6 @@ class SourceView:
         return replace(self, weight=self.weight * share)
 
 
-# --------------------------------------------------------------------------------------------------------- surfaces
-
-
-def extended(values: Tensor, mask: Tensor) -> Tensor:
-    """Carry values from where they are known to everywhere else (pull and push through a pyramid of averages).
-
-    Where ``mask`` is 1 the values come back untouched; elsewhere they fade into averages of known neighbours.
-
-    Shape:
-        values: (B, C, H, W); mask: (B, 1, H, W) in [0, 1]; H and W any size. Returns (B, C, H, W).
-    """
-    height, width = values.shape[-2:]
-    if height <= 1 and width <= 1:
-        return values
-    window = (min(2, height), min(2, width))
-    total = functional.avg_pool2d(mask, window, ceil_mode=True)
-    coarse = functional.avg_pool2d(values * mask, window, ceil_mode=True) / total.clamp(min=1e-6)
-    # A coarse cell counts as known as soon as a quarter of it is: thin known strips must not be diluted on the way up.
-    coarse = extended(coarse, (total * 4.0).clamp(max=1.0))
-    grown = functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
-    return values * mask + grown * (1.0 - mask)
-
-
-def normals_of(points: Tensor) -> Tensor:
-    """Unit normals of a map of surface points by central differences, turned towards a camera whose rows run down.
-
-    Shape:
-        points: (B, 3, h, w); returns (B, 3, h, w).
-    """
-    padded = functional.pad(points, (1, 1, 1, 1), mode="replicate")
-    right = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
-    down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
-    return functional.normalize(torch.linalg.cross(down, right, dim=1), dim=1, eps=1e-12)
-
-
-def resized_surface(points: Tensor, alpha: Tensor, size: int) -> Tensor:
-    """Surface points at another resolution: smooth on the surface, without bridges over its contours.
-
-    Shape:
-        points: (B, 3, h, w), valid where alpha (B, 1, h, w) > 0.5; returns (B, 3, size, size).
-    """
-    known = extended(points, (alpha > 0.5).to(points.dtype))
-    if size <= points.shape[-1]:
-        return known if size == points.shape[-1] else functional.interpolate(known, size=size, mode="nearest-exact")
-    smooth = functional.interpolate(known, size=size, mode="bilinear", align_corners=False)
-    nearest = functional.interpolate(known, size=size, mode="nearest-exact")
-    bridge = (smooth - nearest).square().sum(dim=1, keepdim=True) > (0.5 * DEPTH_STEP) ** 2
-    return torch.where(bridge, nearest, smooth)
-
-
-def _smoothstep(low: float, high: float, value: Tensor) -> Tensor:
-    """0 below ``low``, 1 above ``high``, a cubic between."""
-    unit = ((value - low) / (high - low)).clamp(0.0, 1.0)
-    return unit * unit * (3.0 - 2.0 * unit)
-
-
-def _box(values: Tensor, radius: int) -> Tensor:
-    """Mean over a square window; beyond the border the picture repeats its edge."""
-    if radius < 1:
-        return values
-    return functional.avg_pool2d(functional.pad(values, (radius,) * 4, mode="replicate"), 2 * radius + 1, stride=1)
-
-
-def _eroded(mask: Tensor, radius: int) -> Tensor:
-    """Minimum over a square window; the picture's border does not count as an edge."""
-    if radius < 1:
-        return mask
-    return -functional.max_pool2d(-mask, 2 * radius + 1, stride=1, padding=radius)
-
-
-def _closed(mask: Tensor, radius: int) -> Tensor:
-    """A mask without gaps narrower than twice the radius."""
-    return _eroded(functional.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius), radius)
-
-
 # ------------------------------------------------------------------------------------------------------ source view
 
 
@@ -219,12 +140,12 @@ def source_geometry(
     depth = extended(depth, seen)
     low, high = -functional.max_pool2d(-depth, 3, 1, 1), functional.max_pool2d(depth, 3, 1, 1)
     # Contours within the head (lips before teeth, nose before cheek) lose little: the depth test tells the sides apart.
-    flat = _box(((high - low) * (size / 128.0) < 2.0 * DEPTH_STEP).to(depth.dtype), 1)
+    flat = box(((high - low) * (size / 128.0) < 2.0 * DEPTH_STEP).to(depth.dtype), 1)
     # Rays that graze an overhang may miss it: a few in the middle of a head are no holes in it.
-    inside = _eroded(_closed(seen, max(1, round(MISSED * size))) * (whole > 0.5).to(depth.dtype), cut)
+    inside = eroded(closed(seen, max(1, round(MISSED * size))) * (whole > 0.5).to(depth.dtype), cut)
     # Blur, then keep the inner half of the ramp: the fade never reaches over the eroded edge.
-    within = (2.0 * _box(inside, fade) - 1.0).clamp(min=0.0)
-    normals = _box(normals_of(unproject(depth, angles, half_fov)), 1)
+    within = (2.0 * box(inside, fade) - 1.0).clamp(min=0.0)
+    normals = box(normals_of(unproject(depth, angles, half_fov)), 1)
     return depth, within * flat, normals, within
 
 
@@ -232,7 +153,7 @@ def carried_out(photo: Tensor, matte: Tensor) -> Tensor:
     """The photo with its colours just inside the matte's edge carried outwards, so that no background can bleed in."""
     size = photo.shape[-1]
     matte = functional.interpolate(matte, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-    return extended(photo, _eroded((matte > 0.5).to(photo.dtype), max(1, round(EDGE_CUT * size))))
+    return extended(photo, eroded((matte > 0.5).to(photo.dtype), max(1, round(EDGE_CUT * size))))
 
 
 def look_up(
@@ -267,7 +188,7 @@ def look_up(
     known = torch.cat((view.depth, view.weight, view.normals, within), dim=1)
     surface = functional.grid_sample(known, grid, padding_mode="border", align_corners=False)[..., 0]
     miss = (depth - surface[:, 0]).abs()
-    confidence = surface[:, 1] * (1.0 - _smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
+    confidence = surface[:, 1] * (1.0 - smoothstep(DEPTH_TOLERANCE, DEPTH_HIDDEN, miss))
     framed = (uv.abs().amax(dim=-1) < 1.0).to(depth.dtype)
     confidence = confidence * framed
     source_position, _ = camera_frame(view.angles)
@@ -279,10 +200,10 @@ def look_up(
         target_position, _ = camera_frame(target)
         seen = _cosine(surface[:, 2:5].unbind(dim=1), target_position * flip, places)
         stretch = stretch / seen.clamp(min=FLATTEST)
-    confidence = confidence * _smoothstep(*limits, stretch)
+    confidence = confidence * smoothstep(*limits, stretch)
     if normals is not None:
         cosine = _cosine((normals * flip).unbind(dim=-1), source_position, places)
-        confidence = confidence * _smoothstep(*TURNED, cosine)
+        confidence = confidence * smoothstep(*TURNED, cosine)
     if near is not None:
         confidence = torch.lerp(confidence, surface[:, 5] * framed, near)
     if view.light is not None:
@@ -297,12 +218,12 @@ def _nearness(source: Tensor, target: Tensor) -> Tensor:
 
     Without it, loose geometry before a forehead punches holes into the picture that the photo could fill.
     """
-    return 1.0 - _smoothstep(0.0, OWN_VIEW, _between(source, target))
+    return 1.0 - smoothstep(0.0, OWN_VIEW, _between(source, target))
 
 
 def _elsewhere(source: Tensor, target: Tensor) -> Tensor:
     """How far a view is not the photo's own (B, 1)."""
-    return _smoothstep(*ELSEWHERE, _between(source, target))
+    return smoothstep(*ELSEWHERE, _between(source, target))
 
 
 def _between(source: Tensor, target: Tensor) -> Tensor:

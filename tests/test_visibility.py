@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from core import tensor_camera, visibility
+from core import surface_maps, tensor_camera, visibility
 from core.camera import Camera
 
 RADIUS = 0.08
@@ -133,11 +133,11 @@ def test_extending_keeps_what_is_known_and_fills_the_rest_with_it() -> None:
     generator = torch.Generator().manual_seed(1)
     values = torch.rand(2, 3, 37, 50, generator=generator)
     mask = (torch.rand(2, 1, 37, 50, generator=generator) > 0.7).float()
-    filled = visibility.extended(values, mask)
+    filled = surface_maps.extended(values, mask)
     assert torch.equal(filled * mask, values * mask)
     assert filled.min() >= 0
     assert filled.max() <= 1
-    constant = visibility.extended(values * 0 + 0.25, mask)
+    constant = surface_maps.extended(values * 0 + 0.25, mask)
     assert (constant - 0.25).abs().max() < 1e-5
 
 

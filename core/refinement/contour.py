@@ -39,8 +39,8 @@ from core.rendering.shape import RESOLUTION, SAFETY, interpolated
 from core.rendering.solids import EXTENT, measured
 from core.rendering.strays import without_strays
 from core.rendering.surfaces import SOFT_RIM, Crossings
+from core.surface_maps import extended
 from core.tensor_camera import camera_frame, project, rays
-from core.visibility import extended
 
 __all__ = ["GRID", "fit_contour"]
 

@@ -24,9 +24,9 @@ from core.refinement.passes import Body, Drawn, Prepared, draw, prepare
 from core.refinement.relief import seen_from
 from core.rendering.frames import to_pixels
 from core.rendering.shape import HeadShape
+from core.surface_maps import normals_of
 from core.tensor_camera import project, unproject
 from core.tensors import picture_pixels, picture_tensor
-from core.visibility import normals_of
 
 SIDE_YAW = 0.35
 DRIFT_YAWS = (-0.6, -0.35, 0.35, 0.6)

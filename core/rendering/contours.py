@@ -19,8 +19,9 @@ from torch.nn import functional
 from core.camera import HALF_FOV
 from core.rendering.precision import Sdf
 from core.rendering.surfaces import SurfaceMap
+from core.surface_maps import DEPTH_STEP
 from core.tensor_camera import rays
-from core.visibility import DEPTH_STEP, SourceView, merged
+from core.visibility import SourceView, merged
 
 __all__ = ["Beside", "Contours", "beside_contours", "contours", "mixed_guide"]
 

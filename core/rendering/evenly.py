@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.surface_maps import extended
 from core.tensor_camera import camera_frame, unproject
-from core.visibility import SourceView, extended
+from core.visibility import SourceView
 
 __all__ = ["even_light"]
 

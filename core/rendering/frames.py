@@ -41,8 +41,9 @@ from core.rendering.source import Seen
 from core.rendering.strays import without_strays
 from core.rendering.tones import tones_at
 from core.rendering.upsampling import along_surface, steps
+from core.surface_maps import extended
 from core.tensor_camera import camera_frame
-from core.visibility import believed, blend, extended, guide
+from core.visibility import believed, blend, guide
 
 # Pictures up to this side are previews: the decoder stops at its 128 px block and the query view is not re-aligned.
 PREVIEW = 160

@@ -18,7 +18,7 @@ from torch.nn import functional
 from core.models.parsing import HAIR, PARSED, HeadParser
 from core.rendering.hands import Pause, resting, stepping
 from core.rendering.measures import luma, widest
-from core.visibility import extended
+from core.surface_maps import extended
 
 __all__ = [
     "SIDE",

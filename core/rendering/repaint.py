@@ -29,7 +29,8 @@ from core.rendering.regions import DYES, region
 from core.rendering.source import SourceHead
 from core.rendering.wrinkles import ATTRIBUTE as AGE
 from core.rendering.wrinkles import with_wrinkles
-from core.visibility import SourceView, carried_out, extended
+from core.surface_maps import extended
+from core.visibility import SourceView, carried_out
 
 # Largest difference over the channels of two thumbnails (in [-1, 1]) below which an edit left the pixel as it was, and
 # above which its new appearance is taken in full: the numbers that the hybrid stage was trained with.

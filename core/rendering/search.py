@@ -17,8 +17,8 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.rendering.hands import Pause, hands, resting, together
 from core.rendering.shape import HeadShape
 from core.rendering.surfaces import SOFT_RIM, Crossings, SurfaceMap, polished
+from core.surface_maps import extended
 from core.tensor_camera import rays, unproject
-from core.visibility import extended
 
 __all__ = ["at_steps", "located"]
 

@@ -22,8 +22,8 @@ from core.camera import FAR, HALF_FOV, NEAR
 from core.models.guided import SMALLEST_STEP, STEP_SHARE
 from core.rendering.hands import hands, together
 from core.rendering.precision import Sdf
+from core.surface_maps import extended
 from core.tensor_camera import rays
-from core.visibility import extended
 
 # Sides of the pictures that are traced one after the other, and the field evaluations that a grazing ray of each may
 # cost; most rays are done after three or four.

@@ -52,7 +52,7 @@ def tones_at(volume: Tensor, points: Tensor) -> Tensor:
 
 
 def _carried(values: Tensor, known: Tensor) -> Tensor:
-    """The three-dimensional twin of ``core.visibility.extended``."""
+    """The three-dimensional twin of ``core.surface_maps.extended``."""
     if values.shape[-1] <= 1:
         return values * known.clamp(max=1.0)
     total = functional.avg_pool3d(known, 2, ceil_mode=True)

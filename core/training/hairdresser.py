@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.models.parsing import HAIR, PARSED
+from core.surface_maps import extended
 from core.training.parsing_data import UNKNOWN
 from core.training.warps import similarities
-from core.visibility import extended
 
 SKIN = PARSED.index("skin")
 KEEPS = tuple(PARSED.index(name) for name in ("eyes", "mouth", "glasses"))
