@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from core.rendering.behind import Look
 from core.rendering.hair import Parting
+from core.rendering.measures import widest
 from core.rendering.surfaces import SurfaceMap
 from core.rendering.tones import EXTENT, tone_volume
 from core.rendering.tresses import Tresses
@@ -28,6 +29,8 @@ __all__ = ["Border", "border_of"]
 CELLS = 40
 # How much a place that the photo does not show counts beside one that it does, and how surely that must be shown.
 AROUND, SHOWN = 0.25, 0.3
+# Pixels of 128 by which that hair is wider than the generator's smear says.
+RIM = 2
 # Share from which on a place tells the tone of skin or hair, and how many must.
 SURELY, ENOUGH = 0.9, 40
 # Over which part of the share hair gives way to skin, and by how much of it strands are longer or shorter.
@@ -127,7 +130,7 @@ def border_of(
     trust = seen[0] * parting.agreed.flatten()
     shown = (hit.flatten() > 0.5) & (trust > SHOWN)
     # Where a head has hair beside a cheek and its photo has none, the photo shows what is behind that hair.
-    before = (parting.own * (1.0 - parting.photo) * (1.0 - parting.above)).flatten()
+    before = (widest(parting.own, RIM) * (1.0 - parting.photo) * (1.0 - parting.above)).flatten()
     of_photo = parting.photo.flatten() + before
     skin_shown = (1.0 - of_photo) if parting.skin is None else torch.minimum(parting.skin.flatten(), 1.0 - before)
 
