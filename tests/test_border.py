@@ -152,6 +152,18 @@ def test_hair_that_an_edit_takes_away_is_skin_and_no_more_grows_elsewhere() -> N
     assert (border().drawn(own, points, FINE) - HAIR).abs().mean() < 0.12
 
 
+def test_hair_that_an_edit_brings_has_strands_as_the_rest_has() -> None:
+    points, nothing = ball(), torch.zeros(3)
+    behind = points[:, 1] > LINE
+    haired = border(tresses_on(points[behind], points[~behind], 0.2)).under(nothing, nothing, 1.0)
+    new = points[(points[:, 1] < LINE - 0.02) & (points[:, 1] > LINE - 0.04) & (points[:, 2] < 0.0)]
+    after = haired.drawn(HAIR.expand(len(new), 3), new, FINE)
+    assert float((after[:, 0] + 1.0).std() / (after[:, 0] + 1.0).mean()) == pytest.approx(0.2, rel=0.3)
+    # What was hair before has them from elsewhere.
+    old = points[points[:, 1] > LINE + 0.02]
+    assert (haired.drawn(HAIR.expand(len(old), 3), old, FINE) - HAIR).abs().mean() < 0.01
+
+
 def seen_ball() -> tuple[SurfaceMap, Tensor]:
     """The ball from in front."""
     angles = torch.zeros(1, 2)

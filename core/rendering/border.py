@@ -72,7 +72,7 @@ class Border:
         Shape:
             Returns (N, 3).
         """
-        hair = _read(self.hair, points)
+        was = hair = _read(self.hair, points)
         skin_tone, hair_tone, either = _read(self.tones, points).split((3, 3, 1), dim=1)
         way = hair_tone - skin_tone
         length = way.square().sum(dim=1, keepdim=True)
@@ -82,16 +82,25 @@ class Border:
         # What is thinner than a cell is both to its cell, and mostly clear in its colour.
         between = 4.0 * hair * (1.0 - hair)
         hair = hair + CLEAR * between * (found - 0.5)
-        if self.strands is not None:
-            hair = hair + RAGGED * between * self.strands.strands(points, spacing)[:, None]
-        # A smooth step.
-        wanted = ((hair - 0.5) / WIDTH + 0.5).clamp(0.0, 1.0)
-        wanted = wanted.square() * (3.0 - 2.0 * wanted)
+        strands = None if self.strands is None else self.strands.strands(points, spacing)[:, None]
+        if strands is not None:
+            hair = hair + RAGGED * between * strands
+        wanted = _step(hair)
         # Shine and shade are off the way between the two tones: never further along it, but to what is wanted itself.
         # And between both tones the field goes through others, which are neither's.
         wrong = torch.maximum((2.0 * (wanted - found).abs()).clamp(max=1.0), between)
         surely = either.clamp(0.0, 1.0) * length / (length + ALIKE)
-        return own + surely * wrong * (skin_tone + wanted * way - own)
+        drawn = own + surely * wrong * (skin_tone + wanted * way - own)
+        if self.grown > 0.0 and self.strands is not None and strands is not None:
+            # Hair that was not there before has strands as well.
+            drawn = (drawn + 1.0) * (1.0 + self.strands.contrast * strands * (wanted - _step(was)).clamp(min=0.0)) - 1.0
+        return drawn
+
+
+def _step(share: Tensor) -> Tensor:
+    """1 where hair is, 0 where none is, and a smooth step between."""
+    step = ((share - 0.5) / WIDTH + 0.5).clamp(0.0, 1.0)
+    return step.square() * (3.0 - 2.0 * step)
 
 
 def border_of(
