@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from core.camera import HALF_FOV
+from core.rendering.contours import Contours
 from core.rendering.hollows import DARKEST, LIGHTEST, STEP, hollowed
 from core.rendering.surfaces import SurfaceMap
 
@@ -71,3 +74,27 @@ def test_outlines_are_no_ridges() -> None:
 def test_where_the_photo_is_seen_it_says_how_dark_it_is(share: float) -> None:
     found, whole = shaded(pit(0.004), share=share * UNSEEN), shaded(pit(0.004))
     assert torch.allclose(found, share * whole, atol=1e-6)
+
+
+def test_shade_beside_a_contour_ends_where_the_contour_does() -> None:
+    """A jaw before a neck, whose edge rises by one pixel in six: plainly enlarged, its shade is a stair."""
+    fine, pixel = 4 * SIDE, 2.0 * math.tan(HALF_FOV) / SIDE
+    columns, rows = torch.meshgrid(torch.arange(SIDE) + 0.5, torch.arange(SIDE) + 0.5, indexing="xy")
+    below = (rows - 64.0 - (columns - 64.0) / 6.0)[None, None]  # pixels under the edge
+    depth = torch.where(below > 0.0, 1.0 + 1.5 * STEP, 1.0)
+    zone = (below.abs() < 3.0).float()
+    front, back = torch.ones_like(depth), torch.full_like(depth, 1.0 + 1.5 * STEP)
+    layers = Contours(front, back, below * pixel, zone, torch.zeros_like(zone))
+    surface = SurfaceMap(depth, torch.zeros(1, 3, SIDE, SIDE), torch.ones_like(depth))
+    own, share = torch.zeros(1, 3, fine, fine), torch.ones(1, 1, fine, fine)
+    middle = slice(fine // 2 - 60, fine // 2 + 60)
+    truth = fine / 2 + (torch.arange(fine)[middle] + 0.5 - fine / 2) / 6.0
+
+    def edge(layers: Contours | None) -> Tensor:
+        """In which row every column gets dark."""
+        shade = hollowed(own, surface, share, HALF_FOV, layers)[0, 0, :, middle]
+        return shade.diff(dim=0).argmin(dim=0) + 1.0
+
+    smooth, stairs = (edge(one) - truth for one in (layers, None))
+    assert float((smooth - smooth.mean()).abs().max()) < 1.3
+    assert float((stairs - stairs.mean()).abs().max()) > 1.8

@@ -187,7 +187,7 @@ def render_layer(
                 own = bordered(own, head.border, surface, view.beside(drawn), alpha * (1.0 - belief))
             if patterns := head.source.patterns:
                 own = patterned(own, patterns, surface, alpha * (1.0 - belief))
-            own = hollowed(own, surface, alpha * (1.0 - belief), camera.half_fov)
+            own = hollowed(own, surface, alpha * (1.0 - belief), camera.half_fov, view.layers)
             picture = picture + (1.0 - belief) * (own - painted[:, :3])
     if layer == "picture" and not draft:
         picture = bridged(picture, own, belief, surface.depth, alpha)

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.rendering.contours import Contours
 from core.rendering.surfaces import SurfaceMap
+from core.rendering.upsampling import along_surface
+from core.surface_maps import extended
 
 __all__ = ["hollowed"]
 
@@ -27,7 +30,9 @@ STEP = 0.012
 WITHIN = (0.9, 1.0)
 
 
-def hollowed(own: Tensor, surface: SurfaceMap, share: Tensor, half_fov: float) -> Tensor:
+def hollowed(
+    own: Tensor, surface: SurfaceMap, share: Tensor, half_fov: float, layers: Contours | None = None
+) -> Tensor:
     """Colours with the shade of the surface's hollows.
 
     Args:
@@ -35,6 +40,7 @@ def hollowed(own: Tensor, surface: SurfaceMap, share: Tensor, half_fov: float) -
         surface: What is seen.
         share: How much of each pixel the photo does not show; where it is nothing, nothing is done.
         half_fov: Of the camera [rad].
+        layers: Its contours: a jaw's shade on a neck ends where the jaw does, not in steps of the surface's pixels.
 
     Shape:
         own (1, 3, S, S); share (1, 1, S, S); returns (1, 3, S, S).
@@ -50,8 +56,12 @@ def hollowed(own: Tensor, surface: SurfaceMap, share: Tensor, half_fov: float) -
         height += torch.where(off.abs() < STEP, off, off.sign() * (2.0 * STEP - off.abs()).clamp(min=0.0))
         inside = torch.minimum(inside, ((density - WITHIN[0]) / (WITHIN[1] - WITHIN[0])).clamp(0.0, 1.0))
     shade = (STRENGTH * height).clamp(-DARKEST, LIGHTEST) * inside * solid
-    shade = functional.interpolate(shade, size=(size, size), mode="bilinear", align_corners=False) * share
-    return ((own + 1.0) * (1.0 + shade) - 1.0).clamp(-1.0, 1.0)
+    if layers is not None and size % side == 0 and size > side:
+        depth = extended(surface.depth, solid)
+        shade = along_surface(shade, depth, depth, layers, size, half_fov)
+    else:
+        shade = functional.interpolate(shade, size=(size, size), mode="bilinear", align_corners=False)
+    return ((own + 1.0) * (1.0 + shade * share) - 1.0).clamp(-1.0, 1.0)
 
 
 def _surroundings(values: Tensor, reach: int) -> Tensor:
