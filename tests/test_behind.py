@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pytest
 import torch
 
 from core.edit import LatentEdit
@@ -12,7 +13,7 @@ from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
 from core.rendering.behind import BACK, FAR, RATIO, Look, _goes_on, skin_of
-from core.rendering.hair_tone import BROWN, hair_tone
+from core.rendering.hair_tone import BROWN, COOL, hair_tone, natural
 from core.rendering.rims import rims_of
 from core.tensor_camera import rays
 from core.visibility import source_view
@@ -90,6 +91,21 @@ def test_where_nothing_shows_any_hair_is_brown() -> None:
     found = hair_tone(photo, nothing, head, nothing, face)
     assert not found.seen
     torch.testing.assert_close(found.shade, torch.tensor(BROWN))
+
+
+def test_hair_that_an_edit_dyes_is_not_blue_and_what_is_warm_stays() -> None:
+    """A tuned generator's grey may be a teal."""
+    shade = torch.tensor([0.3, 0.25, 0.2])
+    teal, brown = (torch.tensor(one)[:, None, None].expand(1, 3, 4, 4) for one in ((-0.3, 0.0, 0.1), (0.1, 0.0, -0.2)))
+    alpha = torch.full((1, 1, 4, 4), 0.5)
+    red, green, blue = natural(teal * alpha, alpha, shade)[0, :, 0, 0] / 0.5
+    assert float(blue - red) == pytest.approx(COOL, abs=1e-5)
+    assert float(red + green + blue) == pytest.approx(-0.2, abs=1e-5), "as bright as it was"
+    assert red < green < blue
+    assert torch.equal(natural(brown * alpha, alpha, shade), brown * alpha)
+    # Hair that lies in blue light may be blue.
+    blueish = torch.tensor([0.2, 0.3, 0.5])
+    assert torch.equal(natural(teal * alpha, alpha, blueish), teal * alpha)
 
 
 def _bald() -> tuple[torch.Tensor, ...]:

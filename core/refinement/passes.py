@@ -22,7 +22,7 @@ from core.models.generator import Generator, GeometryPass
 from core.models.volume import RaySamples, VolumeMaps
 from core.rendering import surfaces
 from core.rendering.deformation import Deformation
-from core.rendering.frames import bounded_alpha, in_tune
+from core.rendering.frames import in_tune
 from core.rendering.hands import Pause, resting, stepping
 from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.precision import Sdf, distance, has_fast_bfloat16
@@ -173,7 +173,9 @@ def draw(generator: Generator, styles: Tensor, decoder_styles: Tensor, view: Pre
         decoded = generator.decoder(maps.feature, decoder_styles, guide=blind_guide(maps.alpha, size)).float()
     no_tones = decoded.new_zeros(1, 3, CELLS, CELLS, CELLS)
     logit = decoded[:, 3:4]
-    return Drawn(in_tune(decoded[:, :3], maps, no_tones), bounded_alpha(logit.sigmoid(), view.surface.hit), logit, maps)
+    return Drawn(
+        in_tune(decoded[:, :3], maps, no_tones), _bounded_alpha(logit.sigmoid(), view.surface.hit), logit, maps
+    )
 
 
 def blind_guide(alpha: Tensor, size: int) -> Tensor:
@@ -223,3 +225,17 @@ def _maps(generator: Generator, styles: Tensor, geometry: GeometryPass, found: C
     return VolumeMaps(
         picture[:, :3], picture[:, 3:depth], picture[:, depth : depth + 1], picture[:, depth + 1 : -1], picture[:, -1:]
     )
+
+
+def _bounded_alpha(alpha: Tensor, hit: Tensor) -> Tensor:
+    """The decoder's alpha within a pixel or two of the surface's silhouette; elsewhere the surface decides.
+
+    Shape:
+        alpha (1, 1, S, S); hit (1, 1, s, s), 0 or 1; returns (1, 1, S, S).
+    """
+    size = alpha.shape[-1]
+    both = torch.cat((-functional.max_pool2d(-hit, 3, 1, 1), functional.max_pool2d(hit, 3, 1, 1)), dim=1)
+    enlarged = functional.interpolate(both, size=(size, size), mode="bilinear", align_corners=False)
+    inner, outer = enlarged[:, :1], enlarged[:, 1:]
+    # The picture's border is no silhouette: there the surface goes on.
+    return torch.maximum(torch.minimum(alpha, outer), inner)

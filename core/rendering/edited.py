@@ -35,6 +35,7 @@ from core.rendering.flow import GRID, anchored, landmark_flow
 from core.rendering.folded import FoldedField
 from core.rendering.gender import ATTRIBUTE as GENDER
 from core.rendering.gender import beard_at, cues_at
+from core.rendering.hair_tone import natural
 from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
@@ -91,6 +92,10 @@ class EditedHead:
     """How far the generator was tuned to this photo, 0..1: so much of its tones it says itself."""
     eyewear: Eyewear | None = None
     """Glasses that are put on the head."""
+
+    def natural(self, maps: VolumeMaps) -> VolumeMaps:
+        """Maps of this state without the blue that a tuned generator makes of hair that an edit dyes."""
+        return _natural(self.source, self.edit, self.tuned, maps)
 
     @cached_property
     def view_large(self) -> SourceView:
@@ -233,7 +238,7 @@ def edited_head(
             shape = head_shape(field, styles, source.strays, pause, source.deformation, additions)
     pause()
     seen = seen_from(networks, shape, source.angles, draft=draft, pause=pause)
-    maps = seen.maps
+    maps = _natural(source, edit, networks.tuned, seen.maps)
     pause()
     # A draft's surface is what was traced: it is made beside the rest below.
     surface = None if draft else source_surface(shape, source.angles, seen)
@@ -288,6 +293,13 @@ def edited_head(
         ),
         networks.tuned,
     )
+
+
+def _natural(source: SourceHead, edit: LatentEdit, tuned: float, maps: VolumeMaps) -> VolumeMaps:
+    """See :meth:`EditedHead.natural`."""
+    if tuned <= 0.0 or source.tone is None or not any(edit.strength(name) for name in DYES):
+        return maps
+    return maps._replace(rgb=natural(maps.rgb, maps.alpha, source.tone))
 
 
 def _glasses(networks: Networks, head: EditedHead, strength: float) -> Eyewear | None:

@@ -170,7 +170,11 @@ def render_layer(
     pause()
     with alone():
         tuned = in_tune(
-            decoded[:, :3], maps, head.tones, None if draft else (surface.depth, view.layers), camera.half_fov
+            decoded[:, :3],
+            head.natural(maps),
+            head.tones,
+            None if draft else (surface.depth, view.layers),
+            camera.half_fov,
         )
         # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
         decoded = torch.cat((tuned, decoded[:, 3:4], decoded[:, 4:] + SURE * head.tuned), dim=1)
@@ -328,19 +332,6 @@ def in_tune(
     # The decoder paints steps as coarsely as it is told of them.
     smooth = along_surface(wanted, coarse, *fine, size, half_fov)
     return smooth + (1.0 - steps(coarse, size)) * detail
-
-
-def bounded_alpha(alpha: Tensor, hit: Tensor) -> Tensor:
-    """The decoder's alpha within a pixel or two of the surface's silhouette; elsewhere the surface decides.
-
-    Shape:
-        alpha (1, 1, S, S); hit (1, 1, s, s), 0 or 1; returns (1, 1, S, S).
-    """
-    size = alpha.shape[-1]
-    inner = _resized(-functional.max_pool2d(-hit, 3, 1, 1), size)
-    outer = _resized(functional.max_pool2d(hit, 3, 1, 1), size)
-    # The picture's border is no silhouette: there the surface goes on.
-    return torch.maximum(torch.minimum(alpha, outer), inner)
 
 
 def _decoded_size(networks: Networks, size: int) -> int:

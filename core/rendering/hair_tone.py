@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["HairTone", "hair_tone"]
+__all__ = ["HairTone", "hair_tone", "natural"]
 
 # Share of a head's pixels that must be hair to take its tone; else the darkest of these pixels are brows.
 ENOUGH, BROWS = 0.006, 0.1
@@ -15,6 +15,8 @@ ENOUGH, BROWS = 0.006, 0.1
 LIGHT = 0.02
 # Pixels of 128: beside a rim of hair, hair is mixed with something else; it is left out where so much of it is left.
 RIM, INNER = 5, 0.02
+# How much more blue than red a head may have beyond what its hair has (of 2).
+COOL = 0.06
 # Of nobody's hair.
 BROWN = (0.25, 0.2, 0.17)
 
@@ -60,3 +62,23 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: T
         chosen = chosen & (luma <= luma[chosen].quantile(BROWS))
     shade, usual = colours[chosen].quantile(colours.new_tensor((0.35, 0.5)), dim=0)
     return HairTone(shade, usual, seen)
+
+
+def natural(rgb: Tensor, alpha: Tensor, shade: Tensor) -> Tensor:
+    """Colours without a blue cast: no hair is blue, whatever a tuned generator makes of hair that an edit dyes.
+
+    A refinement tunes colours for one state of a head. Red or green that is missing there is missing elsewhere, and
+    its grey is a teal.
+
+    Args:
+        rgb: Colours times alpha, in [-1, 1].
+        alpha: What they are multiplied by.
+        shade: The photo's hair's, as :class:`HairTone` has it.
+
+    Shape:
+        rgb (1, 3, S, S), alpha (1, 1, S, S), shade (3,); returns as rgb: greyer where it was too cool.
+    """
+    limit = alpha * (2.0 * (shade[2] - shade[0]).clamp(min=0.0) + COOL)
+    cool = rgb[:, 2:] - rgb[:, :1]
+    grey = rgb.mean(dim=1, keepdim=True)
+    return grey + (rgb - grey) * (limit / cool.clamp(min=1e-6)).where(cool > limit, 1.0)
