@@ -102,10 +102,10 @@ def test_hair_that_an_edit_dyes_is_not_blue_and_what_is_warm_stays() -> None:
     assert float(blue - red) == pytest.approx(COOL, abs=1e-5)
     assert float(red + green + blue) == pytest.approx(-0.2, abs=1e-5), "as bright as it was"
     assert red < green < blue
-    assert torch.equal(natural(brown * alpha, alpha, shade), brown * alpha)
+    torch.testing.assert_close(natural(brown * alpha, alpha, shade), brown * alpha)
     # Hair that lies in blue light may be blue.
     blueish = torch.tensor([0.2, 0.3, 0.5])
-    assert torch.equal(natural(teal * alpha, alpha, blueish), teal * alpha)
+    torch.testing.assert_close(natural(teal * alpha, alpha, blueish), teal * alpha)
 
 
 def _bald() -> tuple[torch.Tensor, ...]:
