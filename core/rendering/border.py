@@ -10,6 +10,7 @@ one by one, it goes from one to the other. What is near its own tone is kept; be
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from core.rendering.behind import Look
 from core.rendering.hair import Parting
 from core.rendering.measures import widest
 from core.rendering.surfaces import SurfaceMap
-from core.rendering.tones import EXTENT, tone_volume
+from core.rendering.tones import tone_volume, tones_at
 from core.rendering.tresses import Tresses
 from core.visibility import SourceView, look_up
 
@@ -29,8 +30,8 @@ __all__ = ["Border", "border_of"]
 CELLS = 40
 # How much a place that the photo does not show counts beside one that it does, and how surely that must be shown.
 AROUND, SHOWN = 0.25, 0.3
-# Pixels of 128 by which that hair is wider than the generator's smear says.
-RIM = 2
+# Pixels of 128 by which the generator's hair is wider than the parser sees it in its smear.
+SMEAR = 2
 # Share from which on a place tells the tone of skin or hair, and how many must.
 SURELY, ENOUGH = 0.9, 40
 # Over which part of the share hair gives way to skin, and by how much of it strands are longer or shorter.
@@ -72,8 +73,8 @@ class Border:
         Shape:
             Returns (N, 3).
         """
-        was = hair = _read(self.hair, points)
-        skin_tone, hair_tone, either = _read(self.tones, points).split((3, 3, 1), dim=1)
+        was = hair = tones_at(self.hair, points)
+        skin_tone, hair_tone, either = tones_at(self.tones, points).split((3, 3, 1), dim=1)
         way = hair_tone - skin_tone
         length = way.square().sum(dim=1, keepdim=True)
         found = (((own - skin_tone) * way).sum(dim=1, keepdim=True) / length.clamp(min=1e-3)).clamp(0.0, 1.0)
@@ -103,6 +104,22 @@ def _step(share: Tensor) -> Tensor:
     return step.square() * (3.0 - 2.0 * step)
 
 
+class _Told(NamedTuple):
+    """What places of a surface say.
+
+    Shape:
+        points (N, 3), colours (N, 3) in [-1, 1]; hair, bare (N,): how far a place is either, 0..1; weight (N,): how
+        much it counts, and toned (N,): for the tones.
+    """
+
+    points: Tensor
+    colours: Tensor
+    hair: Tensor
+    bare: Tensor
+    weight: Tensor
+    toned: Tensor
+
+
 def border_of(
     looks: tuple[Look, ...],
     tone: Tensor,
@@ -123,41 +140,42 @@ def border_of(
         parting: What of that is hair.
         strands: The pattern in which hair ends.
     """
-    places = torch.cat([look.points[look.solid] for look in looks])
-    own, hair, bare = (
-        torch.cat([getattr(look, name)[look.solid] for look in looks]) for name in ("colours", "hair", "skin")
-    )
-    is_hair, is_bare = hair > SURELY, bare > SURELY
-    usual = own[is_hair].mean(dim=0) if bool(is_hair.any()) else tone
-    colours = torch.where(is_hair[:, None], own + (tone - usual), (own + 1.0) * skin - 1.0)
-    weight = AROUND * (1.0 - look_up(view, places[None])[1][0]).clamp(min=0.0)
-
-    side = parting.photo.shape[-1]
-    points, hit = (functional.interpolate(one, size=(side, side)) for one in (surface.points, surface.hit))
-    points = points.flatten(2)[0].T
-    photo, seen = look_up(view, points[None], target=view.angles)
-    trust = seen[0] * parting.agreed.flatten()
-    shown = (hit.flatten() > 0.5) & (trust > SHOWN)
-    # Where a head has hair beside a cheek and its photo has none, the photo shows what is behind that hair.
-    before = (widest(parting.own, RIM) * (1.0 - parting.photo) * (1.0 - parting.above)).flatten()
-    of_photo = parting.photo.flatten() + before
-    skin_shown = (1.0 - of_photo) if parting.skin is None else torch.minimum(parting.skin.flatten(), 1.0 - before)
-
-    points = torch.cat((points[shown], places))
-    colours = torch.cat((photo[0, shown], colours))
-    hair, bare = torch.cat((of_photo[shown], hair)), torch.cat((skin_shown[shown], bare))
-    weight = torch.cat((trust[shown], weight))[:, None]
+    both = zip(_by_photo(surface, view, parting), _by_looks(looks, tone, skin, view), strict=True)
+    points, colours, hair, bare, weight, toned = (torch.cat(pair) for pair in both)
     is_hair, is_bare = hair > SURELY, bare > SURELY
     if min(int(is_hair.sum()), int(is_bare.sum())) < ENOUGH:
         return None
-    told = weight[:, 0] * torch.cat((before[shown] < 1.0 - SURELY, torch.ones_like(is_hair[int(shown.sum()) :])))
-    tones = [tone_volume(points[of], colours[of], told[of, None]) for of in (is_bare, is_hair)]
-    either = tone_volume(points, (hair + bare).clamp(max=1.0)[:, None], weight)
-    return Border(tone_volume(points, hair[:, None], weight, CELLS), torch.cat((*tones, either), dim=1), strands)
+    tones = [tone_volume(points[of], colours[of], toned[of, None]) for of in (is_bare, is_hair)]
+    either = tone_volume(points, (hair + bare).clamp(max=1.0)[:, None], weight[:, None])
+    share = tone_volume(points, hair[:, None], weight[:, None], CELLS)
+    return Border(share, torch.cat((*tones, either), dim=1), strands)
 
 
-def _read(volume: Tensor, points: Tensor) -> Tensor:
-    """A volume (1, C, R, R, R) at points (N, 3): (N, C)."""
-    grid = (points / EXTENT)[None, :, None, None]
-    found = functional.grid_sample(volume, grid, padding_mode="border", align_corners=False)
-    return found[0, :, :, 0, 0].T
+def _by_looks(looks: tuple[Look, ...], tone: Tensor, skin: Tensor, view: SourceView) -> _Told:
+    """What the generator's head says, where the photo does not, in the photo's tones."""
+    solid = torch.cat([look.solid for look in looks])
+    points, own, hair, bare = (
+        torch.cat(layers)[solid]
+        for layers in zip(*((look.points, look.colours, look.hair, look.skin) for look in looks), strict=True)
+    )
+    is_hair = hair > SURELY
+    usual = own[is_hair].mean(dim=0) if bool(is_hair.any()) else tone
+    colours = torch.where(is_hair[:, None], own + (tone - usual), (own + 1.0) * skin - 1.0)
+    weight = AROUND * (1.0 - look_up(view, points[None])[1][0]).clamp(min=0.0)
+    return _Told(points, colours, hair, bare, weight, weight)
+
+
+def _by_photo(surface: SurfaceMap, view: SourceView, parting: Parting) -> _Told:
+    """What the photo says of the surface that it shows."""
+    side = parting.photo.shape[-1]
+    places, hit = (functional.interpolate(one, size=(side, side)) for one in (surface.points, surface.hit))
+    points = places.flatten(2)[0].T
+    colours, seen = look_up(view, points[None], target=view.angles)
+    trust = seen[0] * parting.agreed.flatten()
+    shown = (hit.flatten() > 0.5) & (trust > SHOWN)
+    # Where a head has hair beside a cheek and its photo has none, the photo shows what is behind that hair.
+    before = (widest(parting.own, SMEAR) * (1.0 - parting.photo) * (1.0 - parting.above)).flatten()
+    hair = parting.photo.flatten() + before
+    bare = 1.0 - hair if parting.skin is None else torch.minimum(parting.skin.flatten(), 1.0 - before)
+    toned = trust * (before < 1.0 - SURELY)
+    return _Told(*(layer[shown] for layer in (points, colours[0], hair, bare, trust, toned)))

@@ -45,7 +45,7 @@ def tone_volume(points: Tensor, difference: Tensor, trust: Tensor, cells: int = 
 
 
 def tones_at(volume: Tensor, points: Tensor) -> Tensor:
-    """Differences (N, 3) at points (N, 3), interpolated."""
+    """What a volume (1, K, C, C, C) has at points (N, 3), interpolated: (N, K)."""
     grid = (points / EXTENT)[None, :, None, None]
     found = functional.grid_sample(volume, grid, padding_mode="border", align_corners=False)
     return found[0, :, :, 0, 0].T
