@@ -161,7 +161,7 @@ def vertex_colours(
         with torch.inference_mode():
             part = slice(start, start + SLAB)
             _, raw = field.appearance(field.hidden(vertices[part]))
-            toned = 2.0 * torch.sigmoid(raw) - 1.0 + tones_at(head.tones, vertices[part])
+            toned = head.natural_colours(2.0 * torch.sigmoid(raw) - 1.0) + tones_at(head.tones, vertices[part])
             if head.border is not None:
                 toned = head.border.drawn(toned, vertices[part], apart)
             for pattern in head.source.patterns:

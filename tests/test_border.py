@@ -13,7 +13,7 @@ from core.rendering.behind import Look
 from core.rendering.border import AROUND, Border, border_of
 from core.rendering.contours import Beside
 from core.rendering.hair import SIDE, Parting
-from core.rendering.patterns import bordered
+from core.rendering.patterns import bordered, unseen
 from core.rendering.surfaces import SurfaceMap
 from core.rendering.tones import EXTENT, tone_volume
 from core.rendering.tresses import Tresses, tresses_on
@@ -239,7 +239,7 @@ def test_a_pixel_that_shows_two_parts_is_a_mixture_of_both_and_believed_pixels_s
     middle = 64 * SIDE + 60
     black, white = torch.tensor([[-0.01, 0.0, 0.08]]), torch.tensor([[0.01, 0.0, 0.06]])
     beside = Beside(torch.tensor([middle, 5]), torch.tensor([0.75, 0.5]), black.expand(2, 3), white.expand(2, 3))
-    found = bordered(own, Halves(), surface, beside, share).flatten(2)[0]
+    found = bordered(own, Halves(), unseen(surface, share), beside).flatten(2)[0]
     assert found[:, middle].numpy() == pytest.approx(np.full(3, -0.5))
     assert found[:, 5].abs().max() == 0.0, "nobody asked for that pixel"
     assert found.reshape(3, SIDE, SIDE)[:, :40].abs().max() == 0.0

@@ -84,7 +84,7 @@ def test_hair_hangs_on_the_rims_of_a_face_and_not_before_its_jaw() -> None:
     assert loose.locks[0, 0, 114, 60] == 1.0
     assert found.locks[0, 0, 100, 60] == 0.0
     assert found.locks[0, 0, 80, 10] == 1.0
-    assert found.locks[0, 0, 90, 26:28].min() == found.locks[0, 0, 90, 28] - 1.0
+    assert found.locks[0, 0, 90, 28] == 1.0, "a rim"
 
 
 def test_the_inner_part_of_a_head_leaves_its_rims() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from core.refinement.passes import Body, field_maps, prepare
 from core.rendering import edited, frames, repaint, source
 from core.rendering.arch import Arch
 from core.rendering.border import Border
-from core.rendering.hair_tone import hair_tone
+from core.rendering.hair_tone import COOL, hair_tone
 from core.rendering.tresses import Tresses
+from core.surface import SurfaceMesh
 from core.tensor_camera import camera_frame
 
 SIZE = 192
@@ -174,42 +176,69 @@ def test_a_turned_head_is_drawn_with_its_contours_margins_and_strips(
     assert np.array_equal(draft, drafted(engine, inversion))
 
 
+class Changed(NamedTuple):
+    """By how much a part that is left out changes pixels from in front and from the side, and vertices of the mesh."""
+
+    front: np.ndarray
+    side: np.ndarray
+    vertices: np.ndarray
+    mesh: SurfaceMesh
+
+
+def left_out(reconstructed: tuple[Engine, Inversion], yaw: float, leave_out: Callable[[], None]) -> Changed:
+    """What it changes; previews change as well."""
+    engine, inversion = reconstructed
+
+    def looked() -> tuple[list[np.ndarray], np.ndarray, SurfaceMesh]:
+        mesh = engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
+        return [picture(engine, inversion, at) for at in (0.0, yaw)], drafted(engine, inversion), mesh
+
+    pictures, draft, mesh = looked()
+    leave_out()
+    others, other_draft, other_mesh = looked()
+    front, side = (np.abs(one - other).max(axis=2) for one, other in zip(pictures, others, strict=True))
+    assert not np.array_equal(draft, other_draft)
+    return Changed(front, side, np.abs(mesh.colours.astype(int) - other_mesh.colours).max(axis=1), mesh)
+
+
 def test_hair_behind_has_strands_and_the_photo_stays_as_it_is(
     reconstructed: tuple[Engine, Inversion], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, inversion = reconstructed
-    yaws = (0.0, 1.1)
-    with_them = [picture(engine, inversion, yaw) for yaw in yaws]
-    draft, mesh = drafted(engine, inversion), engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
-    monkeypatch.setattr(Tresses, "shade", lambda self, points, spacing: torch.ones_like(points[:, :1]))
-    without = [picture(engine, inversion, yaw) for yaw in yaws]
-    front, side = (np.abs(one - other).max(axis=2) for one, other in zip(with_them, without, strict=True))
-    assert (side > 8).mean() > 0.05
-    assert (front > 8).mean() < 0.01
-    assert not np.array_equal(draft, drafted(engine, inversion))
-    bald = engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
-    differing = np.abs(mesh.colours.astype(int) - bald.colours).max(axis=1) > 8
-    assert differing[mesh.vertices[:, 2] < -0.04].mean() > 0.2
-    assert mesh.texture is not None
-    assert differing[mesh.texture.shares > 250].mean() < 0.002
+    def plain(_: Tresses, points: torch.Tensor, __: torch.Tensor) -> torch.Tensor:
+        return torch.ones_like(points[:, :1])
+
+    found = left_out(reconstructed, 1.1, lambda: monkeypatch.setattr(Tresses, "shade", plain))
+    assert (found.side > 8).mean() > 0.05
+    assert (found.front > 8).mean() < 0.01
+    differing = found.vertices > 8
+    assert differing[found.mesh.vertices[:, 2] < -0.04].mean() > 0.2
+    assert found.mesh.texture is not None
+    assert differing[found.mesh.texture.shares > 250].mean() < 0.002
 
 
 def test_hair_that_no_photo_shows_ends_and_the_photo_stays_as_it_is(
     reconstructed: tuple[Engine, Inversion], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def smeared(_: Border, own: torch.Tensor, *__: torch.Tensor) -> torch.Tensor:
+        return own
+
+    assert reconstructed[0].tiers.source(reconstructed[1]).border is not None
+    found = left_out(reconstructed, 0.9, lambda: monkeypatch.setattr(Border, "drawn", smeared))
+    assert (found.side > 16).mean() > 0.01
+    assert (found.front > 8).mean() < 0.01
+    assert (found.vertices > 16).mean() > 0.01
+
+
+def test_dyed_hair_of_a_tuned_head_is_not_blue_in_its_mesh_either(reconstructed: tuple[Engine, Inversion]) -> None:
     engine, inversion = reconstructed
-    assert engine.tiers.source(inversion).border is not None
-    yaws = (0.0, 0.9)
-    with_it = [picture(engine, inversion, yaw) for yaw in yaws]
-    draft, mesh = drafted(engine, inversion), engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
-    monkeypatch.setattr(Border, "drawn", lambda self, own, points, spacing: own)
-    without = [picture(engine, inversion, yaw) for yaw in yaws]
-    front, side = (np.abs(one - other).max(axis=2) for one, other in zip(with_it, without, strict=True))
-    assert (side > 16).mean() > 0.01
-    assert (front > 8).mean() < 0.01
-    assert not np.array_equal(draft, drafted(engine, inversion))
-    smeared = engine.mesh(inversion, LatentEdit.none, 128, Job.quiet())
-    assert (np.abs(mesh.colours.astype(int) - smeared.colours).max(axis=1) > 16).mean() > 0.01
+    teal = torch.tensor([[-0.3, 0.0, 0.1]])
+    aged = engine.tiers.head(inversion, LatentEdit.none.with_strength("Age", 1.0))
+    tuned = dataclasses.replace(aged, tuned=1.0)
+    assert torch.equal(aged.natural_colours(teal), teal)
+    red, _, blue = tuned.natural_colours(teal)[0].tolist()
+    assert blue - red == pytest.approx(COOL, abs=1e-5)  # her hair is brown
+    plain = dataclasses.replace(tuned, edit=LatentEdit.none)
+    assert torch.equal(plain.natural_colours(teal), teal)
 
 
 def test_a_shaven_head_that_shines_has_no_border(

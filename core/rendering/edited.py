@@ -97,6 +97,13 @@ class EditedHead:
         """Maps of this state without the blue that a tuned generator makes of hair that an edit dyes."""
         return _natural(self.source, self.edit, self.tuned, maps)
 
+    def natural_colours(self, colours: Tensor) -> Tensor:
+        """The same of the field's own colours of places (N, 3), in [-1, 1]."""
+        tone = _dyed_by(self.source, self.edit, self.tuned)
+        if tone is None:
+            return colours
+        return natural(colours.T[None, :, :, None], colours.new_ones(1, 1, 1, 1), tone)[0, :, :, 0].T
+
     @cached_property
     def view_large(self) -> SourceView:
         """The source view with the photo at full resolution."""
@@ -159,10 +166,10 @@ class EditedHead:
         """By how much the edit has changed a part of the photo (3,): its median, which is neither shine nor shade.
 
         Shape:
-            part (1, 1, any, any), 0..1.
+            part (1, 1, s, s), 0..1.
         """
-        photo, size = self.source.photo, part.shape[-2:]
-        head = functional.interpolate(self.source.matte, size=size, mode="area")
+        photo, size = self.source.photo, part.shape[-1]
+        head, _ = self.source.matte_at(size)
         chosen = (part * head).flatten() > SURELY
         if not chosen.any():
             return photo.new_zeros(3)
@@ -297,9 +304,13 @@ def edited_head(
 
 def _natural(source: SourceHead, edit: LatentEdit, tuned: float, maps: VolumeMaps) -> VolumeMaps:
     """See :meth:`EditedHead.natural`."""
-    if tuned <= 0.0 or source.tone is None or not any(edit.strength(name) for name in DYES):
-        return maps
-    return maps._replace(rgb=natural(maps.rgb, maps.alpha, source.tone))
+    tone = _dyed_by(source, edit, tuned)
+    return maps if tone is None else maps._replace(rgb=natural(maps.rgb, maps.alpha, tone))
+
+
+def _dyed_by(source: SourceHead, edit: LatentEdit, tuned: float) -> Tensor | None:
+    """The tone of the photo's hair where a tuned generator dyes it; None where none does."""
+    return source.tone if tuned > 0.0 and any(edit.strength(name) for name in DYES) else None
 
 
 def _glasses(networks: Networks, head: EditedHead, strength: float) -> Eyewear | None:

@@ -34,7 +34,7 @@ from core.rendering.integrals import integrate_geometry
 from core.rendering.margins import continued
 from core.rendering.mirrored import plausible
 from core.rendering.outline import Rim, coverage, rim_of, with_rim
-from core.rendering.patterns import bordered, patterned
+from core.rendering.patterns import bordered, patterned, unseen
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import at_steps, located
 from core.rendering.source import Seen
@@ -187,11 +187,13 @@ def render_layer(
             belief, own = believed(known, painted), painted[:, :3]
             if not draft:
                 own = continued(picture, own, belief, surface.depth, alpha)
+            share = alpha * (1.0 - belief)
+            places = unseen(surface, share)
             if head.border is not None:
-                own = bordered(own, head.border, surface, view.beside(drawn), alpha * (1.0 - belief))
+                own = bordered(own, head.border, places, view.beside(drawn))
             if patterns := head.source.patterns:
-                own = patterned(own, patterns, surface, alpha * (1.0 - belief))
-            own = hollowed(own, surface, alpha * (1.0 - belief), camera.half_fov, view.layers)
+                own = patterned(own, patterns, places)
+            own = hollowed(own, surface, share, camera.half_fov, view.layers)
             picture = picture + (1.0 - belief) * (own - painted[:, :3])
     if layer == "picture" and not draft:
         picture = bridged(picture, own, belief, surface.depth, alpha)
