@@ -1,9 +1,9 @@
 """The alpha matte of a head: hair, face, ears and neck; no clothes, no shoulders, no background.
 
 MediaPipe's network knows persons, not heads. So its mask (four looks, because flags and curtains fool one) is cut again
-by colour: a graph cut (GrabCut, Rother et al. 2004) between what is surely head, from landmarks and an average head in
-the face's pose, and what is surely background or clothes, below and beside the neck. A guided filter (He et al. 2013)
-then lays the edge along hairs and skin at each size.
+by colour: a graph cut (GrabCut, Rother et al. 2004) between what is surely head, from landmarks, an average head in
+the face's pose and long hair (``hanging``), and what is surely background or clothes, below and beside the neck. A
+guided filter (He et al. 2013) then lays the edge along hairs and skin at each size.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.alignment.hanging import hanging_hair
 from core.alignment.interpreter import HelperNetwork
 from core.alignment.resampling import Pixels, cut
 from core.alignment.values import Array, Framing, apply_affine, compose_affine, invert_affine
@@ -155,7 +156,7 @@ def _cut_head(
     cheeks = cv2.erode(face, np.ones((25, 25), np.uint8)) > 0
     skin = _colour_distance(lab, cheeks, SKIN_SPREAD)
     outside = (person > DOUBT) & beside
-    hair = _hanging_hair(lab, skin, (person > SURE) & (face == 0), outside, eyes, points[NOSE_BRIDGE, 0])
+    hair = _rooted_hair(lab, skin, (person > SURE) & (face == 0), outside, eyes, points[NOSE_BRIDGE, 0])
     collar, shirt = _clothes(lab, cheeks, skin)
     label[(rows > jaw) & (beside | (collar & (face == 0))) & ~(hair & (rows < chin))] = cv2.GC_PR_BGD
     label[(rows > jaw) & shirt & (face == 0) & ~hair] = cv2.GC_BGD
@@ -164,6 +165,12 @@ def _cut_head(
     label[(person <= NOBODY) | (distance > TOO_FAR)] = cv2.GC_BGD
     label[(person > SURE) & (skull > 0) & (rows < jaw - 20)] = cv2.GC_FGD
     label[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
+    hanging = hanging_hair(crop, person, face > 0, neck > 0, points, distance <= TOO_FAR)
+    if hanging is not None:
+        label[hanging.hair & (label != cv2.GC_FGD)] = cv2.GC_PR_FGD
+        label[cv2.erode(hanging.hair.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0] = cv2.GC_FGD
+        label[hanging.clothes & (label != cv2.GC_FGD)] = cv2.GC_BGD
+    pause()
     cv2.setRNGSeed(0)  # its k-means; the same photo gives the same matte
     models = np.zeros((1, 65)), np.zeros((1, 65))
     for number in range(ROUNDS):
@@ -202,7 +209,7 @@ def _clothes(lab: Mask, cheeks: NDArray[np.bool_], skin: Mask) -> tuple[NDArray[
     return skin > NOT_SKIN, (skin > NEVER_SKIN) & certain
 
 
-def _hanging_hair(
+def _rooted_hair(
     lab: Mask, skin: Mask, sure: NDArray[np.bool_], possible: NDArray[np.bool_], eyes: float, middle: float
 ) -> NDArray[np.bool_]:
     """What has the colour of the hair above the row ``eyes`` and hangs from it without a gap, on each side of a column.
