@@ -21,7 +21,7 @@ Region = NDArray[np.bool_]
 
 NOSE_BRIDGE, CHIN, JAW, MOUTH, EYES = 168, 152, (172, 397), (61, 291), (33, 263)  # MediaPipe's numbers
 DOUBT, TRUST = 0.5, 0.9  # of the person mask
-WIDE, LONG = 8, 0.75  # pixels beside the face that must be hair, and on how much of the way from ear to jaw
+WIDE, BROAD, LONG = 8, 24, 0.75  # pixels beside the face that must be hair; where, of the way from ear to jaw
 ALIKE = 0.5  # of what is seen there of the person: a hood is none
 MANY = (12.0, 20.0, 25.0)  # squared distances that are hair's: beside a face, on shoulders, to learn more of its tones
 SKINNY, NO_SKIN, LIKE_SKIN = 3.0, 12.0, 4.0  # of tones that are the skin's; of what is none; by how much skin may win
@@ -129,8 +129,10 @@ def _hangs(sure: Region, like: Mask, skinny: Mask) -> bool:
     """Whether hair hangs on one side, by the rows from ear to jaw: the person there is wide enough, and hair."""
     if np.mean(sure.sum(axis=1) >= WIDE) < 0.9 or np.mean(like[sure] < MANY[0]) < ALIKE:
         return False
-    hairy = sure & (like < MANY[0]) & (like < skinny)
-    return bool(np.mean(hairy.sum(axis=1) >= WIDE) >= LONG)
+    hairy = sure & (like < MANY[0])
+    # Hair in the colour of skin is wider than any jaw or ear.
+    told = (hairy & (like < skinny)).sum(axis=1) >= WIDE, hairy.sum(axis=1) >= BROAD
+    return bool(np.mean(told[0] | told[1]) >= LONG)
 
 
 def _cleaned(region: Region) -> Region:
