@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core.rendering.measures import place_of
+from core.rendering.measures import boxed, place_of, widest
 
 __all__ = ["ATTRIBUTE", "brows_at", "with_brows"]
 
@@ -93,13 +93,12 @@ def with_brows(photo: Tensor, brows: Tensor, strength: float, free: Tensor | Non
     step = functional.avg_pool2d(other - photo, 3, 1, 1, count_include_pad=False)
     meant = ((step.mean(dim=1, keepdim=True).abs() - PORE) / (HAIR - PORE)).clamp(0.0, 1.0)
     # A hair that is there already stands on others that grow beside it: what is near a change belongs to it.
-    reach = 2 * max(1, round(GROWN * size)) + 1
-    meant = functional.avg_pool2d(functional.max_pool2d(meant, reach, 1, reach // 2), reach, 1, reach // 2)
+    reach = max(1, round(GROWN * size))
+    meant = boxed(widest(meant, reach), reach)
     changed = photo + step * meant
     if strength > 0.0:
-        patch = 2 * max(1, round(2.5 * (OVER + UNDER) * size / 2.0)) + 1
-        weight = functional.avg_pool2d(region, patch, 1, patch // 2).clamp(min=1e-4)
-        skin = functional.avg_pool2d(photo * region, patch, 1, patch // 2) / weight
+        patch = max(1, round(2.5 * (OVER + UNDER) * size / 2.0))
+        skin = boxed(photo * region, patch) / boxed(region, patch).clamp(min=1e-4)
         changed = changed - DARKER * strength * meant * (skin - changed).clamp(min=0.0)
     return (photo + region * (changed - photo)).clamp(-1.0, 1.0)
 
@@ -114,5 +113,6 @@ def _lightest(picture: Tensor, radius: float) -> Tensor:
     found = []
     for reach in (whole, whole + 1):
         aside = (reach + 1) // 2
-        found.append(functional.max_pool2d(picture, (2 * reach + 1, 2 * aside + 1), 1, (reach, aside)))
+        along = functional.max_pool2d(picture, (1, 2 * aside + 1), 1, (0, aside))
+        found.append(functional.max_pool2d(along, (2 * reach + 1, 1), 1, (reach, 0)))
     return found[0] + (found[1] - found[0]) * (radius - whole)

@@ -29,6 +29,7 @@ from core.rendering.behind import Behind
 from core.rendering.border import Border
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import brows_at
+from core.rendering.creases import carried, creases_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, anchored, landmark_flow
@@ -369,7 +370,7 @@ def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tup
     """What an edit draws on the photo where landmarks say: an opened mouth, brows, lips, skin."""
     opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
     kept, ages = not opens and edit.strength(SMILE) > 0.0, edit.strength(AGE) != 0.0
-    gender = edit.strength(GENDER) != 0.0
+    gender, marks = edit.strength(GENDER) != 0.0, source.marks if edit.strength(AGE) > 0.0 else None
     if networks.landmark_indices is None or not (opens or grows or brows or kept or ages or gender):
         return Drawn()
     old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
@@ -382,4 +383,5 @@ def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tup
         skin_at(new, numbers, size) if ages else None,
         cues_at(new, numbers, size) if gender else None,
         beard_at(new, numbers, size) if grows else None,
+        creases_at(carried(marks, old, new, numbers), size) if marks is not None else None,
     )

@@ -42,11 +42,11 @@ SOFT, LASHES, ABOVE = 0.004, 0.006, 0.003
 # Brows and creases at the ends of the slider, as their own sliders count them.
 BROWS, SMOOTH, COARSE = 0.9, 0.6, 0.35
 # A shaven beard: darker by this share, and greyer by that one; how far a visible one is lightened again.
-SHADOW, GREY, LIT = 0.12, 0.22, 0.8
+SHADOW, GREY, LIT = 0.17, 0.12, 0.8
 # How far it may be lightened (ratio), and what of the face says how light it should be (pictures' widths).
 LIGHTEST, AROUND = 1.25, 0.12
 # How much its stubble stands out, how wide that is (pictures' widths), and its seed.
-STUBBLE, BRISTLE, SEED = 0.05, 0.0015, 5
+STUBBLE, BRISTLE, SEED = 0.045, 0.0012, 5
 # A grown beard is full from one over this of a shaven one's share on, to its upper edge.
 FULL = 2.0
 # Lips: what red, green and blue are multiplied by on the feminine side, and how far they take the skin's colour on the

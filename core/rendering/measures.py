@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["blurred", "luma", "place_of", "surroundings", "widest"]
+__all__ = ["blurred", "boxed", "luma", "place_of", "surroundings", "widest"]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (Rec. 601)."""
@@ -23,6 +23,17 @@ def blurred(picture: Tensor, width: float) -> Tensor:
     padded = functional.pad(picture, (reach,) * 4, mode="replicate")
     along = functional.conv2d(padded, weights, groups=picture.shape[1])
     return functional.conv2d(along, weights.transpose(-1, -2), groups=picture.shape[1])
+
+
+def boxed(values: Tensor, reach: int) -> Tensor:
+    """The mean over the square window around each pixel (B, C, H, W), with nothing beyond the edges.
+
+    Along rows, then columns: both at once would look at every pixel of the window, half a minute for the skin around
+    the brows of a large photo.
+    """
+    window = 2 * reach + 1
+    along = functional.avg_pool2d(values, (1, window), 1, (0, reach))
+    return functional.avg_pool2d(along, (window, 1), 1, (reach, 0))
 
 
 def luma(colours: Tensor, dim: int = 1) -> Tensor:

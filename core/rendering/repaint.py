@@ -62,6 +62,8 @@ class Drawn(NamedTuple):
     """Where the face shows its gender."""
     grows: Tensor | None = None
     """Where a beard may grow (1, 1, size, size), 0..1."""
+    creases: Tensor | None = None
+    """Lines that age may add (1, 1, size, size)."""
 
 
 class EditedColours:
@@ -162,7 +164,7 @@ class EditedColours:
         before, after, share = (grown(one, side) for one in (self._before, self._after, self._share))
         # Wrinkles first: what the edit paints lies on skin as it then is.
         if self._skin is not None:
-            here = with_wrinkles(here, self._skin, self._age)
+            here = with_wrinkles(here, self._skin, self._age, self._drawn.creases)
         hair = None if self._hair is None else grown(self._hair, side)
         edited = _repainted(here, before, after, share, hair)
         if self._locks is not None and hair is not None and self._tone is not None:

@@ -2,11 +2,14 @@
 
 The field's picture has 64 pixels a side and can hold no wrinkle; what *Age* changes there is tone, hair and shape. The
 photo shows the creases that somebody has, or begins to have. They are what is darker than its surroundings over a few
-millimetres of skin; older is more of them, younger is less. Edges too strong for skin (lashes, rims of glasses,
-nostrils) are left alone, and so is everything that is not the face's skin.
+millimetres of skin; older is more of them, younger is less. Freckles are no lines and do not deepen. Edges too strong
+for skin (lashes, rims of glasses, nostrils) are left alone, and so is everything that is not the face's skin. Where
+somebody has begun no line, age draws one (``creases``).
 """
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 import torch
@@ -19,7 +22,7 @@ from torch.nn import functional
 from core.rendering.brows import brows_at
 from core.rendering.lids import LOWER as LOWER_LIDS
 from core.rendering.lids import UPPER as UPPER_LIDS
-from core.rendering.measures import luma, place_of
+from core.rendering.measures import boxed, luma, place_of, widest
 from core.rendering.mouth import lips
 
 __all__ = ["ATTRIBUTE", "face_outline", "polygon", "skin_at", "with_wrinkles"]
@@ -41,6 +44,12 @@ DEEPER, RIDGE, FILLED, LEVELLED = 1.5, 0.5, 0.8, 0.45
 OF_FOLDS = 0.55
 # Darkness of a crease [-1, 1] up to which it is skin's, and from which on it is none.
 SKIN, EDGE = 0.18, 0.32
+# Side at which lines are told from spots, how long a line is at least there, and in how many directions it may run.
+LINES, LONG, WAYS = 256, 11, 8
+# How much of its darkest is left of a spot, and of a line, in the mean over such a length.
+SPOT, LINED = 0.35, 0.65
+# How dark drawn lines are at +1 on bright skin; how dark somebody's own creases are on average where none is drawn.
+DRAWN, BEGUN = 0.5, 0.03
 
 
 def face_outline(places: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,16 +97,17 @@ def skin_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) 
     return _blurred(face * (1.0 - _grown(other, AWAY * size)), FADE * size)
 
 
-def with_wrinkles(photo: Tensor, skin: Tensor, strength: float) -> Tensor:
+def with_wrinkles(photo: Tensor, skin: Tensor, strength: float, creases: Tensor | None = None) -> Tensor:
     """The photo with deeper or shallower wrinkles.
 
     Args:
         photo: In [-1, 1].
         skin: Where the face's skin is, and no hair.
         strength: Of the edit; +1 deepens, -1 fills.
+        creases: Lines that age may add, as ``creases_at`` draws them.
 
     Shape:
-        photo (1, 3, S, S), skin (1, 1, any, any); returns (1, 3, S, S).
+        photo (1, 3, S, S), skin, creases (1, 1, any, any); returns (1, 3, S, S).
     """
     if strength == 0.0:
         return photo
@@ -106,6 +116,7 @@ def with_wrinkles(photo: Tensor, skin: Tensor, strength: float) -> Tensor:
     bright = luma(photo)
     levels = [_blurred(bright, width * size) for width in (PORE, LINE, FOLD)]
     change = torch.zeros_like(bright)
+    begun = torch.zeros_like(bright)
     # What stands out from its surroundings by more than skin does is an edge, over the whole of its width.
     whole = (levels[0] - levels[2]).abs()
     for detail, share, width in (
@@ -114,19 +125,50 @@ def with_wrinkles(photo: Tensor, skin: Tensor, strength: float) -> Tensor:
     ):
         own = share * detail * ((EDGE - _grown(whole, width * size)) / (EDGE - SKIN)).clamp(0.0, 1.0)
         crease, ridge = own.clamp(max=0.0), own.clamp(min=0.0)
-        change = change + (DEEPER * crease + RIDGE * ridge if strength > 0.0 else FILLED * crease + LEVELLED * ridge)
+        if strength > 0.0:
+            change = change + (DEEPER * crease + RIDGE * ridge) * _lined(-crease)
+            begun = begun - crease
+        else:
+            change = change + FILLED * crease + LEVELLED * ridge
+    if strength > 0.0 and creases is not None:
+        fresh = 1.0 - (_blurred(begun, 0.5 * FOLD * size) / BEGUN).clamp(max=1.0)
+        light = ((levels[2] + 1.0) * 0.5).clamp(min=0.0)
+        drawn = functional.interpolate(creases.to(photo), size=(size, size), mode="bilinear", align_corners=False)
+        change = change + DRAWN * fresh * light * drawn
     return (photo + strength * region * change).clamp(-1.0, 1.0)
+
+
+def _lined(dark: Tensor) -> Tensor:
+    """How far what is dark (1, 1, S, S) is part of a line, and no spot, 0..1: some mean along it is nearly as dark."""
+    size = dark.shape[-1]
+    small = dark if size <= LINES else functional.interpolate(dark, size=(LINES, LINES), mode="area")
+    along = functional.conv2d(small, _ways().to(dark), padding=LONG // 2).amax(dim=1, keepdim=True)
+    darkest = functional.max_pool2d(small, 3, 1, 1).clamp(min=1e-4)
+    lined = ((along / darkest - SPOT) / (LINED - SPOT)).clamp(0.0, 1.0)
+    return functional.interpolate(lined, size=(size, size), mode="bilinear", align_corners=False)
+
+
+@cache
+@torch.inference_mode(mode=False)
+def _ways() -> Tensor:
+    """Means along lines through the middle, in all directions (WAYS, 1, LONG, LONG)."""
+    line = torch.arange(LONG) - LONG // 2
+    down, across = torch.meshgrid(line, line, indexing="ij")
+    turn = torch.arange(WAYS)[:, None, None] * (torch.pi / WAYS)
+    beside = (across * turn.sin() - down * turn.cos()).abs()
+    ways = (1.0 - beside).clamp(min=0.0)
+    return (ways / ways.sum(dim=(1, 2), keepdim=True))[:, None]
 
 
 def _grown(values: Tensor, radius: float) -> Tensor:
     """Maximum over a square window."""
-    reach = max(1, round(radius))
-    return functional.max_pool2d(values, 2 * reach + 1, 1, reach)
+    return widest(values, max(1, round(radius)))
 
 
 def _blurred(values: Tensor, width: float) -> Tensor:
     """Mean over a window that fades to its sides: two boxes, together as wide as ``width`` to each side [pixels]."""
     reach = max(1, round(0.5 * width))
     for _ in range(2):
-        values = functional.avg_pool2d(functional.pad(values, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
+        padded = boxed(functional.pad(values, (reach,) * 4, mode="replicate"), reach)
+        values = padded[..., reach:-reach, reach:-reach]
     return values
