@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from core.rendering.measures import boxed, place_of, widest
+from core.rendering.measures import boxed, place_of, surroundings, widest
 
 __all__ = ["ATTRIBUTE", "brows_at", "with_brows"]
 
@@ -30,6 +30,8 @@ OVER, UNDER, BESIDE, FADE = 0.024, 0.008, 0.016, 0.016
 GROWN, SHRUNK = 0.006, 0.0065
 # Of a change of brightness [-1, 1] less than the first is a pore's, more than the second a hair's.
 PORE, HAIR = 0.06, 0.22
+# How far around it says what a brow's skin is like (pictures' widths, of a Gaussian).
+AROUND = 0.025
 # Thicker brows are darker by this share of what they are darker than the skin around them.
 DARKER = 0.3
 
@@ -97,8 +99,7 @@ def with_brows(photo: Tensor, brows: Tensor, strength: float, free: Tensor | Non
     meant = boxed(widest(meant, reach), reach)
     changed = photo + step * meant
     if strength > 0.0:
-        patch = max(1, round(2.5 * (OVER + UNDER) * size / 2.0))
-        skin = boxed(photo * region, patch) / boxed(region, patch).clamp(min=1e-4)
+        skin = surroundings(photo, region, AROUND * size)
         changed = changed - DARKER * strength * meant * (skin - changed).clamp(min=0.0)
     return (photo + region * (changed - photo)).clamp(-1.0, 1.0)
 

@@ -46,6 +46,8 @@ OF_FOLDS = 0.55
 SKIN, EDGE = 0.18, 0.32
 # Side at which lines are told from spots, how long a line is at least there, and in how many directions it may run.
 LINES, LONG, WAYS = 256, 11, 8
+# Boxes of more pixels to each side are worked out small.
+WIDE = 8
 # How much of its darkest is left of a spot, and of a line, in the mean over such a length.
 SPOT, LINED = 0.35, 0.65
 # How dark drawn lines are at +1 on bright skin; how dark somebody's own creases are on average where none is drawn.
@@ -166,8 +168,18 @@ def _grown(values: Tensor, radius: float) -> Tensor:
 
 
 def _blurred(values: Tensor, width: float) -> Tensor:
-    """Mean over a window that fades to its sides: two boxes, together as wide as ``width`` to each side [pixels]."""
-    reach = max(1, round(0.5 * width))
+    """Mean over a window that fades to its sides: two boxes, together as wide as ``width`` to each side [pixels].
+
+    A wide one is worked out small: nothing that it keeps is lost by that.
+    """
+    size, reach = values.shape[-1], 0.5 * width
+    if reach <= WIDE:
+        return _boxed_twice(values, max(1, round(reach)))
+    small = functional.interpolate(values, size=(round(size * WIDE / reach),) * 2, mode="area")
+    return functional.interpolate(_boxed_twice(small, WIDE), size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _boxed_twice(values: Tensor, reach: int) -> Tensor:
     for _ in range(2):
         padded = boxed(functional.pad(values, (reach,) * 4, mode="replicate"), reach)
         values = padded[..., reach:-reach, reach:-reach]
