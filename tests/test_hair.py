@@ -83,17 +83,23 @@ def a_face() -> Face:
 
 
 def test_a_scalp_in_another_light_is_no_hair() -> None:
-    """What is as smooth as skin and has its hue is skin; combed, or of another hue, it may be hair."""
+    """What is as smooth as skin and has its hue is skin; combed, of another hue, or much darker, it may be hair."""
     hair, whole = torch.zeros(1, 1, SIDE, SIDE), torch.ones(1, 1, SIDE, SIDE)
     hair[:, :, :40] = 1.0
     skin = torch.tensor(SKIN)[:, None, None] * 0.5 + 0.5
     picture = skin.expand(1, 3, SIDE, SIDE).clone()
     picture[:, :, :40] *= 0.5  # a bald head's shaded top
     strand = 1.0 + 0.2 * torch.randn(1, 1, 1, SIDE, generator=torch.Generator().manual_seed(1))
-    smooth, combed, grey = picture.clone(), picture.clone(), picture.clone()
+    smooth, combed, grey, sleek = (picture.clone() for _ in range(4))
     combed[:, :, :40] *= strand
     grey[:, :, :40] = 0.6
-    for name, one, kept in (("smooth", smooth, False), ("combed", combed, True), ("grey", grey, True)):
+    sleek[:, :, :40] *= 0.5  # black hair with the hue of skin
+    for name, one, kept in (
+        ("smooth", smooth, False),
+        ("combed", combed, True),
+        ("grey", grey, True),
+        ("sleek", sleek, True),
+    ):
         found = without_scalps(hair, 2.0 * one.clamp(0.0, 1.0) - 1.0, whole, a_face())
         assert bool(found[0, 0, :34].mean() > 0.5) == kept, name
     assert torch.equal(without_scalps(0.0 * hair, 2.0 * picture - 1.0, whole, a_face()), 0.0 * hair)

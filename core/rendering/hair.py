@@ -44,8 +44,9 @@ BAND = (0.012, 0.022)
 # Over which the mouth's height is left, in [-1, 1].
 FADE = 0.2
 # A scalp is smooth and has the hue of its cheeks: a patch's median contrast (share of luma, at 256 px over this width)
-# and difference of red's and green's share of the colour, below which it is none of hair; a rim that says nothing.
-SMOOTH, STRAND, HUE, RIM = 0.035, 9, 0.05, 3
+# and difference of red's and green's share of the colour, below which it is none of hair; a rim that says nothing. And
+# no scalp is so much darker than its cheeks (share of their luma; in shade .6 was seen): sleek black hair may be.
+SMOOTH, STRAND, HUE, RIM, DIM = 0.035, 9, 0.05, 3, 0.42
 # Pixels beside hair that lie in its shadow, and how surely a pixel is hair on skin for it to be doubted, and wholly.
 SHADOW, DOUBT = 3, (0.3, 0.7)
 # Half the height over which doubt begins at the brows: a sharp end would be seen.
@@ -167,8 +168,9 @@ def without_scalps(hair: Tensor, photo: Tensor, matte: Tensor, face: Face) -> Te
     if not count:
         return hair
     numbers = range(1, count + 1)
-    rough, tinted = (ndimage.median(one.cpu().numpy(), patches, numbers) for one in (contrast, off))
-    bald = np.concatenate(([False], (rough < SMOOTH) & (tinted < HUE)))
+    light = luma(colour)[0, 0] / luma(usual[None, :, None, None]).clamp(min=0.03)[0, 0]
+    rough, tinted, lit = (ndimage.median(one.cpu().numpy(), patches, numbers) for one in (contrast, off, light))
+    bald = np.concatenate(([False], (rough < SMOOTH) & (tinted < HUE) & (lit > DIM)))
     sizes = np.bincount(patches.ravel(), minlength=count + 1)[1:]
     if sizes[bald[1:]].sum() > MOSTLY * sizes.sum():
         return torch.zeros_like(hair)
