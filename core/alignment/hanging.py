@@ -60,7 +60,7 @@ class _Tones(NamedTuple):
 
 
 def hanging_hair(
-    crop: NDArray[np.uint8], person: Mask, face: Region, body: Region, points: Array, reach: Region
+    crop: NDArray[np.uint8], person: Mask, face: Region, neck: Region, points: Array, reach: Region
 ) -> Hanging | None:
     """Where hair hangs beside a face, on either side of its axis; None where it does on neither.
 
@@ -68,7 +68,7 @@ def hanging_hair(
         crop: the picture (S, S, 3).
         person: how likely each pixel shows this person (S, S), 0..1.
         face: inside the face's outline (S, S).
-        body: where an average head and its neck are (S, S): no hair hangs before those.
+        neck: where an average neck is (S, S): what hangs before it is not looked for.
         points: landmarks (468, 2) [pixels].
         reach: so near to a head that it may be its hair (S, S).
     """
@@ -77,7 +77,7 @@ def hanging_hair(
     aside = cv2.dilate(face.astype(np.uint8), np.ones((BLUR, BLUR), np.uint8)) == 0
     eyes, mouth, jaw = (points[list(some), 1].mean() for some in (EYES, MOUTH, JAW))
     rows = np.arange(len(lab))[:, None] + np.zeros((1, len(lab)))
-    first, last = round((eyes + mouth) / 2), round(jaw)
+    first, last = round((eyes + mouth) / 2), min(round(jaw), len(lab))
     skin = _tones(lab, cv2.erode(face.astype(np.uint8), np.ones((25, 25), np.uint8)) > 0, 2)
     above = (person > TRUST) & aside & (rows < eyes)
     usual = _tones(lab, above, TONES)
@@ -98,7 +98,7 @@ def hanging_hair(
 
         farthest = [out[row][sure[row]].max() for row in range(first, last) if sure[row].any()]
         limit = np.median(farthest) + FLARE * (rows - 0.5 * (first + last)).clip(min=0.0)
-        low = (person > DOUBT) & (out > 0.0) & ~face & ~body & (rows >= jaw)
+        low = (person > DOUBT) & (out > 0.0) & ~face & ~neck & (rows >= jaw)
         seeds = low & (person > TRUST) & ((out > limit) | ((near > MANY[1]) & (skinny > NO_SKIN)))
         worn = _tones(lab, seeds, TONES) if np.count_nonzero(seeds) > CLOTHES else None
         apart = np.full_like(near, np.inf) if worn is None else worn.far(smooth)
