@@ -164,6 +164,8 @@ def vertex_colours(
             toned = head.natural_colours(2.0 * torch.sigmoid(raw) - 1.0) + tones_at(head.tones, vertices[part])
             if head.border is not None:
                 toned = head.border.drawn(toned, vertices[part], apart)
+            if head.auricles is not None:
+                toned = head.auricles.drawn(toned, vertices[part], apart)
             for pattern in head.source.patterns:
                 toned = (toned + 1.0) * pattern.shade(vertices[part], apart) - 1.0
             colour, direct, mirror = merged(view, vertices[None, part], normals[None, part])

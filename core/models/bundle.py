@@ -18,6 +18,7 @@ from core.edit import known_as
 from core.errors import WeightsCorrupt
 from core.models import checkpoint
 from core.models.aligner import ResidualAligner
+from core.models.auricles import AuricleFrames, auricles_like
 from core.models.configuration import CAMEO_256, OFFICIAL_1024, TOY, TOY_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
@@ -28,7 +29,7 @@ from core.models.networks import Direction, Networks
 from core.models.parsing import HeadParser
 from core.models.reader import reader_like
 
-__all__ = ["CONFIGURATIONS", "read_networks", "write_directions", "write_networks", "write_parser"]
+__all__ = ["CONFIGURATIONS", "read_networks", "write_auricles", "write_directions", "write_networks", "write_parser"]
 
 CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY, TOY_256)}
 MODEL_NOTE = "model"
@@ -80,6 +81,18 @@ def write_parser(parser: HeadParser, model: str, path: Path, *, dtype: torch.dty
     checkpoint.save({"parser": parser}, path, dtype=dtype, notes={MODEL_NOTE: model})
 
 
+def write_auricles(auricles: AuricleFrames, model: str, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write where a model has its ears into a file of its own: it stands on the mapping alone.
+
+    Args:
+        auricles: Frames and relief.
+        model: The configuration's name.
+        path: The file.
+        dtype: Type of the stored numbers.
+    """
+    checkpoint.save({"auricles": auricles}, path, dtype=dtype, notes={MODEL_NOTE: model})
+
+
 def _tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:
     return {
         f"{name}.{space}": getattr(direction, space)
@@ -124,6 +137,7 @@ def read_networks(paths: Iterable[Path]) -> Networks:
         *_landmarks(config, parts.get("landmarks")),
         modules.get("reader"),  # type: ignore[arg-type]
         modules.get("parser"),  # type: ignore[arg-type]
+        modules.get("auricles"),  # type: ignore[arg-type]
     )
 
 
@@ -136,6 +150,7 @@ _BUILDERS = {
     "aligner": lambda config, _: ResidualAligner(config.aligner),
     "reader": lambda config, state: reader_like(state, config.generator.field.style_dim),
     "parser": lambda config, _: HeadParser(),
+    "auricles": lambda config, state: auricles_like(state, config.generator.field.style_dim),
 }
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.models.aligner import ResidualAligner
+from core.models.auricles import AuricleFrames
 from core.models.configuration import ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
@@ -68,6 +69,7 @@ class Networks:
     landmark_indices: Tensor | None = None
     reader: Reader | None = None
     parser: HeadParser | None = None
+    auricles: AuricleFrames | None = None
     tuned: float = 0.0
     """How far the generator was tuned to one photo, 0..1: so much of that photo's tones it says itself."""
 
@@ -84,6 +86,7 @@ class Networks:
             "landmarks": self.landmarks,
             "reader": self.reader,
             "parser": self.parser,
+            "auricles": self.auricles,
         }
         return {name: module for name, module in named.items() if module is not None}
 

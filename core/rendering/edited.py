@@ -24,6 +24,7 @@ from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import arch_of
+from core.rendering.auricles import Auricles
 from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.behind import Behind
 from core.rendering.border import Border
@@ -147,11 +148,23 @@ class EditedHead:
         grown = max(-1.0, min(1.0, sum(self.edit.strength(name) for name in MOVING)))
         return border.under(self._changed(parting.bare * (1.0 - parting.photo)), self._dyed(), grown)
 
+    @cached_property
+    def auricles(self) -> Auricles | None:
+        """Its ears that show, in the tones of this state."""
+        ears = self.source.ears
+        if ears is None:
+            return None
+        ears = ears.under(self.source.styles, self.styles)
+        return Auricles.of(ears, lambda points: self.natural_colours(self._own_colours(points)), self.tones)
+
+    def _own_colours(self, points: Tensor) -> Tensor:
+        """The field's own (N, 3), in [-1, 1], at places of the head (N, 3)."""
+        _, raw = self.shape.field.appearance(self.shape.field.hidden(points))
+        return 2.0 * torch.sigmoid(raw) - 1.0
+
     def _off(self, behind: Behind) -> Tensor:
         """By how much hair behind is off what the generator has there now (N, 3): it is dyed as the photo's is."""
-        field = self.shape.field
-        _, raw = field.appearance(field.hidden(behind.hair))
-        own = 2.0 * torch.sigmoid(raw) - 1.0
+        own = self._own_colours(behind.hair)
         painted = behind.painted[:, 0] > 0.0
         usual = own[~painted].mean(dim=0) if bool((~painted).any()) else own.new_zeros(3)
         return behind.tone + self._dyed() - torch.where(painted[:, None], own, usual)

@@ -34,7 +34,7 @@ from core.rendering.integrals import integrate_geometry
 from core.rendering.margins import continued
 from core.rendering.mirrored import plausible
 from core.rendering.outline import Rim, coverage, rim_of, with_rim
-from core.rendering.patterns import bordered, patterned, unseen
+from core.rendering.patterns import bordered, patterned, rimmed, spared, unseen
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import at_steps, located
 from core.rendering.source import Seen
@@ -188,11 +188,16 @@ def render_layer(
             if not draft:
                 own = continued(picture, own, belief, surface.depth, alpha)
             share = alpha * (1.0 - belief)
-            places = unseen(surface, share)
+            places, before = unseen(surface, share), own
             if head.border is not None:
                 own = bordered(own, head.border, places, view.beside(drawn))
+            if head.auricles is not None:
+                own = bordered(own, head.auricles, places, view.beside(drawn))
+                share = spared(share, places, head.auricles.covered(places.points, places.spacing))
             if patterns := head.source.patterns:
                 own = patterned(own, patterns, places)
+            if not draft:
+                own = rimmed(before, own, places, share)
             own = hollowed(own, surface, share, camera.half_fov, view.layers)
             picture = picture + (1.0 - belief) * (own - painted[:, :3])
     if layer == "picture" and not draft:

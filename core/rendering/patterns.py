@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from core.rendering.contours import Beside
 from core.rendering.surfaces import SurfaceMap
+from core.surface_maps import extended
 
-__all__ = ["Pattern", "Recolours", "Unseen", "bordered", "patterned", "unseen"]
+__all__ = ["Pattern", "Recolours", "Unseen", "bordered", "patterned", "rimmed", "spared", "unseen"]
 
 # Share of a pixel that a photo does not show, from which it is worth drawing.
 LITTLE = 0.02
@@ -98,6 +99,31 @@ def bordered(own: Tensor, border: Recolours, places: Unseen, beside: Beside | No
         )
         found[pixels] = back.lerp(front, beside.share[some, None])
     return found.T.reshape(own.shape).clamp(-1.0, 1.0)
+
+
+def rimmed(before: Tensor, own: Tensor, places: Unseen, share: Tensor) -> Tensor:
+    """What was drawn, carried on to the pixels beside outlines, which are between the head and what lies behind it.
+
+    Args:
+        before: Colours without what was drawn.
+        own: With it.
+        places: Where it was drawn.
+        share: How much of each pixel the photo does not show.
+
+    Shape:
+        before, own (1, 3, S, S), share (1, 1, S, S); returns (1, 3, S, S).
+    """
+    known = torch.zeros_like(share)
+    known.view(-1)[places.pixels] = 1.0
+    moved = extended(own - before, known)
+    return torch.where((share > LITTLE) & (known == 0.0), (before + moved).clamp(-1.0, 1.0), own)
+
+
+def spared(share: Tensor, places: Unseen, covered: Tensor) -> Tensor:
+    """What of each pixel (1, 1, S, S) is left to be shaded, where so much of it (N,) has its own shade."""
+    found = share.flatten().clone()
+    found[places.pixels] *= 1.0 - covered
+    return found.reshape(share.shape)
 
 
 def patterned(own: Tensor, patterns: Sequence[Pattern], places: Unseen) -> Tensor:

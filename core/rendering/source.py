@@ -18,6 +18,7 @@ from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import Arch, arch_of, lips_part
+from core.rendering.auricles import EarPlaces, ears_of
 from core.rendering.behind import BACK, Behind, behind_of, look_around, shows_little, skin_of
 from core.rendering.border import Border, border_of
 from core.rendering.curtain import Curtain, curtain_of
@@ -95,6 +96,8 @@ class SourceHead:
     """Hair of the photo that the latents do not have."""
     border: Border | None = None
     """The border between hair and skin that no photo saw, where the photo shows hair."""
+    ears: EarPlaces | None = None
+    """Those that show, where the model knows ears."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     @property
@@ -215,6 +218,13 @@ def source_head(
         skin_there = parting.bare * (1.0 - parting.photo)
         grain = grain_of(photo_large, skin_there, None if tresses is None else tresses.volume)
         pause()
+    ears = None
+    if networks.auricles is not None:
+        ears = ears_of(networks.auricles, field, styles, deformation, None if tresses is None else tresses.volume)
+        if ears is not None and parting is not None:
+            bowls = ears.bowls(surface, parting.photo.shape[-1])
+            parting = parting._replace(ears=bowls if parting.ears is None else torch.maximum(parting.ears, bowls))
+        pause()
     return SourceHead(
         photo,
         photo_large,
@@ -239,6 +249,7 @@ def source_head(
         arch,
         curtain,
         border,
+        ears,
     )
 
 

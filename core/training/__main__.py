@@ -24,6 +24,7 @@ from core.training.bundle import (
     answer_anew,
     collect,
     publish,
+    publish_auricles,
     publish_directions,
     publish_parser,
     renewed,
@@ -70,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
     )
     answers.add_argument("--portraits", type=Path, help="what core.alignment.prepare made; read once a run folder")
     answers.add_argument("--weights", metavar="NAME", help="that portraits are read with (default: the model's)")
+    ears = commands.add_parser("ears", parents=[common], help="where heads of these weights have their ears")
+    ears.add_argument("--weights", metavar="NAME", default=CAMEO_256.name, help="default %(default)s")
+    ears.add_argument("--pack", type=Path, default=Path("runs/world/pack.npz"), help="the world's meshes (%(default)s)")
+    ears.add_argument("--heads", type=int, default=12_000, help="that are looked at (default %(default)s)")
+    ears.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
@@ -136,6 +142,10 @@ def _run(options: argparse.Namespace) -> None:
         answer_anew(options.run, options.snapshots, Job.quiet(), model=options.model, portraits=heads)
     elif options.stage == "directions":
         _directions(options)
+    elif options.stage == "ears":
+        networks = read_networks(Registry(options.out).locate(options.weights).values())
+        off = publish_auricles(networks, options.out, options.pack, options.heads, options.weights)
+        print(f"ears of unseen heads: {1000 * off:.2f} thousandths off")
     elif options.only:
         name = options.name or options.model.name
         networks = read_networks(Registry(options.out).locate(name).values())

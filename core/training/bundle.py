@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.camera import CameraLimits
 from core.job import Job
-from core.models.bundle import write_directions, write_networks, write_parser
+from core.models.bundle import write_auricles, write_directions, write_networks, write_parser
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.generator import Generator
@@ -21,6 +21,7 @@ from core.models.parsing import HeadParser
 from core.models.reader import GATHERED, Reader
 from core.rendering.edited import DRAWN_ON
 from core.training.answers import answered, widened
+from core.training.auricles import auricle_frames
 from core.training.data import load_landmarks
 from core.training.directions import IDLE, SAMPLES, find_directions
 from core.training.latents import Latents, fit_landmarks, landmark_misfit, latent_statistics
@@ -40,6 +41,7 @@ from core.training.workshop import (
     read_reader,
 )
 from core.weights import InputContract, Registry
+from core.world.assets import load_pack
 from core.world.identity import EYEGLASSES, GLASSES_FROM, phi
 
 logger = logging.getLogger(__name__)
@@ -52,8 +54,8 @@ STEP_LABELS = {"Eyeglasses": (EYEGLASSES, GLASSES_FROM)}
 """Labels that are there or not: their coordinate of z and where it decides."""
 RENEWABLE = ("encoder", "hybrid", "landmarks", "practice", "reader", "parser")
 """Stages whose network can be taken into weights by itself."""
-PARSER = "parser.safetensors"
-"""File of the parser in an entry: it stands on nothing else, and thirty megabytes of networks stay as they are."""
+PARSER, AURICLES = "parser.safetensors", "auricles.safetensors"
+"""Files of the parser and of ears in an entry: they stand on little else, and the other 36 MB stay as they are."""
 LIMITS = CameraLimits(1.25, -0.5, 0.5)
 """Cameras that the decoder met in training."""
 
@@ -177,9 +179,11 @@ def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     """Writes the weights below a weights folder and enters them in its manifest; returns the networks' file."""
     path = folder / name / "model.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_networks(dataclasses.replace(networks, directions={}, parser=None), path)
+    write_networks(dataclasses.replace(networks, directions={}, parser=None, auricles=None), path)
     if networks.parser is not None:
         write_parser(networks.parser, networks.config.name, folder / name / PARSER)
+    if networks.auricles is not None:
+        write_auricles(networks.auricles, networks.config.name, folder / name / AURICLES)
     publish_directions(networks, folder, name)
     logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
     return path
@@ -199,6 +203,25 @@ def publish_parser(networks: Networks, folder: Path, name: str = "cameo-256") ->
     return path
 
 
+def publish_auricles(networks: Networks, folder: Path, pack: Path, heads: int, name: str = "cameo-256") -> float:
+    """Finds where an entry's heads have their ears, writes it and enters it in the manifest; all else stays as it is.
+
+    Args:
+        networks: The entry's.
+        folder: The weights folder.
+        pack: The world's meshes.
+        heads: How many heads of the world are looked at.
+        name: Of the entry.
+
+    Returns:
+        How far points of ears of unseen heads are off (world units).
+    """
+    found, misfit = auricle_frames(networks.generator, load_pack(pack), heads, Job.quiet())
+    write_auricles(found, networks.config.name, folder / name / AURICLES)
+    _enter(networks, folder, name)
+    return misfit
+
+
 def publish_directions(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     """Writes the directions beside the networks of an entry and enters both in the manifest; returns their file.
 
@@ -216,7 +239,12 @@ def _shown(networks: Networks) -> dict[str, Direction]:
 
 def _enter(networks: Networks, folder: Path, name: str) -> None:
     """Enters the files of an entry in the manifest, those that are there."""
-    files = {"model": "model.safetensors", "directions": "directions.safetensors", "parser": PARSER}
+    files = {
+        "model": "model.safetensors",
+        "directions": "directions.safetensors",
+        "parser": PARSER,
+        "auricles": AURICLES,
+    }
     drawn = DRAWN_ON if networks.landmark_indices is not None else ()
     Registry(folder).add(
         name,
