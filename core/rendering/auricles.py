@@ -1,7 +1,7 @@
 """Outer ears (auricles): the field's have eight pixels of its pictures, and from the side they are what one sees first.
 
 Where an ear lies is read off the latents (``core.models.auricles``) and laid on the field's own surface: an affine
-frame, by a few Gauss-Newton steps of its points' distances. Over that frame lies one chart of what the world's ears look like.
+frame, by a few Gauss-Newton steps of its points' distances. Over it lies one chart of what the world's ears look like.
 On the parts that no photo saw the ear gets one tone, its own, and the shade of rim, folds and bowl. Ears under hair
 lie deep within the surface, or where the parser sees hair; they are left alone.
 """
@@ -29,7 +29,7 @@ __all__ = ["Auricles", "EarPlaces", "ears_of"]
 # latents say it is, in parts of a distance.
 STEPS, DOUBT, PRIOR = 3, 0.004, 0.01
 # An ear that shows: its points lie so near to the surface in the mean, they had no further to go there, and so many of
-# them are not hair. (On fourteen photos ears that show had up to .0011 and .0029, hidden ones .0010 and .0058 at least.)
+# them are not hair. On fourteen photos ears that show had up to .0011 and .0029, hidden ones from .0010 and .0058 on.
 MISFIT, MOVED, HAIR = 0.0015, 0.0045, 0.6
 # How far from the chart's surface a place has something to do with the ear, and from where on not (chart units); and by
 # how much more where it is dark: the field's bowls are shallow.
