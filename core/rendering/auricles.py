@@ -33,7 +33,7 @@ STEPS, DOUBT, PRIOR = 3, 0.004, 0.01
 MISFIT, MOVED, HAIR = 0.0015, 0.0045, 0.6
 # How far from the chart's surface a place has something to do with the ear, and from where on not (chart units); and by
 # how much more where it is dark: the field's bowls are shallow.
-BESIDE, OFF, BOWL = 0.18, 0.33, 0.35
+BESIDE, OFF, BOWL = 0.1, 0.2, 0.4
 # How high above the chart's plane a place may be, and the shade of what is wholly a hollow.
 HIGH, HOLLOW = 1.0, -0.3
 # Depth of shade in red, green and blue: light that skin has passed is red.
