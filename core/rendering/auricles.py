@@ -41,7 +41,7 @@ BLOOD = (0.85, 1.0, 1.05)
 # Shade from which on a point of an ear is no hollow, and tells its tone; and how many points must.
 LIT, ENOUGH = -0.25, 8
 # Which of their colours is the ear's: the field's are a smear of skin with shade and hair.
-LIGHT = 0.7
+LIGHT = 0.85
 # Coarser versions of the relief, for pictures in which it would flicker.
 LEVELS = 4
 

@@ -16,6 +16,7 @@ from core.models.networks import Networks
 from core.models.parsing import HAIR, PARSED, HeadParser
 from core.rendering.curtain import Curtain
 from core.rendering.hair import Parting, parts_of
+from core.rendering.hair_tone import toned
 from core.rendering.hands import Pause
 from core.rendering.integrals import integrate_geometry
 from core.rendering.rims import BEHIND_EARS, EARS, HAIRY, NAPE, Rims
@@ -146,7 +147,9 @@ def behind_of(
     sides = []
     for side in beside:
         goes_on = _goes_on(side, rims, view, hair)
-        hairs.append(_Hair(side, goes_on, True))
+        # What hangs lower is hair of the latents that the photo may not have.
+        unseen = (look_up(view, side.points[None])[1][0] < SEEN) & (side.points[:, 1] > EARS)
+        hairs += [_Hair(side, goes_on, True), _Hair(side, side.solid & (side.hair > HAIRY) & ~goes_on & unseen, False)]
         held = torch.zeros_like(goes_on) if curtain is None else curtain.holds(side.points)
         cheeks = side.solid & (side.skin > BARE) & ~goes_on & ~held
         parted.append(side._replace(hair=torch.where(goes_on | held, 1.0, side.hair)))
@@ -159,7 +162,8 @@ def behind_of(
         return None
     places, off_there = torch.cat(sides).split(3, dim=1)
     tone = 2.0 * tone - 1.0
-    points, off, told, painted = torch.cat([one.told(tone) for one in hairs]).split((3, 3, 1, 1), dim=1)
+    points, colours, told, painted = torch.cat([one.told() for one in hairs]).split((3, 3, 1, 1), dim=1)
+    off = toned(colours, tone, painted[:, 0] > 0.0)
     # Hair that is not the head's has no skin's share either.
     looks = tuple(look._replace(skin=torch.minimum(look.skin, 1.0 - look.hair)) for look in parted)
     return Behind(points, off, told, painted, tone, torch.cat((bare, places)), places, off_there, looks)
@@ -173,17 +177,16 @@ class _Hair(NamedTuple):
     painted: bool
     """Whether the generator has skin there: then it is painted over, and not shifted as a whole."""
 
-    def told(self, tone: Tensor) -> Tensor:
-        """Points, by how much hair of a tone (3,) in [-1, 1] is off the generator's there, how far, painted (M, 8)."""
+    def told(self) -> Tensor:
+        """Points, the generator's colours there, how far they are told of, and whether they are painted (M, 8)."""
         points, colours = self.look.points[self.where], self.look.colours[self.where]
-        off = tone - (colours if self.painted or not len(colours) else colours.mean(dim=0))
         far = torch.ones_like(points[:, :1])
         if not self.painted:
-            # Ahead of the back lies what hangs beside a neck, and no hair of the photo beside it.
+            # Ahead of the back and low lies what hangs beside a neck, and no hair of the photo beside it.
             ahead = points[:, 2:] > BACK
-            far = torch.where(ahead, far, ((BACK - points[:, 2:]) / FAR).clamp(LEAST, 1.0))
+            far = torch.where(ahead & (points[:, 1:2] <= EARS), far, ((BACK - points[:, 2:]) / FAR).clamp(LEAST, 1.0))
         painted = torch.full_like(far, float(self.painted))
-        return torch.cat((points, off.expand(len(points), 3), far, painted), dim=1)
+        return torch.cat((points, colours, far, painted), dim=1)
 
 
 def _goes_on(look: Look, rims: Rims | None, view: SourceView, hair: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ from core.rendering.flow import GRID, anchored, landmark_flow
 from core.rendering.folded import FoldedField
 from core.rendering.gender import ATTRIBUTE as GENDER
 from core.rendering.gender import beard_at, cues_at
-from core.rendering.hair_tone import natural
+from core.rendering.hair_tone import natural, toned
 from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
@@ -165,9 +165,7 @@ class EditedHead:
     def _off(self, behind: Behind) -> Tensor:
         """By how much hair behind is off what the generator has there now (N, 3): it is dyed as the photo's is."""
         own = self._own_colours(behind.hair)
-        painted = behind.painted[:, 0] > 0.0
-        usual = own[~painted].mean(dim=0) if bool((~painted).any()) else own.new_zeros(3)
-        return behind.tone + self._dyed() - torch.where(painted[:, None], own, usual)
+        return toned(own, behind.tone + self._dyed(), behind.painted[:, 0] > 0.0)
 
     def _dyed(self) -> Tensor:
         """By how much the edit has changed the photo's hair (3,)."""

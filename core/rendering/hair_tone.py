@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["HairTone", "hair_tone", "natural"]
+__all__ = ["HairTone", "hair_tone", "natural", "toned"]
 
 # Share of a head's pixels that must be hair to take its tone; else the darkest of these pixels are brows.
 ENOUGH, BROWS = 0.006, 0.1
@@ -15,6 +15,8 @@ ENOUGH, BROWS = 0.006, 0.1
 LIGHT = 0.02
 # Pixels of 128: beside a rim of hair, hair is mixed with something else; it is left out where so much of it is left.
 RIM, INNER = 5, 0.02
+# Share of the photo's hair that is darker than its shade, and than what is usual.
+SHADE, USUAL = 0.35, 0.4
 # How much more blue than red a head may have beyond what its hair has (of 2).
 COOL = 0.06
 # Of nobody's hair.
@@ -27,7 +29,7 @@ class HairTone(NamedTuple):
     shade: Tensor
     """What is darker than two thirds of it: new hair lies in the shade of what is there."""
     usual: Tensor
-    """What is darker than half of it: a head from behind."""
+    """What is darker than three fifths of it: a head from behind, which light from ahead does not reach."""
     seen: bool
 
 
@@ -60,8 +62,31 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: T
         if not chosen.any():
             return HairTone(photo.new_tensor(BROWN), photo.new_tensor(BROWN), seen)
         chosen = chosen & (luma <= luma[chosen].quantile(BROWS))
-    shade, usual = colours[chosen].quantile(colours.new_tensor((0.35, 0.5)), dim=0)
+    shade, usual = colours[chosen].quantile(colours.new_tensor((SHADE, USUAL)), dim=0)
     return HairTone(shade, usual, seen)
+
+
+def toned(own: Tensor, tone: Tensor, painted: Tensor) -> Tensor:
+    """By how much hair of a tone is off the generator's own colours, all in [-1, 1].
+
+    As a whole it becomes as light as the tone. Shade and shine are shares of that: of hair that becomes darker they
+    become less, or black hair would be grey where brown hair shines. Of hair that becomes lighter they stay.
+
+    Args:
+        own: What the generator has there.
+        tone: Of the photo's hair.
+        painted: Where the generator has skin: there the tone is all there is.
+
+    Shape:
+        own (N, 3), tone (3,), painted (N,) bool; returns (N, 3).
+    """
+    off = tone - own
+    hair = own[~painted]
+    if len(hair):
+        usual = hair.mean(dim=0)
+        scale = ((tone + 1.0).mean() / (usual + 1.0).mean().clamp(min=1e-3)).clamp(max=1.0)
+        off[~painted] = tone - usual + (scale - 1.0) * (hair - usual)
+    return off
 
 
 def natural(rgb: Tensor, alpha: Tensor, shade: Tensor) -> Tensor:
