@@ -10,7 +10,7 @@ import torch
 from core.models.auricles import AuricleFrames
 from core.models.bundle import read_networks
 from core.models.networks import Networks
-from core.rendering.auricles import Auricles, EarPlaces, ears_of
+from core.rendering.auricles import Auricles, EarPlaces, ears_of, ears_under
 from core.rendering.deformation import Deformation
 from core.rendering.tones import CELLS
 from core.weights import Registry
@@ -141,3 +141,12 @@ def test_small_pictures_read_a_coarser_relief(ears: EarPlaces) -> None:
     own = SKIN.expand(places.shape)
     fine, coarse = (auricles.drawn(own, places, torch.tensor([apart])) for apart in (1e-4, 8e-3))
     assert float(coarse.std()) < float(fine.std())
+
+
+def test_hair_that_is_cut_bares_ears(networks: Networks, model: AuricleFrames, styles: torch.Tensor) -> None:
+    field = networks.generator.field
+    assert ears_under(None, model, field, styles, styles, None, cut=False) is None
+    bared = ears_under(None, model, field, styles, styles, None, cut=True)
+    assert bared is not None
+    assert bared.numbers.tolist() == [0, 1]
+    assert ears_under(None, None, field, styles, styles, None, cut=True) is None

@@ -23,7 +23,7 @@ from core.rendering.deformation import Deformation
 from core.rendering.surfaces import SurfaceMap
 from core.rendering.tones import EXTENT, tones_at
 
-__all__ = ["Auricles", "EarPlaces", "ears_of"]
+__all__ = ["Auricles", "EarPlaces", "ears_of", "ears_under"]
 
 # Gauss-Newton steps; beyond which distance a point counts half (world units); and what holds the frame to where the
 # latents say it is, in parts of a distance.
@@ -164,6 +164,35 @@ def ears_of(
     if hair is not None:
         shows &= tones_at(hair, found.places().reshape(-1, 3)).reshape(2, -1).mean(dim=1) < HAIR
     return found._replace(numbers=found.numbers[shows], frames=frames[shows]) if bool(shows.any()) else None
+
+
+def ears_under(
+    found: EarPlaces | None,
+    model: AuricleFrames | None,
+    field: Field,
+    before: Tensor,
+    after: Tensor,
+    deformation: Deformation | None,
+    *,
+    cut: bool,
+) -> EarPlaces | None:
+    """Ears of an edited head: those that showed, moved as the latents say; all that show now, if hair was cut.
+
+    Args:
+        found: Those that showed.
+        model: Where ears lie by the latents.
+        field: The networks.
+        before: The head's latent rows.
+        after: The edited ones.
+        deformation: The head's own.
+        cut: Whether the edit may have bared an ear.
+
+    Shape:
+        before, after (1, rows, style_dim).
+    """
+    if cut and model is not None and (found is None or len(found.numbers) < 2):
+        return ears_of(model, field, after, deformation, None)
+    return None if found is None else found.under(before, after)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from core.models.networks import Networks
 from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import arch_of
-from core.rendering.auricles import Auricles
+from core.rendering.auricles import Auricles, EarPlaces, ears_under
 from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.behind import Behind
 from core.rendering.border import Border
@@ -94,6 +94,8 @@ class EditedHead:
     """How far the generator was tuned to this photo, 0..1: so much of its tones it says itself."""
     eyewear: Eyewear | None = None
     """Glasses that are put on the head."""
+    ears: EarPlaces | None = None
+    """Its ears that show under an edit."""
 
     def natural(self, maps: VolumeMaps) -> VolumeMaps:
         """Maps of this state without the blue that a tuned generator makes of hair that an edit dyes."""
@@ -151,10 +153,9 @@ class EditedHead:
     @cached_property
     def auricles(self) -> Auricles | None:
         """Its ears that show, in the tones of this state."""
-        ears = self.source.ears
+        ears = self.source.ears if self.edit.is_empty else self.ears
         if ears is None:
             return None
-        ears = ears.under(self.source.styles, self.styles)
         return Auricles.of(ears, lambda points: self.natural_colours(self._own_colours(points)), self.tones)
 
     def _own_colours(self, points: Tensor) -> Tensor:
@@ -246,7 +247,7 @@ def edited_head(
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
     states = _landmark_states(networks, source, edit, styles)
-    field, size = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE
+    field, size, cut = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE, edit.strength(LENGTH) < 0.0
     if torch.equal(styles, source.styles):
         shape = source.shape  # What is drawn on the photo leaves the head as it is.
     else:
@@ -311,6 +312,7 @@ def edited_head(
             networks, aligned_residual(networks, source.residual, maps.rgb)[0], local_depth(maps)
         ),
         networks.tuned,
+        ears=ears_under(source.ears, networks.auricles, field, source.styles, styles, source.deformation, cut=cut),
     )
 
 
