@@ -125,6 +125,11 @@ def photo_tier(networks: Networks, inversion: Inversion, pause: Pause = resting)
     matte = alpha_tensor(aligned.matte1024, device)
     large = picture_tensor(aligned.crop1024, device)
     pause()
+    before = None
+    if networks.untuned is not None and inversion.refinement is not None:
+        origin = inversion.refinement.origin.styles
+        if np.array_equal(origin[:-1], inversion.styles[:-1]):
+            before = torch.tensor(origin, device=device)[None]
     return source_head(
         networks,
         picture_tensor(aligned.crop256, device),
@@ -136,6 +141,7 @@ def photo_tier(networks: Networks, inversion: Inversion, pause: Pause = resting)
         pause,
         None if inversion.deformation is None else Deformation(torch.tensor(inversion.deformation, device=device)),
         None if aligned.landmarks is None else torch.tensor(aligned.landmarks, device=device, dtype=torch.float32),
+        before,
     )
 
 

@@ -362,3 +362,21 @@ def test_without_landmarks_in_the_photo_no_edit_opens_a_mouth(reconstructed: tup
     with torch.inference_mode():
         made = edited.edited_head(engine.tiers.networks, blind, LatentEdit.none.with_strength("Age", 0.01))
     assert not made.shape.field.additions
+
+
+def test_sliders_of_colour_do_on_a_refined_head_what_they_did_before(reconstructed: tuple[Engine, Inversion]) -> None:
+    """Tuned colours say little else than the photo: what an edit does to them comes from the generator before that."""
+    engine, inversion = reconstructed
+    refined = engine.refine(inversion, "fast", Job.quiet(), passes=60)
+    assert engine.tiers.source(refined).plain is not None
+    assert engine.tiers.source(inversion).plain is None
+    for name in ("Skin tone", "Hair colour"):
+        edit = LatentEdit.none.with_strength(name, 1.0)
+        moved = []
+        for one in (inversion, refined):
+            plain, edited = (
+                engine.render(RenderRequest(one, state, Camera(0.9, inversion.camera.pitch), 192)).pixels.astype(int)
+                for state in (LatentEdit.none, edit)
+            )
+            moved.append(np.abs(edited - plain).mean())
+        assert moved[1] > 0.75 * moved[0], (name, moved)

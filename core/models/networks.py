@@ -72,6 +72,8 @@ class Networks:
     auricles: AuricleFrames | None = None
     tuned: float = 0.0
     """How far the generator was tuned to one photo, 0..1: so much of that photo's tones it says itself."""
+    untuned: Generator | None = None
+    """The generator before that, if its geometry is the same: it knows what an edit does to colours."""
 
     @property
     def modules(self) -> dict[str, nn.Module]:

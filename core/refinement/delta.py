@@ -25,6 +25,7 @@ from torch import Tensor
 from core.errors import WeightsCorrupt
 from core.models.generator import Generator
 from core.models.networks import Networks
+from core.refinement.variables import parameter_groups
 from core.rendering.hands import Pause, resting
 
 LARGEST = 6.0e4
@@ -140,7 +141,14 @@ def tuned_networks(networks: Networks, delta: Delta, pause: Pause = resting) -> 
                 raise WeightsCorrupt(f"The refinement's “{name}” does not fit the weights.", hint="Refine again.")
             pause()
             state[name].add_(torch.from_numpy(values.astype(np.float32)).to(state[name].device))
-    return replace(networks, generator=generator.requires_grad_(False).eval(), local=None, tuned=delta.share)
+    appearance = parameter_groups(networks.generator)["geometry"].keys().isdisjoint(delta.tensors)
+    return replace(
+        networks,
+        generator=generator.requires_grad_(False).eval(),
+        local=None,
+        tuned=delta.share,
+        untuned=networks.generator if appearance else None,
+    )
 
 
 def delta_bytes(delta: Delta) -> bytes:

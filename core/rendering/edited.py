@@ -51,20 +51,17 @@ from core.rendering.repaint import Drawn, EditedColours, grown
 from core.rendering.restraint import SMILE, allowed, of_the_mouth, with_lids_kept, with_lips_kept, with_mouth_kept
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
-from core.rendering.tones import CELLS, tone_volume
+from core.rendering.tones import CELLS
+from core.rendering.toning import told_tones
 from core.rendering.wrinkles import ATTRIBUTE as AGE
 from core.rendering.wrinkles import skin_at
 from core.tensor_camera import project
-from core.visibility import GUIDE_SIZE, SourceView, carried_out, look_up, source_geometry
+from core.visibility import GUIDE_SIZE, SourceView, carried_out, source_geometry
 
 # Attributes that need no direction: landmarks say what to do with the photo.
 DRAWN_ON = (LIDS, BROWS)
 # Side of a draft's source view, and of the grid at which its flow is worked out.
 DRAFT_VIEW, DRAFT_GRID = 128, 48
-# What is said about hair at the back counts as much as this share of a point that the photo sees.
-BEHIND = 0.5
-# The same of skin at the sides: where the photo shows little of a cheek, its shade is not that of the whole.
-BESIDE = 0.25
 # Share from which on a pixel is surely what it is.
 SURELY = 0.8
 # Attributes that move the border between hair and skin: after a whole step it may be anywhere beyond where it was.
@@ -115,31 +112,21 @@ class EditedHead:
 
     @cached_property
     def tones(self) -> Tensor:
-        """How far the field's colours are off, everywhere (1, 3, C, C, C); nowhere on a head that was tuned."""
-        if self.tuned >= 1.0:
-            return self.source.photo.new_zeros(1, 3, CELLS, CELLS, CELLS)
-        maps = self._maps
-        solid = maps.alpha.clamp(min=1e-3)
-        points = (maps.xyz / solid).flatten(2).transpose(1, 2)
-        colour, trust = look_up(self.view, points, target=self.source.angles, elsewhere=True)
-        own = (maps.rgb / solid).flatten(2).transpose(1, 2)
-        trust = trust * (maps.alpha.flatten(1) > 0.9)
-        if self.source.parting is not None:
-            # From the photo's own camera everything is believed, but what hangs before a cheek is not its tone.
-            agreed = functional.interpolate(self.source.parting.agreed, size=maps.alpha.shape[-2:], mode="area")
-            trust = trust * agreed.flatten(1)
-        known = [points[0], colour[0] - own[0], trust[0, :, None]]
+        """How far the field's colours are off, everywhere (1, 3, C, C, C).
+
+        A tuned head says its photo's tones itself, but hardly what an edit makes of them: that is what is off then.
+        """
+        source, behind = self.source, self.source.behind
+        alone = self.edit.is_empty or source.plain is None
+        if self.tuned >= 1.0 and alone:
+            return source.photo.new_zeros(1, 3, CELLS, CELLS, CELLS)
+        off = None if behind is None else behind.off if self.edit.is_empty else self._off(behind)
         uncovered = max(0.0, 1.0 - sum(max(0.0, self.edit.strength(name)) for name in (LENGTH, BEARD)))
-        behind = self.source.behind
-        if behind is not None:
-            off = behind.off if self.edit.is_empty else self._off(behind)
-            for place, shift, weight in (
-                (behind.hair, off, BEHIND * behind.told),
-                (behind.skin, behind.skin_off, BESIDE * uncovered * torch.ones_like(behind.skin[:, :1])),
-            ):
-                known = [torch.cat(pair) for pair in zip(known, (place, shift, weight), strict=True)]
-        points, difference, trust = known
-        return (1.0 - self.tuned) * tone_volume(points, difference, trust)
+        told = told_tones(source, self.view, self._maps, off, uncovered)
+        if self.tuned <= 0.0 or alone:
+            return (1.0 - self.tuned) * told
+        unedited = told_tones(source, source.view, source.maps, None if behind is None else behind.off, 1.0)
+        return told - self.tuned * unedited
 
     @cached_property
     def border(self) -> Border | None:
@@ -259,6 +246,13 @@ def edited_head(
     pause()
     seen = seen_from(networks, shape, source.angles, draft=draft, pause=pause)
     maps = _natural(source, edit, networks.tuned, seen.maps)
+    before, after = source, maps
+    if source.plain is not None and networks.untuned is not None:
+        # What an edit does to colours the tuned generator hardly knows: it was tuned in one state of the head.
+        plain = source.plain.styles + (styles - source.styles)
+        folded = FoldedField(networks.untuned.field, plain, source.deformation, shape.field.additions).light
+        before = replace(source, maps=source.plain.maps, parting=source.plain.parting)
+        after = seen.geometry.appearance(networks.untuned, folded)
     pause()
     # A draft's surface is what was traced: it is made beside the rest below.
     surface = None if draft else source_surface(shape, source.angles, seen)
@@ -280,7 +274,7 @@ def edited_head(
     def coloured() -> tuple[EditedColours, Tensor]:
         try:
             drawn = Drawn() if states is None else _drawn(networks, source, edit, states, size)
-            colours = EditedColours(source, edit, maps, moves(), size, drawn)
+            colours = EditedColours(before, edit, after, moves(), size, drawn)
             matte_found.set_result(colours.matte)
         except BaseException as error:
             matte_found.set_exception(error)

@@ -96,6 +96,8 @@ class SourceHead:
     """Hair of the photo that the latents do not have."""
     border: Border | None = None
     """The border between hair and skin that no photo saw, where the photo shows hair."""
+    plain: Plain | None = None
+    """What the generator has before it was tuned to the photo, where it was."""
     ears: EarPlaces | None = None
     """Those that show, where the model knows ears."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
@@ -117,6 +119,14 @@ class SourceHead:
         return self._mattes[size]
 
 
+class Plain(NamedTuple):
+    """A refined head as it was: latent rows (1, rows, style_dim), maps from the photo's camera, and their parting."""
+
+    styles: Tensor
+    maps: VolumeMaps
+    parting: Parting | None
+
+
 class Seen(NamedTuple):
     """A head from one camera, before the local branch."""
 
@@ -136,11 +146,25 @@ def source_head(
     pause: Pause = resting,
     deformation: Deformation | None = None,
     marks: Tensor | None = None,
+    before: Tensor | None = None,
 ) -> SourceHead:
     """Render the head from the photo's camera and prepare the photo for look-ups; pauses between stages.
 
+    Args:
+        networks: The model.
+        photo: The small crop.
+        photo_large: The large one.
+        matte: The head in it.
+        styles: The head's latent rows.
+        decoder_styles: The decoder's.
+        angles: The photo's camera.
+        pause: Called between stages.
+        deformation: The head's own.
+        marks: Where a detector saw its landmarks.
+        before: A refined head's latent rows before that; its geometry is the same.
+
     Shape:
-        As in :class:`SourceHead`.
+        As in :class:`SourceHead`; before as styles.
     """
     field = networks.generator.field
     with_strays = FoldedField(field, styles, deformation).light
@@ -218,6 +242,16 @@ def source_head(
         skin_there = parting.bare * (1.0 - parting.photo)
         grain = grain_of(photo_large, skin_there, None if tresses is None else tresses.volume)
         pause()
+    plain = None
+    if before is not None and networks.untuned is not None:
+        folded = FoldedField(networks.untuned.field, before, deformation, shape.field.additions).light
+        was = seen.geometry.appearance(networks.untuned, folded)
+        pause()
+        plain = Plain(before, was, parting)
+        if parting is not None and networks.parser is not None and networks.landmarks is not None:
+            own = _parting(networks.parser, networks.landmarks, photo, matte, was, before, angles, pause).own
+            plain = plain._replace(parting=parting._replace(own=own))
+        pause()
     ears = None
     if networks.auricles is not None:
         ears = ears_of(networks.auricles, field, styles, deformation, None if tresses is None else tresses.volume)
@@ -249,6 +283,7 @@ def source_head(
         arch,
         curtain,
         border,
+        plain,
         ears,
     )
 
