@@ -70,6 +70,16 @@ class Behind(NamedTuple):
     looks: tuple[Look, ...]
     """What all that was told by, and what of it is hair in the end: from behind, and from both sides."""
 
+    def fewer(self, count: int) -> Behind:
+        """With about so many points of hair, each of which counts for the more."""
+        every = max(1, len(self.hair) // count)
+        return self._replace(
+            hair=self.hair[::every],
+            off=self.off[::every],
+            told=every * self.told[::every],
+            painted=self.painted[::every],
+        )
+
 
 class Look(NamedTuple):
     """The generator's head from one side: N pixels of a square picture.

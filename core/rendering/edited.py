@@ -62,6 +62,8 @@ from core.visibility import GUIDE_SIZE, SourceView, carried_out, source_geometry
 DRAWN_ON = (LIDS, BROWS)
 # Side of a draft's source view, and of the grid at which its flow is worked out.
 DRAFT_VIEW, DRAFT_GRID = 128, 48
+# Points of hair behind that are asked what an edit does to them: tones have cells of a centimetre.
+TELLING = 600
 # Share from which on a pixel is surely what it is.
 SURELY = 0.8
 # Attributes that move the border between hair and skin: after a whole step it may be anywhere beyond where it was.
@@ -120,13 +122,15 @@ class EditedHead:
         alone = self.edit.is_empty or source.plain is None
         if self.tuned >= 1.0 and alone:
             return source.photo.new_zeros(1, 3, CELLS, CELLS, CELLS)
-        off = None if behind is None else behind.off if self.edit.is_empty else self._off(behind)
+        unedited = behind
+        if behind is not None and not self.edit.is_empty:
+            behind = behind.fewer(TELLING)
+            behind = behind._replace(off=self._off(behind))
         uncovered = max(0.0, 1.0 - sum(max(0.0, self.edit.strength(name)) for name in (LENGTH, BEARD)))
-        told = told_tones(source, self.view, self._maps, off, uncovered)
+        told = told_tones(source, self.view, self._maps, behind, uncovered)
         if self.tuned <= 0.0 or alone:
             return (1.0 - self.tuned) * told
-        unedited = told_tones(source, source.view, source.maps, None if behind is None else behind.off, 1.0)
-        return told - self.tuned * unedited
+        return told - self.tuned * told_tones(source, source.view, source.maps, unedited, 1.0)
 
     @cached_property
     def border(self) -> Border | None:
@@ -147,7 +151,8 @@ class EditedHead:
 
     def _own_colours(self, points: Tensor) -> Tensor:
         """The field's own (N, 3), in [-1, 1], at places of the head (N, 3)."""
-        _, raw = self.shape.field.appearance(self.shape.field.hidden(points))
+        field = self.shape.field.light
+        _, raw = field.appearance(field.hidden(points))
         return 2.0 * torch.sigmoid(raw) - 1.0
 
     def _off(self, behind: Behind) -> Tensor:

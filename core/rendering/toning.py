@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.models.volume import VolumeMaps
+from core.rendering.behind import Behind
 from core.rendering.source import SourceHead
 from core.rendering.tones import tone_volume
 from core.visibility import SourceView, look_up
@@ -19,14 +20,16 @@ BEHIND = 0.5
 BESIDE = 0.25
 
 
-def told_tones(source: SourceHead, view: SourceView, maps: VolumeMaps, off: Tensor | None, uncovered: float) -> Tensor:
+def told_tones(
+    source: SourceHead, view: SourceView, maps: VolumeMaps, behind: Behind | None, uncovered: float
+) -> Tensor:
     """How far the field's colours are off everywhere (1, 3, C, C, C).
 
     Args:
         source: The photo tier.
         view: The photo in the state that an edit asks for.
         maps: What the generator has in the photo's view, in that state.
-        off: By how much hair at the back is off, (N, 3), where there is any.
+        behind: What is told of its back and sides, in that state.
         uncovered: How far the sides' skin still lies bare, 0..1.
     """
     solid = maps.alpha.clamp(min=1e-3)
@@ -39,10 +42,9 @@ def told_tones(source: SourceHead, view: SourceView, maps: VolumeMaps, off: Tens
         agreed = functional.interpolate(source.parting.agreed, size=maps.alpha.shape[-2:], mode="area")
         trust = trust * agreed.flatten(1)
     known = [points[0], colour[0] - own[0], trust[0, :, None]]
-    behind = source.behind
-    if behind is not None and off is not None:
+    if behind is not None:
         for place, shift, weight in (
-            (behind.hair, off, BEHIND * behind.told),
+            (behind.hair, behind.off, BEHIND * behind.told),
             (behind.skin, behind.skin_off, BESIDE * uncovered * torch.ones_like(behind.skin[:, :1])),
         ):
             known = [torch.cat(pair) for pair in zip(known, (place, shift, weight), strict=True)]
