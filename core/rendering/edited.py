@@ -240,8 +240,10 @@ def edited_head(
     styles, decoder_styles = edited_latents(networks, source, edit)
     states = _landmark_states(networks, source, edit, styles)
     field, size, cut = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE, edit.strength(LENGTH) < 0.0
-    if torch.equal(styles, source.styles):
-        shape = source.shape  # What is drawn on the photo leaves the head as it is.
+    # Dyes, and what is drawn on the photo, leave the head's shape as it is.
+    moves_shape = not torch.equal(styles[:, :-1], source.styles[:, :-1])
+    if not moves_shape:
+        shape = source.shape.recoloured(field, styles)
     else:
         additions = _additions(networks, source, edit, styles, states)
         if draft:
@@ -249,19 +251,18 @@ def edited_head(
         else:
             shape = head_shape(field, styles, source.strays, pause, source.deformation, additions)
     pause()
-    seen = seen_from(networks, shape, source.angles, draft=draft, pause=pause)
+    again = None if moves_shape else source.seen.recoloured(networks, shape)
+    seen = again or seen_from(networks, shape, source.angles, draft=draft, pause=pause)
     maps = _natural(source, edit, networks.tuned, seen.maps)
     before, after = source, maps
     if source.plain is not None and networks.untuned is not None:
-        # What an edit does to colours the tuned generator hardly knows: it was tuned in one state of the head.
         plain = source.plain.styles + (styles - source.styles)
         folded = FoldedField(networks.untuned.field, plain, source.deformation, shape.field.additions).light
         before = replace(source, maps=source.plain.maps, parting=source.plain.parting)
         after = seen.geometry.appearance(networks.untuned, folded)
     pause()
     # A draft's surface is what was traced: it is made beside the rest below.
-    surface = None if draft else source_surface(shape, source.angles, seen)
-    pause()
+    surface = source.surface if not moves_shape else None if draft else source_surface(shape, source.angles, seen)
 
     def moves() -> Tensor | None:
         if states is None:

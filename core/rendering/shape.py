@@ -7,7 +7,7 @@ exact, in hair it is not, and nothing thinner than a cell may be lost. Refuses t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -62,6 +62,11 @@ class HeadShape:
         """Interpolated distances, and how far they may be off. Shape: points (..., 3); returns (...) twice."""
         distance, error = interpolated(self.volume, points).reshape(2, *points.shape[:-1])
         return distance, error
+
+    def recoloured(self, field: Field, styles: Tensor) -> HeadShape:
+        """The same shape under another latent of its colours. Shape: styles (1, rows, style_dim)."""
+        own = self.field
+        return replace(self, field=FoldedField(field, styles, own.deformation, own.additions))
 
     def distance(self, points: Tensor) -> Tensor:
         """Interpolated distances alone. Shape: points (..., 3); returns (...)."""

@@ -74,6 +74,8 @@ class SourceHead:
     residual: Tensor
     resting_flow: Tensor | None
     shape: HeadShape
+    seen: Seen
+    """The head from the photo's camera."""
     strays: Tensor | None
     """Where solids float beside the head; see ``core.rendering.strays``."""
     deformation: Deformation | None = None
@@ -120,7 +122,10 @@ class SourceHead:
 
 
 class Plain(NamedTuple):
-    """A refined head as it was: latent rows (1, rows, style_dim), maps from the photo's camera, and their parting."""
+    """A refined head as it was: latent rows (1, rows, style_dim), maps from the photo's camera, and their parting.
+
+    What an edit does to colours a tuned generator hardly knows: it was tuned in one state of the head.
+    """
 
     styles: Tensor
     maps: VolumeMaps
@@ -133,6 +138,10 @@ class Seen(NamedTuple):
     found: Crossings
     geometry: HeadPass
     maps: VolumeMaps
+
+    def recoloured(self, networks: Networks, shape: HeadShape) -> Seen:
+        """The same places in the colours of another latent."""
+        return self._replace(maps=self.geometry.appearance(networks.generator, shape.field.light))
 
 
 def source_head(
@@ -272,6 +281,7 @@ def source_head(
         residual,
         None if networks.landmarks is not None else aligned_residual(networks, residual, maps.rgb)[1],
         shape,
+        seen,
         stray,
         deformation,
         parting,
