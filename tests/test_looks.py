@@ -364,10 +364,26 @@ def test_without_landmarks_in_the_photo_no_edit_opens_a_mouth(reconstructed: tup
     assert not made.shape.field.additions
 
 
-def test_sliders_of_colour_do_on_a_refined_head_what_they_did_before(reconstructed: tuple[Engine, Inversion]) -> None:
+@pytest.fixture(scope="module")
+def refined(reconstructed: tuple[Engine, Inversion]) -> Inversion:
+    engine, inversion = reconstructed
+    return engine.refine(inversion, "fast", Job.quiet(), passes=60)
+
+
+def test_a_refined_head_s_own_colours_are_those_that_were_tuned(
+    reconstructed: tuple[Engine, Inversion], refined: Inversion
+) -> None:
+    assert refined.refinement is not None
+    assert refined.refinement.delta.share == 1.0
+    tuned = refined.refinement.report["curve"][-1]["mae"]
+    assert reconstructed[0].own_figures(refined)["mae"] < 1.06 * tuned
+
+
+def test_sliders_of_colour_do_on_a_refined_head_what_they_did_before(
+    reconstructed: tuple[Engine, Inversion], refined: Inversion
+) -> None:
     """Tuned colours say little else than the photo: what an edit does to them comes from the generator before that."""
     engine, inversion = reconstructed
-    refined = engine.refine(inversion, "fast", Job.quiet(), passes=60)
     assert engine.tiers.source(refined).plain is not None
     assert engine.tiers.source(inversion).plain is None
     for name in ("Skin tone", "Hair colour"):

@@ -173,7 +173,8 @@ def render_layer(
             decoded[:, :3],
             head.natural(maps),
             head.tones,
-            None if draft else (surface.depth, view.layers),
+            # What a refinement tuned is the decoder's own picture, and that is what this layer shows of it.
+            None if draft or (layer != "picture" and head.tuned > 0.0) else (surface.depth, view.layers),
             camera.half_fov,
         )
         # A refinement tunes colours; what the same activations then say of trust in the photo is chance.
