@@ -29,7 +29,7 @@ __all__ = ["Auricles", "EarPlaces", "ears_of", "ears_under"]
 # latents say it is, in parts of a distance.
 STEPS, DOUBT, PRIOR = 3, 0.004, 0.01
 # An ear that shows: its points lie so near to the surface in the mean, they had no further to go there, and so many of
-# them are not hair. On fourteen photos ears that show had up to .0011 and .0029, hidden ones from .0010 and .0058 on.
+# them are not hair. On fourteen photos ears that show had up to .0011 and .0029, hidden ones from .0013 and .0058 on.
 MISFIT, MOVED, HAIR = 0.0015, 0.0045, 0.6
 # How far from the chart's surface a place has something to do with the ear, and from where on not (chart units); and by
 # how much more where it is dark: the field's bowls are shallow.

@@ -94,7 +94,7 @@ class EditedHead:
     eyewear: Eyewear | None = None
     """Glasses that are put on the head."""
     ears: EarPlaces | None = None
-    """Its ears that show under an edit."""
+    """Its ears that show."""
 
     def natural(self, maps: VolumeMaps) -> VolumeMaps:
         """Maps of this state without the blue that a tuned generator makes of hair that an edit dyes."""
@@ -124,8 +124,8 @@ class EditedHead:
             return source.photo.new_zeros(1, 3, CELLS, CELLS, CELLS)
         unedited = behind
         if behind is not None and not self.edit.is_empty:
-            behind = behind.fewer(TELLING)
-            behind = behind._replace(off=self._off(behind))
+            unedited = behind.fewer(TELLING)  # of the same points, or an edit of nothing would change something
+            behind = unedited._replace(off=self._off(unedited))
         uncovered = max(0.0, 1.0 - sum(max(0.0, self.edit.strength(name)) for name in (LENGTH, BEARD)))
         told = told_tones(source, self.view, self._maps, behind, uncovered)
         if self.tuned <= 0.0 or alone:
@@ -144,10 +144,9 @@ class EditedHead:
     @cached_property
     def auricles(self) -> Auricles | None:
         """Its ears that show, in the tones of this state."""
-        ears = self.source.ears if self.edit.is_empty else self.ears
-        if ears is None:
+        if self.ears is None:
             return None
-        return Auricles.of(ears, lambda points: self.natural_colours(self._own_colours(points)), self.tones)
+        return Auricles.of(self.ears, lambda points: self.natural_colours(self._own_colours(points)), self.tones)
 
     def _own_colours(self, points: Tensor) -> Tensor:
         """The field's own (N, 3), in [-1, 1], at places of the head (N, 3)."""
@@ -236,6 +235,7 @@ def edited_head(
             lambda: source.view.with_photo(carried_out(source.photo_large, source.matte)),
             lambda: reference_features(networks, source.residual, local_depth(source.maps)),
             networks.tuned,
+            ears=source.ears,
         )
     styles, decoder_styles = edited_latents(networks, source, edit)
     states = _landmark_states(networks, source, edit, styles)
