@@ -100,7 +100,7 @@ def test_where_it_is_drawn_the_generator_paints_nothing_for_it() -> None:
     maps = VolumeMaps(torch.zeros(1, 3, 8, 8), torch.zeros(1, 4, 8, 8), one, torch.zeros(1, 3, 8, 8), one)
     edit = LatentEdit.none.with_strength("Gender", 1.0)
     assert region(edit, maps).min() == 1.0
-    assert region(edit, maps, drawn=True).max() == 0.0
+    assert region(edit, maps, drawn=("Gender",)).max() == 0.0
     skin = torch.zeros(1, 1, 128, 128)
     skin[..., 64:, :] = 1.0
     low = maps._replace(xyz=maps.xyz - 0.05)  # where mouths are
@@ -110,17 +110,17 @@ def test_where_it_is_drawn_the_generator_paints_nothing_for_it() -> None:
         assert found[..., 4:, :].max() == 0.0
         assert found[..., :4, :].min() == 1.0
     assert region(LatentEdit.none.with_strength("Smile", 1.0), maps, skin=skin).max() == 1.0
-    assert region(edit.with_strength("Weight", 1.0), maps, drawn=True).min() == 1.0
+    assert region(edit.with_strength("Weight", 1.0), maps, drawn=("Gender",)).min() == 1.0
 
 
-def test_a_beard_grows_on_jaw_and_neck_and_not_on_ears_or_temples() -> None:
+def test_a_beard_grows_on_jaw_and_chin_and_not_on_necks_ears_or_temples() -> None:
     found = beard_at(places(), numbers(), SIDE)
     assert found is not None
 
     def grows(u: float, v: float) -> float:
         return float(found[0, 0, round(v * SIDE), round(u * SIDE)])
 
-    for there in ((0.5, 0.76), (0.5, 0.62), (0.3, 0.8), (0.5, 0.97), (0.1, 0.9)):
+    for there in ((0.5, 0.76), (0.5, 0.62), (0.3, 0.8), (0.5, 0.84)):
         assert grows(*there) > 0.9, there
-    for elsewhere in ((0.5, 0.3), (0.1, 0.5), (0.9, 0.5), (0.36, 0.52), (0.64, 0.52)):
+    for elsewhere in ((0.5, 0.3), (0.5, 0.97), (0.1, 0.5), (0.9, 0.5), (0.36, 0.52), (0.64, 0.52)):
         assert grows(*elsewhere) < 0.1, elsewhere

@@ -21,10 +21,11 @@ ATTRIBUTE = "Beard"
 GRAIN, STRANDS = 512, (7, 19)
 # How much strands differ in brightness, how far an edge is torn into hairs, and how opaque a beard is at most.
 CONTRAST, TORN, OPAQUE = 0.24, 0.55, 0.92
-# Share, less what its edge loses, from which on a beard grows in full.
-FULL = 0.7
-# Beards are a little darker than the hair above them.
-DARKER = 0.85
+# Share, less what its edge loses, from which on hair that hangs covers in full; the same of a beard, which thins
+# out hair by hair into the cheeks, and lengths of those hairs at GRAIN.
+FULL, THICK, HAIRS = 0.7, 0.85, (3, 7)
+# Beards are a little darker than the hair above them, and shine where strands stand out (of 1).
+DARKER, SHINE = 0.9, 0.055
 # How far a beard follows the skin's light and shade.
 SHADED = 0.7
 
@@ -44,29 +45,37 @@ def bearded(photo: Tensor, share: Tensor, tone: Tensor, darker: float = DARKER) 
     size = photo.shape[-1]
     share = functional.avg_pool2d(share, 5, 1, 2, count_include_pad=False)
     share = functional.interpolate(share, size=(size, size), mode="bilinear", align_corners=False)
-    grain = functional.interpolate(_strands().to(photo), size=(size, size), mode="bilinear", antialias=True)
-    # An edge is where some hairs grow and others do not.
-    covered = ((share * (1.0 + TORN) - TORN * (0.5 + 0.5 * grain.clamp(-1.0, 1.0))) / FULL).clamp(0.0, 1.0)
-    covered = OPAQUE * covered * covered * (3.0 - 2.0 * covered)
+    grain = _sized(_strands(STRANDS), photo)
     if tone.ndim == 4:
+        # An edge is where some hairs grow and others do not.
+        covered = ((share * (1.0 + TORN) - TORN * (0.5 + 0.5 * grain.clamp(-1.0, 1.0))) / FULL).clamp(0.0, 1.0)
+        covered = OPAQUE * covered * covered * (3.0 - 2.0 * covered)
         colour = darker * tone * (1.0 + CONTRAST * grain)
         return photo + ((2.0 * colour - 1.0).clamp(-1.0, 1.0) - photo) * covered
+    hairs = 0.5 + 0.5 * _sized(_strands(HAIRS), photo).clamp(-1.0, 1.0)
+    covered = ((share - THICK * hairs) / (1.0 - THICK) + share).clamp(0.0, 1.0)
+    covered = OPAQUE * covered * share.clamp(max=THICK) / THICK
     luma = ((photo + 1.0) * 0.5).mean(dim=1, keepdim=True)
     smooth = functional.interpolate(
         functional.interpolate(luma, size=32, mode="area"), size=(size, size), mode="bilinear"
     )
     level = (smooth * share).sum() / share.sum().clamp(min=1e-6)
     light = (smooth / level.clamp(min=0.05)).clamp(0.5, 1.6) ** SHADED
-    colour = darker * tone[:, None, None] * light * (1.0 + CONTRAST * grain)
+    colour = light * (darker * tone[:, None, None] * (1.0 + CONTRAST * grain) + SHINE * grain.clamp(min=0.0))
     return photo + ((2.0 * colour - 1.0).clamp(-1.0, 1.0) - photo) * covered
 
 
-@functools.lru_cache(maxsize=1)
-def _strands() -> Tensor:
+def _sized(grain: Tensor, photo: Tensor) -> Tensor:
+    """Grain as large as a photo (1, 3, S, S): (1, 1, S, S)."""
+    return functional.interpolate(grain.to(photo), size=photo.shape[-2:], mode="bilinear", antialias=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _strands(lengths: tuple[int, ...]) -> Tensor:
     """Grain like hair that hangs down (1, 1, GRAIN, GRAIN), mean 0, deviation 0.6; always the same."""
-    noise = torch.randn(1, len(STRANDS), GRAIN, GRAIN, generator=torch.Generator().manual_seed(7))
+    noise = torch.randn(1, len(lengths), GRAIN, GRAIN, generator=torch.Generator().manual_seed(7))
     grain = torch.zeros_like(noise[:, :1])
-    for number, length in enumerate(STRANDS):
+    for number, length in enumerate(lengths):
         one = functional.avg_pool2d(noise[:, number : number + 1], (length, 2 * number + 1), 1, (length // 2, number))
         grain = grain + one / one.std()
     return 0.6 * grain / grain.std()

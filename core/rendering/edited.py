@@ -30,6 +30,7 @@ from core.rendering.behind import Behind
 from core.rendering.border import Border
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import brows_at
+from core.rendering.complexion import ATTRIBUTE as SKIN_TONE
 from core.rendering.creases import carried, creases_at
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
@@ -317,13 +318,12 @@ def edited_head(
 
 
 def _natural(source: SourceHead, edit: LatentEdit, tuned: float, maps: VolumeMaps) -> VolumeMaps:
-    """See :meth:`EditedHead.natural`."""
     tone = _dyed_by(source, edit, tuned)
     return maps if tone is None else maps._replace(rgb=natural(maps.rgb, maps.alpha, tone))
 
 
 def _dyed_by(source: SourceHead, edit: LatentEdit, tuned: float) -> Tensor | None:
-    """The tone of the photo's hair where a tuned generator dyes it; None where none does."""
+    """The tone of the photo's hair where a tuned generator dyes it."""
     return source.tone if tuned > 0.0 and any(edit.strength(name) for name in DYES) else None
 
 
@@ -382,19 +382,19 @@ def _additions(
 def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:
     """What an edit draws on the photo where landmarks say: an opened mouth, brows, lips, skin."""
     opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
-    kept, ages = not opens and edit.strength(SMILE) > 0.0, edit.strength(AGE) != 0.0
-    gender, marks = edit.strength(GENDER) != 0.0, source.marks if edit.strength(AGE) > 0.0 else None
-    if networks.landmark_indices is None or not (opens or grows or brows or kept or ages or gender):
+    kept, ages, marks = not opens and edit.strength(SMILE) > 0.0, edit.strength(AGE), source.marks
+    gender, tone = edit.strength(GENDER) != 0.0, edit.strength(SKIN_TONE) != 0.0
+    if networks.landmark_indices is None or not (opens or grows or brows or kept or ages or gender or tone):
         return Drawn()
     old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
     numbers = networks.landmark_indices.cpu().numpy()
     return Drawn(
         opening(old, new, numbers, size) if opens else None,
-        lips(new, numbers, size) if grows else None,
+        lips(new, numbers, size) if grows or tone else None,
         brows_at(new, numbers, size) if brows else None,
         lips(new, numbers, size) if kept else None,
         skin_at(new, numbers, size) if ages else None,
         cues_at(new, numbers, size) if gender else None,
         beard_at(new, numbers, size) if grows else None,
-        creases_at(carried(marks, old, new, numbers), size) if marks is not None else None,
+        creases_at(carried(marks, old, new, numbers), size) if marks is not None and ages > 0.0 else None,
     )

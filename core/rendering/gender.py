@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from core.rendering.brows import brows_at, with_brows
 from core.rendering.lids import UPPER as UPPER_LIDS
-from core.rendering.measures import blurred, luma, place_of, surroundings
+from core.rendering.measures import blurred, luma, place_of, redder, surroundings
 from core.rendering.mouth import lips
 from core.rendering.wrinkles import CORNERS, face_outline, polygon, skin_at, with_wrinkles
 
@@ -41,14 +41,18 @@ UNDER, EARS, FADE, FROM_LIPS, OUTSIDE = 0.012, 0.02, 0.07, 0.008, 1.25
 SOFT, LASHES, ABOVE = 0.004, 0.006, 0.003
 # Brows and creases at the ends of the slider, as their own sliders count them.
 BROWS, SMOOTH, COARSE = 0.9, 0.6, 0.35
-# A shaven beard: darker by this share, and greyer by that one; how far a visible one is lightened again.
-SHADOW, GREY, LIT = 0.17, 0.12, 0.8
+# A shaven beard: how much of the skin's colour gives way to the hair's, how much of that is seen of hair that is nearly
+# as light as skin and at most, and how far a visible one is lightened again.
+SHADOW, SHOWS, LIT = 0.34, (0.12, 0.65), 0.8
 # How far it may be lightened (ratio), and what of the face says how light it should be (pictures' widths).
 LIGHTEST, AROUND = 1.25, 0.12
 # How much its stubble stands out, how wide that is (pictures' widths), and its seed.
-STUBBLE, BRISTLE, SEED = 0.045, 0.0012, 5
-# A grown beard is full from one over this of a shaven one's share on, to its upper edge.
-FULL = 2.0
+STUBBLE, BRISTLE, SEED = 0.06, 0.0012, 5
+# A grown beard is full from one over this of a shaven one's share on, to its upper edge, and ends so far below the chin
+# (pictures' widths).
+FULL, HANGS = 2.0, 0.05
+# Of somebody whose hair is not known.
+DARK_HAIR = (0.2, 0.17, 0.15)
 # Lips: what red, green and blue are multiplied by on the feminine side, and how far they take the skin's colour on the
 # masculine one. Lashes: darker by this share.
 LIPS, PALE, DARK = (0.95, 0.68, 0.72), 0.35, 0.45
@@ -87,7 +91,7 @@ def cues_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) 
 
 
 def beard_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int) -> Tensor | None:
-    """Where a beard may grow (1, 1, size, size), 0..1: where it would be shaven, and all that is lower than the mouth.
+    """Where a beard may grow (1, 1, size, size), 0..1: where it is shaven, and lower, to a little below the chin.
 
     The generator's directions put beards over ears and up to the eyes. Arguments as in :func:`cues_at`.
     """
@@ -96,7 +100,10 @@ def beard_at(places: NDArray[np.float64], numbers: NDArray[np.int64], size: int)
         return None
     corners = places[[place[number] for number in MOUTH]]
     steps = (np.arange(size) + 0.5) / size
-    lower = np.clip((steps - corners[:, 1].mean()) / FADE + 0.5, 0.0, 1.0).astype(np.float32)
+    lower = np.clip((steps - corners[:, 1].mean()) / FADE + 0.5, 0.0, 1.0)
+    # It hangs a little below the chin, and does not grow on necks.
+    chin = face_outline(places)[:, 1].max()
+    lower = (lower * np.clip((chin + HANGS - steps) / FADE + 0.5, 0.0, 1.0)).astype(np.float32)
     grows = (FULL * _shaven(places, place, size)).clamp(max=1.0)
     return torch.maximum(grows, torch.from_numpy(lower)[None, None, :, None])
 
@@ -134,7 +141,9 @@ def _lashes(places: NDArray[np.float64], place: dict[int, int], lines: Sequence[
     return blurred(functional.avg_pool2d(large, scale), max(0.5, 0.4 * LASHES * size))
 
 
-def with_gender(photo: Tensor, cues: Cues, strength: float, free: Tensor | None = None) -> Tensor:
+def with_gender(
+    photo: Tensor, cues: Cues, strength: float, free: Tensor | None = None, hair: Tensor | None = None
+) -> Tensor:
     """The photo with a more feminine (-1) or more masculine (+1) face.
 
     Args:
@@ -142,9 +151,10 @@ def with_gender(photo: Tensor, cues: Cues, strength: float, free: Tensor | None 
         cues: Where what is.
         strength: Of the edit.
         free: Where no hair hangs over the face, 0..1.
+        hair: The colour of somebody's hair, in [0, 1]: what is shaven has it as well.
 
     Shape:
-        photo (1, 3, S, S); free (1, 1, any, any); returns (1, 3, S, S).
+        photo (1, 3, S, S); free (1, 1, any, any); hair (3,); returns (1, 3, S, S).
     """
     if strength == 0.0:
         return photo
@@ -158,18 +168,19 @@ def with_gender(photo: Tensor, cues: Cues, strength: float, free: Tensor | None 
     skin = _at(cues.skin, photo)
     tone = surroundings(colours, skin, AROUND * size)
     if strength > 0.0:
-        grey = luma(colours)
-        bristles = _bristles(size).to(colours)
-        shaven = torch.lerp(colours, grey, min(1.0, GREY * amount)) * (1.0 - amount * (SHADOW + STUBBLE * bristles))
-        colours = torch.lerp(colours, shaven, beard)
-        pale = _red(colours, tone) * mouth * min(1.0, PALE * amount)
+        # Roots shine through the skin: each channel loses as much as hair takes of it, and nothing becomes lighter.
+        tint = colours.new_tensor(DARK_HAIR) if hair is None else hair
+        less = (1.0 - tint[:, None, None] / tone.clamp(min=0.05)).clamp(*SHOWS)
+        bristles = _bristles(size).to(colours).clamp(min=0.0)
+        colours = colours * (1.0 - min(1.0, amount) * beard * less * (SHADOW + STUBBLE * bristles)).clamp(min=0.3)
+        pale = redder(colours, tone) * mouth * min(1.0, PALE * amount)
         colours = torch.lerp(colours, tone, pale)
     else:
         # What of the shaven skin is darker than the cheeks around it.
         cheeks = surroundings(luma(colours), skin * (1.0 - beard), 2.0 * AROUND * size)
         shade = cheeks / surroundings(luma(colours), skin * beard, 0.5 * AROUND * size).clamp(min=0.02)
         colours = colours * (1.0 + LIT * amount * beard * skin * (shade.clamp(1.0, LIGHTEST) - 1.0))
-        red = _red(colours, tone) * mouth * min(1.0, amount)
+        red = redder(colours, tone) * mouth * min(1.0, amount)
         colours = torch.lerp(colours, colours * colours.new_tensor(LIPS)[:, None, None], red)
         colours = colours * (1.0 - DARK * min(1.0, amount) * lashes)
     return (colours * 2.0 - 1.0).clamp(-1.0, 1.0)
@@ -182,17 +193,6 @@ def _bristles(size: int) -> Tensor:
     noise = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(SEED))
     noise = blurred(noise, max(0.4, BRISTLE * size))
     return noise / noise.std()
-
-
-def _red(colours: Tensor, tone: Tensor) -> Tensor:
-    """How far each pixel is lip and no tooth, gap or skin: by how red it is beside the skin, 0..1 (1, 1, S, S)."""
-
-    def redness(some: Tensor) -> Tensor:
-        red, green, blue = some.split(1, dim=1)
-        return (red - 0.5 * (green + blue)) / (red + green + blue).clamp(min=0.1)
-
-    dark = ((luma(colours) - 0.1) / 0.1).clamp(0.0, 1.0)
-    return ((redness(colours) - redness(tone) + 0.035) / 0.05).clamp(0.0, 1.0) * dark
 
 
 def _widened(values: Tensor, radius: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Small things that many parts of pictures ask for: brightness, blur, a landmark's place, the largest value nearby."""
+"""Small things that many parts of pictures ask for: brightness, blur, a landmark, redness, the largest value nearby."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["blurred", "boxed", "luma", "place_of", "surroundings", "widest"]
+__all__ = ["blurred", "boxed", "luma", "place_of", "redder", "surroundings", "widest"]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (Rec. 601)."""
@@ -49,6 +49,21 @@ def luma(colours: Tensor, dim: int = 1) -> Tensor:
 def place_of(numbers: Tensor | NDArray[np.int64]) -> dict[int, int]:
     """MediaPipe's number of a landmark → its place among a model's landmarks. Shape: numbers (L,)."""
     return {number: place for place, number in enumerate(numbers.tolist())}
+
+
+def redder(colours: Tensor, tone: Tensor) -> Tensor:
+    """How far each pixel is lip and no tooth, gap or skin: by how red it is beside the skin, 0..1.
+
+    Shape:
+        colours, tone (1, 3, S, S) in [0, 1]: the picture and the skin around; returns (1, 1, S, S).
+    """
+
+    def redness(some: Tensor) -> Tensor:
+        red, green, blue = some.split(1, dim=1)
+        return (red - 0.5 * (green + blue)) / (red + green + blue).clamp(min=0.1)
+
+    dark = ((luma(colours) - 0.1) / 0.1).clamp(0.0, 1.0)
+    return ((redness(colours) - redness(tone) + 0.035) / 0.05).clamp(0.0, 1.0) * dark
 
 
 def surroundings(values: Tensor, weight: Tensor, width: float) -> Tensor:

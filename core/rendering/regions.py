@@ -6,6 +6,8 @@ goes, but paint that an edit puts on the photo stays within heights of the canon
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -26,14 +28,16 @@ DYES = ("Age", "Hair colour")
 # Attributes that leave skin of the face as it is: they move it, or put hair before it. A generator's head that has a
 # beard where the photo has none would paint with it.
 SKINLESS = ("Hair length", "Bangs", "Weight", "Mouth open")
-# Attributes that paint nothing where landmarks say what to draw instead.
-DRAWN = ("Gender",)
 # Over which the paint fades.
 FADE = 0.012
 
 
 def region(
-    edit: LatentEdit, maps: VolumeMaps, hair: Tensor | None = None, skin: Tensor | None = None, drawn: bool = False
+    edit: LatentEdit,
+    maps: VolumeMaps,
+    hair: Tensor | None = None,
+    skin: Tensor | None = None,
+    drawn: Collection[str] = (),
 ) -> Tensor:
     """Where an edit may paint (1, 1, s, s), 0..1; the union of its attributes' places.
 
@@ -42,7 +46,7 @@ def region(
         maps: Of the edited head from the photo's camera.
         hair: What of the photo is hair, in the same view (1, 1, any, any), 0..1; None where that is not known.
         skin: What of it is skin of the face, likewise.
-        drawn: Whether what ``DRAWN`` names is drawn on the photo, and not painted.
+        drawn: Attributes that are drawn on the photo, and not painted.
     """
     height = maps.xyz[:, 1:2] / maps.alpha.clamp(min=1e-3)
     found = torch.zeros_like(height)
@@ -50,7 +54,7 @@ def region(
         if hair is not None and name in DYES:
             found = torch.maximum(found, functional.interpolate(hair, size=found.shape[-2:], mode="area"))
             continue
-        if drawn and name in DRAWN:
+        if name in drawn:
             continue
         low, high = HEIGHTS.get(name, (-1.0, 1.0))
         inside = torch.minimum((height - low) / FADE + 1.0, (high - height) / FADE + 1.0).clamp(0.0, 1.0)

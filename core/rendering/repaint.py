@@ -19,6 +19,8 @@ from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.beard import bearded
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import with_brows
+from core.rendering.complexion import ATTRIBUTE as SKIN_TONE
+from core.rendering.complexion import Complexion, complexion_of, with_complexion
 from core.rendering.gender import ATTRIBUTE as GENDER
 from core.rendering.gender import Cues, with_gender
 from core.rendering.hair import kept_apart
@@ -121,7 +123,16 @@ class EditedColours:
         if drawn.gender is not None and hair is not None and source.parting is not None:
             fringe = moved(grown(source.parting.photo * source.parting.above, size), flow)
             self._bare = 1.0 - fringe * (1.0 - drawn.gender.brows.to(fringe))
-        share = _significance(after - before) * grown(region(edit, maps, hair, skin, drawn.gender is not None), size)
+        self._complexion: Complexion | None = None
+        drawn_on = [GENDER] if drawn.gender is not None else []
+        if edit.strength(SKIN_TONE) != 0.0 and source.parting is not None:
+            self._complexion = complexion_of(source.photo, source.parting, source.maps, maps)
+        if self._complexion is not None:
+            drawn_on.append(SKIN_TONE)
+            self._complexion = self._complexion._replace(where=moved(grown(self._complexion.where, size), flow))
+            # What other attributes paint is a change of skin that is as light as this.
+            before = self._complexion.own(before, self._complexion.where)
+        share = _significance(after - before) * grown(region(edit, maps, hair, skin, drawn_on), size)
         if drawn.kept is not None:
             # Smiling lips that nothing parts are moved, not painted: the generator has teeth over the lip there.
             share = share * (1.0 - drawn.kept.to(share))
@@ -142,7 +153,7 @@ class EditedColours:
         matte = moved(whole, flow)
         # Where the edit puts something new (a beard's rim, longer hair) the photo's matte does not know the head yet.
         alpha = grown(maps.alpha, size)
-        fresh = (alpha - moved(grown(source.maps.alpha, size), flow)).clamp(min=0.0)
+        fresh = (alpha - moved(grown(source.maps.alpha, size), flow)).clamp(min=0.0) * grown(region(edit, maps), size)
         self._locks: Tensor | None = None
         if source.tone is not None and source.parting is not None and hair is not None and grows(edit):
             apart = source.parting
@@ -162,6 +173,8 @@ class EditedColours:
         inner = functional.interpolate(self._known, size=side, mode="bilinear", align_corners=False)
         here = moved(extended(photo, inner), None if self._flow is None else grown(self._flow, side))
         before, after, share = (grown(one, side) for one in (self._before, self._after, self._share))
+        if self._complexion is not None:
+            here = with_complexion(here, self._complexion, self._drawn.lips)
         # Wrinkles first: what the edit paints lies on skin as it then is.
         if self._skin is not None:
             here = with_wrinkles(here, self._skin, self._age, self._drawn.creases)
@@ -176,7 +189,7 @@ class EditedColours:
         if self._beard is not None and self._tone is not None:
             edited = bearded(edited, self._beard, self._tone)
         if self._drawn.gender is not None:
-            edited = with_gender(edited, self._drawn.gender, self._gender, self._bare)
+            edited = with_gender(edited, self._drawn.gender, self._gender, self._bare, self._tone)
         if self._drawn.brows is not None:
             edited = with_brows(edited, self._drawn.brows, self._brows, self._free)
         if self._drawn.mouth is not None:
