@@ -62,6 +62,22 @@ def test_hair_is_usually_lighter_than_its_shade() -> None:
     torch.testing.assert_close(found.usual, pure.quantile(0.4).expand(3), atol=0.01, rtol=0.0)
 
 
+def test_hair_that_hangs_has_its_say_where_there_is_some_above_and_a_beard_alone_is_no_hair() -> None:
+    photo, head, hair, brows, face = _bald()
+    hair[..., :40, :] = 1.0
+    photo[..., :40, :] = 0.2
+    hanging = torch.zeros_like(hair)
+    hanging[..., 44:128, :39] = 1.0
+    photo[..., 44:128, :39] = -0.8
+    above, both = (hair_tone(photo, hair, head, brows, face, more) for more in (None, hanging))
+    torch.testing.assert_close(above.usual, torch.full((3,), 0.6))
+    assert (both.shade < above.shade - 0.4).all()
+    assert (both.usual <= above.usual).all()
+    alone = hair_tone(photo, torch.zeros_like(hair), head, brows, face, hanging)
+    assert not alone.seen
+    torch.testing.assert_close(alone.usual, torch.tensor([0.6, 0.4, 0.4]))
+
+
 def test_rims_of_much_hair_have_no_say_in_its_tone() -> None:
     photo, head, hair, brows, face = _bald()
     hair[..., :9, :] = 1.0

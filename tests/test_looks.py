@@ -20,7 +20,7 @@ from core.inversion import Inversion
 from core.job import Job
 from core.photo import Photo
 from core.refinement.passes import Body, field_maps, prepare
-from core.rendering import edited, frames, repaint, source
+from core.rendering import drawing, edited, frames, repaint, source
 from core.rendering.arch import Arch
 from core.rendering.border import Border
 from core.rendering.hair_tone import COOL, hair_tone
@@ -137,7 +137,7 @@ def second(_: object, one: object, *__: object) -> object:
     [
         (edited, "with_lids_kept", second, {"Smile": 2.0}),  # at 1 a step of brightness too little on this head
         (edited, "with_lips_kept", second, {"Smile": 1.0}),
-        (edited, "lips", nothing, {"Smile": 1.0}),
+        (drawing, "lips", nothing, {"Smile": 1.0}),
         (repaint, "with_wrinkles", first, {"Age": 1.0}),
         (repaint, "bearded", first, {"Bangs": 1.0}),
     ],

@@ -29,34 +29,26 @@ from core.rendering.beard import ATTRIBUTE as BEARD
 from core.rendering.behind import Behind
 from core.rendering.border import Border
 from core.rendering.brows import ATTRIBUTE as BROWS
-from core.rendering.brows import brows_at
-from core.rendering.complexion import ATTRIBUTE as SKIN_TONE
-from core.rendering.creases import carried, creases_at
+from core.rendering.drawing import drawn_by
 from core.rendering.eyewear import ATTRIBUTE as EYEWEAR
 from core.rendering.eyewear import Eyewear, eyewear_on
 from core.rendering.flow import GRID, anchored, landmark_flow
-from core.rendering.folded import FoldedField
-from core.rendering.gender import ATTRIBUTE as GENDER
-from core.rendering.gender import beard_at, cues_at
+from core.rendering.folded import Beyond, FoldedField
 from core.rendering.hair_tone import natural, toned
 from core.rendering.hands import Pause, both, resting
 from core.rendering.hybrid import aligned_residual, local_depth, reference_features
 from core.rendering.lids import ATTRIBUTE as LIDS
 from core.rendering.lids import with_lids
 from core.rendering.locks import BANGS, LENGTH
-from core.rendering.mouth import ATTRIBUTE as MOUTH
-from core.rendering.mouth import lips, opening
 from core.rendering.painter import Painter
+from core.rendering.reach import reach_of
 from core.rendering.regions import DYES
 from core.rendering.repaint import Drawn, EditedColours, grown
-from core.rendering.restraint import SMILE, allowed, of_the_mouth, with_lids_kept, with_lips_kept, with_mouth_kept
+from core.rendering.restraint import allowed, of_the_mouth, with_lids_kept, with_lips_kept, with_mouth_kept
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
 from core.rendering.tones import CELLS
 from core.rendering.toning import told_tones
-from core.rendering.wrinkles import ATTRIBUTE as AGE
-from core.rendering.wrinkles import skin_at
-from core.tensor_camera import project
 from core.visibility import GUIDE_SIZE, SourceView, carried_out, source_geometry
 
 # Attributes that need no direction: landmarks say what to do with the photo.
@@ -242,15 +234,19 @@ def edited_head(
     states = _landmark_states(networks, source, edit, styles)
     field, size, cut = networks.generator.field, DRAFT_VIEW if draft else GUIDE_SIZE, edit.strength(LENGTH) < 0.0
     # Dyes, and what is drawn on the photo, leave the head's shape as it is.
+    of_ears = styles
     moves_shape = not torch.equal(styles[:, :-1], source.styles[:, :-1])
     if not moves_shape:
         shape = source.shape.recoloured(field, styles)
     else:
-        additions = _additions(networks, source, edit, styles, states)
+        additions, reaches = _additions(networks, source, edit, styles, states), reach_of(edit)
+        # Undeformed and without additions: both are the edited head's own.
+        beyond = None if reaches is None else Beyond(FoldedField(field, source.styles), reaches)
+        of_ears = styles if beyond is None or beyond.has_ears else source.styles
         if draft:
-            shape = draft_shape(field, styles, source.shape, source.strays, additions)
+            shape = draft_shape(field, styles, source.shape, source.strays, additions, beyond)
         else:
-            shape = head_shape(field, styles, source.strays, pause, source.deformation, additions)
+            shape = head_shape(field, styles, source.strays, pause, source.deformation, additions, beyond)
     pause()
     again = None if moves_shape else source.seen.recoloured(networks, shape)
     seen = again or seen_from(networks, shape, source.angles, draft=draft, pause=pause)
@@ -280,7 +276,8 @@ def edited_head(
 
     def coloured() -> tuple[EditedColours, Tensor]:
         try:
-            drawn = Drawn() if states is None else _drawn(networks, source, edit, states, size)
+            numbers = None if networks.landmark_indices is None else networks.landmark_indices.cpu().numpy()
+            drawn = Drawn() if states is None or numbers is None else drawn_by(edit, source, numbers, states, size)
             colours = EditedColours(before, edit, after, moves(), size, drawn)
             matte_found.set_result(colours.matte)
         except BaseException as error:
@@ -313,7 +310,7 @@ def edited_head(
             networks, aligned_residual(networks, source.residual, maps.rgb)[0], local_depth(maps)
         ),
         networks.tuned,
-        ears=ears_under(source.ears, networks.auricles, field, source.styles, styles, source.deformation, cut=cut),
+        ears=ears_under(source.ears, networks.auricles, field, source.styles, of_ears, source.deformation, cut=cut),
     )
 
 
@@ -377,24 +374,3 @@ def _additions(
     if curtain is not None:
         curtain = curtain.shorter(edit.strength(LENGTH))
     return tuple(one for one in (arch, curtain) if one is not None)
-
-
-def _drawn(networks: Networks, source: SourceHead, edit: LatentEdit, states: tuple[Tensor, Tensor], size: int) -> Drawn:
-    """What an edit draws on the photo where landmarks say: an opened mouth, brows, lips, skin."""
-    opens, grows, brows = edit.strength(MOUTH) > 0.0, edit.strength(BEARD) > 0.0, edit.strength(BROWS) != 0.0
-    kept, ages, marks = not opens and edit.strength(SMILE) > 0.0, edit.strength(AGE), source.marks
-    gender, tone = edit.strength(GENDER) != 0.0, edit.strength(SKIN_TONE) != 0.0
-    if networks.landmark_indices is None or not (opens or grows or brows or kept or ages or gender or tone):
-        return Drawn()
-    old, new = ((project(one, source.angles)[0][0].double().cpu().numpy() + 1.0) / 2.0 for one in states)
-    numbers = networks.landmark_indices.cpu().numpy()
-    return Drawn(
-        opening(old, new, numbers, size) if opens else None,
-        lips(new, numbers, size) if grows or tone else None,
-        brows_at(new, numbers, size) if brows else None,
-        lips(new, numbers, size) if kept else None,
-        skin_at(new, numbers, size) if ages else None,
-        cues_at(new, numbers, size) if gender else None,
-        beard_at(new, numbers, size) if grows else None,
-        creases_at(carried(marks, old, new, numbers), size) if marks is not None and ages > 0.0 else None,
-    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,8 +25,9 @@ from core.rendering.additions import Addition
 from core.rendering.deformation import Deformation
 from core.rendering.hands import hands, together
 from core.rendering.precision import has_fast_bfloat16
+from core.rendering.reach import EAR, Reach
 
-__all__ = ["FoldedField", "chains_of"]
+__all__ = ["Beyond", "FoldedField", "chains_of"]
 
 # Points a chunk: activations of a chunk stay in the cache from one layer to the next (measured: 8,000 and 16,000 alike,
 # smaller ones pay for their calls).
@@ -38,6 +40,25 @@ FINE, COARSE = 64, 256
 FINE_UNTIL = 1024
 
 
+class Beyond(NamedTuple):
+    """Where an edit's latents count, and the head that is there where they do not."""
+
+    field: FoldedField
+    reaches: tuple[Reach, ...]
+
+    @property
+    def has_ears(self) -> bool:
+        """Whether the edit's latents say where ears are."""
+        return float(self.share(torch.tensor([EAR]))) > 0.5
+
+    def share(self, points: Tensor) -> Tensor:
+        """How far the edit's latents count at undeformed places (N, 3), 0..1: (N,)."""
+        found = points.new_zeros(len(points))
+        for reach in self.reaches:
+            found = torch.maximum(found, reach.share(points))
+        return found
+
+
 class FoldedField:
     """Distance, colour and feature of one head's points; numbers are those of ``Field`` within float32 rounding.
 
@@ -46,6 +67,7 @@ class FoldedField:
         styles: The head's latent rows.
         deformation: The head's own, if it has one: all points are then places of the deformed head.
         additions: What it has beyond its field.
+        beyond: The head's field where ``reach`` ends, and that; None where these latents count everywhere.
 
     Shape:
         styles (1, rows, style_dim).
@@ -57,8 +79,9 @@ class FoldedField:
         styles: Tensor,
         deformation: Deformation | None = None,
         additions: tuple[Addition, ...] = (),
+        beyond: Beyond | None = None,
     ) -> None:
-        self.config = field.config
+        self.config, self.beyond = field.config, beyond
         self.deformation, self.additions = deformation, additions
         width = field.config.width
         self._layers = []
@@ -84,6 +107,7 @@ class FoldedField:
         twin._layers = [self._layers[0], *(_rounded(layer) for layer in self._layers[1:])]
         twin._paint = _rounded(self._paint)
         twin._kernel = compiled_for(twin._layers)
+        twin.beyond = None if self.beyond is None else self.beyond._replace(field=self.beyond.field.light)
         return twin
 
     def hidden(self, points: Tensor) -> Tensor:
@@ -91,6 +115,24 @@ class FoldedField:
         return _in_chunks(lambda part: self._hidden(self._source(part)), points)
 
     def _hidden(self, points: Tensor) -> Tensor:
+        if self.beyond is None:
+            return self._alone(points)
+        share = self.beyond.share(points)
+        own, other = (share > 0.0).nonzero()[:, 0], (share < 1.0).nonzero()[:, 0]
+        if not len(own):
+            return self.beyond.field._hidden(points)
+        if not len(other):
+            return self._alone(points)
+        found = self._alone(points[own])
+        whole = found.new_empty(len(points), found.shape[1])
+        whole[own] = found
+        # Distances are a linear function of these.
+        weight = share[other, None].to(found.dtype)
+        kept = self.beyond.field._hidden(points[other])
+        whole[other] = torch.where(weight > 0.0, torch.lerp(kept, whole[other], weight), kept)
+        return whole
+
+    def _alone(self, points: Tensor) -> Tensor:
         # Compiled layers, where this machine has them, are the same ones in three quarters of the time.
         ask = plainly if self._kernel is None else self._kernel.hidden
         return _rounded_up(lambda rows: ask(rows, self._layers), points, self._layers[-1][0].dtype)

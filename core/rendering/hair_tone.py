@@ -33,7 +33,9 @@ class HairTone(NamedTuple):
     seen: bool
 
 
-def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: Tensor) -> HairTone:
+def hair_tone(
+    photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: Tensor, hanging: Tensor | None = None
+) -> HairTone:
     """What colour somebody's hair has.
 
     Args:
@@ -42,18 +44,17 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: T
         matte: Where the head is.
         brows: Where brows are, with skin around them.
         face: Skin below the brows.
+        hanging: Where more of it is, if there is some above: light from ahead and above bleaches a crown.
 
     Shape:
-        photo (1, 3, S, S); hair, matte, brows, face (1, 1, s, s), 0..1.
+        photo (1, 3, S, S); hair, matte, brows, face, hanging (1, 1, s, s), 0..1.
     """
     side = hair.shape[-1]
     colours = functional.interpolate((photo + 1.0) * 0.5, size=(side, side), mode="area").flatten(2)[0].T
     luma = colours.mean(dim=1)
     head = functional.interpolate(matte, size=(side, side), mode="area") > 0.9
     sure = (hair > 0.9) & head
-    # At its rims hair is scalp and background as well.
-    pure = functional.max_pool2d((~sure).to(colours), RIM, 1, RIM // 2) < 0.5
-    chosen = (pure if pure.sum() >= INNER * head.sum() else sure).flatten()
+    chosen = _inner(sure, head)
     skin = ((face > 0.9) & head).flatten()
     light = bool(chosen.any()) and bool(skin.any()) and bool(luma[chosen].median() > luma[skin].median())
     seen = bool(chosen.any()) and bool(chosen.sum() >= (LIGHT if light else ENOUGH) * head.sum())
@@ -62,8 +63,16 @@ def hair_tone(photo: Tensor, hair: Tensor, matte: Tensor, brows: Tensor, face: T
         if not chosen.any():
             return HairTone(photo.new_tensor(BROWN), photo.new_tensor(BROWN), seen)
         chosen = chosen & (luma <= luma[chosen].quantile(BROWS))
+    elif hanging is not None:
+        chosen = _inner(sure | ((hanging > 0.9) & head), head)
     shade, usual = colours[chosen].quantile(colours.new_tensor((SHADE, USUAL)), dim=0)
     return HairTone(shade, usual, seen)
+
+
+def _inner(sure: Tensor, head: Tensor) -> Tensor:
+    """What of hair (1, 1, s, s) is to be asked (s * s,): at its rims it is scalp and background as well."""
+    pure = functional.max_pool2d((~sure).float(), RIM, 1, RIM // 2) < 0.5
+    return (pure if pure.sum() >= INNER * head.sum() else sure).flatten()
 
 
 def toned(own: Tensor, tone: Tensor, painted: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from core.job import Job
 from core.models.field import Field
 from core.rendering.additions import Addition
 from core.rendering.deformation import Deformation
-from core.rendering.folded import FoldedField
+from core.rendering.folded import Beyond, FoldedField
 from core.rendering.hands import Pause, resting
 from core.rendering.precision import Sdf
 from core.rendering.solids import EXTENT, SCENE, SLAB, measured
@@ -86,6 +86,7 @@ def head_shape(
     pause: Pause = resting,
     deformation: Deformation | None = None,
     additions: tuple[Addition, ...] = (),
+    beyond: Beyond | None = None,
 ) -> HeadShape:
     """Fold the latent and measure the volume.
 
@@ -96,11 +97,12 @@ def head_shape(
         pause: Called between slabs.
         deformation: The head's own, if it has one.
         additions: What it has beyond its field.
+        beyond: What it is where an edit does not reach.
 
     Shape:
         styles (1, rows, style_dim).
     """
-    folded = FoldedField(field, styles, deformation, additions)
+    folded = FoldedField(field, styles, deformation, additions, beyond)
 
     def sdf(points: Tensor) -> Tensor:
         pause()
@@ -111,7 +113,12 @@ def head_shape(
 
 
 def draft_shape(
-    field: Field, styles: Tensor, like: HeadShape, stray: Tensor | None, additions: tuple[Addition, ...] = ()
+    field: Field,
+    styles: Tensor,
+    like: HeadShape,
+    stray: Tensor | None,
+    additions: tuple[Addition, ...] = (),
+    beyond: Beyond | None = None,
 ) -> HeadShape:
     """The same in a third of the time, for as long as a hand moves a slider.
 
@@ -123,8 +130,9 @@ def draft_shape(
         like: The unedited head.
         stray: As in :func:`head_shape`.
         additions: Likewise.
+        beyond: Likewise.
     """
-    folded = FoldedField(field, styles, like.field.deformation, additions)
+    folded = FoldedField(field, styles, like.field.deformation, additions, beyond)
 
     def sdf(points: Tensor) -> Tensor:
         return folded.light.sdf(points[None])[0, :, 0]

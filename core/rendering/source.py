@@ -220,7 +220,8 @@ def source_head(
     pause()
     told = None
     if parting is not None:
-        told = hair_tone(photo, parting.photo * parting.above, matte, parting.brows, parting.bare)
+        above, hanging = parting.photo * parting.above, parting.photo * (1.0 - parting.bare)
+        told = hair_tone(photo, above, matte, parting.brows, parting.bare, hanging)
     pause()
     view = source_view(photo, surface.depth, surface.hit, matte, angles)
     if parting is not None and parting.skin is not None:
