@@ -25,7 +25,7 @@ from core.job import Job
 from core.models.networks import Networks
 from core.rendering.blocks import Surface, surface_of
 from core.rendering.edited import EditedHead
-from core.rendering.eyewear import DARK, Eyewear
+from core.rendering.eyewear import Eyewear
 from core.rendering.seams import seamless
 from core.rendering.solids import EXTENT, SLAB, Sdf, evaluated
 from core.rendering.strays import smoothly_without
@@ -89,13 +89,15 @@ def extract(networks: Networks, head: EditedHead, resolution: int, job: Job) -> 
         surface.largest_share,
         texture,
     )
-    return bare if head.eyewear is None else with_eyewear(bare, head.eyewear)
+    for worn in (head.source.temples, head.eyewear):
+        bare = bare if worn is None else with_eyewear(bare, worn)
+    return bare
 
 
 def with_eyewear(mesh: SurfaceMesh, eyewear: Eyewear) -> SurfaceMesh:
     """A head's surface and its glasses; pieces are counted of the head alone."""
     vertices, faces, normals = eyewear.tubes()
-    dark = np.round((np.array(DARK) + 1.0) * 127.5).astype(np.uint8)
+    dark = np.round((np.array(eyewear.dark) + 1.0) * 127.5).astype(np.uint8)
     return replace(
         mesh,
         vertices=np.concatenate((mesh.vertices, vertices)),

@@ -12,7 +12,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.rendering.behind import BACK, FAR, RATIO, Look, _goes_on, skin_of
+from core.rendering.behind import BACK, FAR, Look, _goes_on
 from core.rendering.hair_tone import BROWN, COOL, hair_tone, natural, toned
 from core.rendering.rims import EARS, rims_of
 from core.tensor_camera import rays
@@ -20,25 +20,6 @@ from core.visibility import source_view
 
 CROWN = 0.03
 """Above this height a head is its crown (world units)."""
-
-
-def test_how_light_a_skin_is_is_told_by_the_face_alone() -> None:
-    own = torch.zeros(1, 3, 64, 64)  # 0.5 of white
-    photo = torch.full((1, 3, 256, 256), -1.0)
-    photo[:, 0, 64:192, 64:192] = 0.5
-    photo[:, 1:, 64:192, 64:192] = -0.5
-    face = torch.zeros(1, 1, 128, 128)
-    face[..., 32:96, 32:96] = 1.0
-    found = skin_of(photo, own, torch.ones(1, 1, 64, 64), face)
-    torch.testing.assert_close(found, torch.tensor([1.5, 0.5, 0.5]))
-    black = skin_of(torch.full((1, 3, 256, 256), -1.0), own, torch.ones(1, 1, 64, 64), face)
-    assert (black == RATIO[0]).all()
-
-
-def test_without_a_face_skin_is_taken_as_it_is() -> None:
-    nothing = torch.zeros(1, 1, 128, 128)
-    found = skin_of(torch.ones(1, 3, 256, 256), torch.zeros(1, 3, 64, 64), torch.ones(1, 1, 64, 64), nothing)
-    torch.testing.assert_close(found, torch.ones(3))
 
 
 def test_hair_of_a_few_pixels_has_its_own_tone_and_not_that_of_the_brows() -> None:

@@ -14,6 +14,7 @@ from core.rendering.border import AROUND, Border, border_of
 from core.rendering.contours import Beside
 from core.rendering.hair import SIDE, Parting
 from core.rendering.patterns import bordered, unseen
+from core.rendering.skin_light import SkinLight
 from core.rendering.surfaces import SurfaceMap
 from core.rendering.tones import EXTENT, tone_volume
 from core.rendering.tresses import Tresses, tresses_on
@@ -192,7 +193,7 @@ def told(haired: bool = True) -> Border | None:
         share = ((part[:, 1] > LINE - 0.01) & haired).float()
         own = torch.where(share[:, None] > 0.5, HAIR + 0.3, (SKIN + 1.0) / 1.2 - 1.0)
         looks.append(Look(own, part, share, 1.0 - share, torch.ones(len(part), dtype=torch.bool)))
-    return border_of(tuple(looks), HAIR, torch.full((3,), 1.2), surface, view, parting, None)
+    return border_of(tuple(looks), HAIR, SkinLight(torch.full((3,), 1.2), torch.zeros(3)), surface, view, parting, None)
 
 
 def test_the_photo_says_where_hair_ends_in_front_and_looks_say_it_behind() -> None:

@@ -28,8 +28,17 @@ from core.models.local import LocalEncoder, TextureModulation
 from core.models.networks import Direction, Networks
 from core.models.parsing import HeadParser
 from core.models.reader import reader_like
+from core.models.spectacles import SpectaclesDetector
 
-__all__ = ["CONFIGURATIONS", "read_networks", "write_auricles", "write_directions", "write_networks", "write_parser"]
+__all__ = [
+    "CONFIGURATIONS",
+    "read_networks",
+    "write_auricles",
+    "write_directions",
+    "write_networks",
+    "write_parser",
+    "write_spectacles",
+]
 
 CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY, TOY_256)}
 MODEL_NOTE = "model"
@@ -93,6 +102,20 @@ def write_auricles(auricles: AuricleFrames, model: str, path: Path, *, dtype: to
     checkpoint.save({"auricles": auricles}, path, dtype=dtype, notes={MODEL_NOTE: model})
 
 
+def write_spectacles(
+    spectacles: SpectaclesDetector, model: str, path: Path, *, dtype: torch.dtype = torch.float16
+) -> None:
+    """Write how a model tells glasses into a file of its own: it stands on no network.
+
+    Args:
+        spectacles: The detector.
+        model: The configuration's name.
+        path: The file.
+        dtype: Type of the stored numbers.
+    """
+    checkpoint.save({"spectacles": spectacles}, path, dtype=dtype, notes={MODEL_NOTE: model})
+
+
 def _tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:
     return {
         f"{name}.{space}": getattr(direction, space)
@@ -138,6 +161,7 @@ def read_networks(paths: Iterable[Path]) -> Networks:
         modules.get("reader"),  # type: ignore[arg-type]
         modules.get("parser"),  # type: ignore[arg-type]
         modules.get("auricles"),  # type: ignore[arg-type]
+        modules.get("spectacles"),  # type: ignore[arg-type]
     )
 
 
@@ -151,6 +175,7 @@ _BUILDERS = {
     "reader": lambda config, state: reader_like(state, config.generator.field.style_dim),
     "parser": lambda config, _: HeadParser(),
     "auricles": lambda config, state: auricles_like(state, config.generator.field.style_dim),
+    "spectacles": lambda config, _: SpectaclesDetector(),
 }
 
 

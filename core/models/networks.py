@@ -25,6 +25,7 @@ from core.models.local import LocalEncoder, TextureModulation
 from core.models.parsing import HeadParser
 from core.models.reader import SIZE as READER_SIZE
 from core.models.reader import Reader
+from core.models.spectacles import SpectaclesDetector
 from core.models.spread import latent_spread
 
 __all__ = ["Direction", "Networks"]
@@ -70,6 +71,7 @@ class Networks:
     reader: Reader | None = None
     parser: HeadParser | None = None
     auricles: AuricleFrames | None = None
+    spectacles: SpectaclesDetector | None = None
     tuned: float = 0.0
     """How far the generator was tuned to one photo, 0..1: so much of that photo's tones it says itself."""
     untuned: Generator | None = None
@@ -89,6 +91,7 @@ class Networks:
             "reader": self.reader,
             "parser": self.parser,
             "auricles": self.auricles,
+            "spectacles": self.spectacles,
         }
         return {name: module for name, module in named.items() if module is not None}
 

@@ -22,10 +22,11 @@ from core.rendering.integrals import integrate_geometry
 from core.rendering.rims import BEHIND_EARS, EARS, HAIRY, NAPE, Rims
 from core.rendering.search import located
 from core.rendering.shape import HeadShape
+from core.rendering.skin_light import SkinLight
 from core.tensor_camera import project
 from core.visibility import SourceView, look_up
 
-__all__ = ["BACK", "SOME_HAIR", "Behind", "Look", "behind_of", "look_around", "shows_little", "skin_of"]
+__all__ = ["BACK", "SOME_HAIR", "Behind", "Look", "behind_of", "look_around", "shows_little"]
 
 _SKIN = PARSED.index("skin")
 # The back of the head begins here (z, world units); hair is known from this share of the photo's head on.
@@ -44,8 +45,6 @@ GLIMPSED, SEEN = 0.05, 0.7
 SURE = (0.03, 0.1)
 # Share from which on a pixel in front says what hair and skin look like, and how many must.
 TOLD, ENOUGH = 0.8, 40
-# How much darker or lighter than the generator's a photo's skin may be.
-RATIO = (0.25, 3.0)
 
 
 class Behind(NamedTuple):
@@ -116,7 +115,7 @@ def behind_of(
     looks: tuple[Look, ...],
     parting: Parting,
     tone: Tensor,
-    skin: Tensor,
+    skin: SkinLight,
     own: Tensor,
     curtain: Curtain | None,
     rims: Rims | None,
@@ -130,7 +129,7 @@ def behind_of(
         looks: The head as :func:`look_around` sees it.
         parting: What of the photo is hair.
         tone: The colour of its hair (3,) in [0, 1].
-        skin: How light its skin is, in parts of the generator's (3,), as :func:`skin_of` says.
+        skin: How light its skin is, in parts of the generator's.
         own: The generator's colours in the photo's view (1, 3, s, s), in [-1, 1].
         curtain: What of the head is hair for certain.
         rims: Where the photo's hair goes on behind its rims.
@@ -167,7 +166,8 @@ def behind_of(
         inner = -functional.max_pool2d(-cheeks.to(bare).reshape(1, 1, size, size), 3, 1, 1).flatten() > 0.5
         inner = inner & (side.points[:, 2] > BACK)
         # In the shade skin is off by less: light is multiplied.
-        sides.append(torch.cat((side.points[inner], (side.colours[inner] + 1.0) * (skin - 1.0)), dim=1))
+        places = side.points[inner]
+        sides.append(torch.cat((places, (side.colours[inner] + 1.0) * (skin.at(places) - 1.0)), dim=1))
     if not any(bool(one.where.any()) for one in hairs):
         return None
     places, off_there = torch.cat(sides).split(3, dim=1)
@@ -233,21 +233,6 @@ def _decided(look: Look, own: Tensor, parting: Parting) -> Tensor:
     far = [(look.colours - colours[one].median(dim=0).values).norm(dim=1) for one in (hair, skin)]
     unsure = ((0.5 - (look.hair - 0.5).abs() - SURE[0]) / (SURE[1] - SURE[0])).clamp(0.0, 1.0)
     return look.hair.lerp((far[0] < far[1]).to(look.hair), unsure)
-
-
-def skin_of(photo: Tensor, own: Tensor, alpha: Tensor, face: Tensor) -> Tensor:
-    """How light the photo's skin is, in parts of the generator's (3,): medians over the face below the brows.
-
-    Shape:
-        photo (1, 3, any, any), own (1, 3, s, s) in [-1, 1]; alpha (1, 1, s, s); face (1, 1, any, any), 0..1.
-    """
-    size = own.shape[-2:]
-    small, where = (functional.interpolate(one, size=size, mode="area") for one in (photo, face))
-    here = ((where > 0.9) & (alpha > 0.9)).flatten()
-    if not here.any():
-        return own.new_ones(3)
-    theirs, ours = ((one.flatten(2)[0][:, here] + 1.0).median(dim=1).values for one in (small, own))
-    return (theirs / ours.clamp(min=0.05)).clamp(*RATIO)
 
 
 def _look(networks: Networks, parser: HeadParser, shape: HeadShape, angles: Tensor, turn: float, pause: Pause) -> Look:

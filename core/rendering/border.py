@@ -19,6 +19,7 @@ from torch.nn import functional
 from core.rendering.behind import Look
 from core.rendering.hair import Parting
 from core.rendering.measures import widest
+from core.rendering.skin_light import SkinLight
 from core.rendering.surfaces import SurfaceMap
 from core.rendering.tones import tone_volume, tones_at
 from core.rendering.tresses import Tresses
@@ -123,7 +124,7 @@ class _Told(NamedTuple):
 def border_of(
     looks: tuple[Look, ...],
     tone: Tensor,
-    skin: Tensor,
+    skin: SkinLight,
     surface: SurfaceMap,
     view: SourceView,
     parting: Parting,
@@ -134,7 +135,7 @@ def border_of(
     Args:
         looks: The generator's head from where no photo shows it, parted.
         tone: The photo's hair's (3,), in [-1, 1].
-        skin: How light its skin is, in parts of the generator's (3,).
+        skin: How light its skin is, in parts of the generator's.
         surface: The head from the photo's camera.
         view: What the photo shows.
         parting: What of that is hair.
@@ -145,13 +146,14 @@ def border_of(
     is_hair, is_bare = hair > SURELY, bare > SURELY
     if min(int(is_hair.sum()), int(is_bare.sum())) < ENOUGH:
         return None
-    tones = [tone_volume(points[of], colours[of], toned[of, None]) for of in (is_bare, is_hair)]
+    turned = skin.across(colours, points, bare[:, None])
+    tones = [tone_volume(points[of], colours[of], toned[of, None], mirrored=turned[of]) for of in (is_bare, is_hair)]
     either = tone_volume(points, (hair + bare).clamp(max=1.0)[:, None], weight[:, None])
     share = tone_volume(points, hair[:, None], weight[:, None], CELLS)
     return Border(share, torch.cat((*tones, either), dim=1), strands)
 
 
-def _by_looks(looks: tuple[Look, ...], tone: Tensor, skin: Tensor, view: SourceView) -> _Told:
+def _by_looks(looks: tuple[Look, ...], tone: Tensor, skin: SkinLight, view: SourceView) -> _Told:
     """What the generator's head says, where the photo does not, in the photo's tones."""
     solid = torch.cat([look.solid for look in looks])
     points, own, hair, bare = (
@@ -160,7 +162,7 @@ def _by_looks(looks: tuple[Look, ...], tone: Tensor, skin: Tensor, view: SourceV
     )
     is_hair = hair > SURELY
     usual = own[is_hair].mean(dim=0) if bool(is_hair.any()) else tone
-    colours = torch.where(is_hair[:, None], own + (tone - usual), (own + 1.0) * skin - 1.0)
+    colours = torch.where(is_hair[:, None], own + (tone - usual), (own + 1.0) * skin.at(points) - 1.0)
     weight = AROUND * (1.0 - look_up(view, points[None])[1][0]).clamp(min=0.0)
     return _Told(points, colours, hair, bare, weight, weight)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from core.camera import Camera
 from core.edit import LatentEdit
 from core.models.networks import Networks
 from core.models.volume import VolumeMaps
@@ -47,6 +48,7 @@ from core.rendering.repaint import Drawn, EditedColours, grown
 from core.rendering.restraint import allowed, of_the_mouth, with_lids_kept, with_lips_kept, with_mouth_kept
 from core.rendering.shape import HeadShape, draft_shape, head_shape
 from core.rendering.source import Seen, SourceHead, seen_from, source_surface
+from core.rendering.temples import elsewhere
 from core.rendering.tones import CELLS
 from core.rendering.toning import told_tones
 from core.visibility import GUIDE_SIZE, SourceView, carried_out, source_geometry
@@ -88,6 +90,12 @@ class EditedHead:
     """Glasses that are put on the head."""
     ears: EarPlaces | None = None
     """Its ears that show."""
+
+    def worn(self, camera: Camera) -> tuple[Eyewear, ...]:
+        """Glasses that a camera sees and the photo does not show there."""
+        own, share = self.source.temples, elsewhere(camera, self.source.angles)
+        temples = None if own is None or share == 0.0 else replace(own, strength=share * own.strength)
+        return tuple(one for one in (temples, self.eyewear) if one is not None)
 
     def natural(self, maps: VolumeMaps) -> VolumeMaps:
         """Maps of this state without the blue that a tuned generator makes of hair that an edit dyes."""

@@ -61,6 +61,11 @@ class Eyewear:
     arms: tuple[Array, ...]
     strength: float
     """How much of it is there, 0..1."""
+    dark: tuple[float, float, float] = DARK
+    sheen: tuple[float, float, float] = SHEEN
+    """Its colours in [-1, 1]."""
+    arm: float = TEMPLE
+    """Half the thickness of bridge and temples (world units)."""
 
     def worn(
         self, picture: Tensor, alpha: Tensor, depth: Tensor, hit: Tensor, angles: Tensor, half_fov: float = HALF_FOV
@@ -95,7 +100,7 @@ class Eyewear:
         there = min(1.0, self.strength)
         picture = (picture + 1.0) * (1.0 - there * SHADE * shade.clamp(max=1.0)) - 1.0
         picture = picture + there * LENS * lens * (1.0 - picture)
-        acetate, sheer = (picture.new_tensor(one)[:, None, None] for one in (DARK, SHEEN))
+        acetate, sheer = (picture.new_tensor(one)[:, None, None] for one in (self.dark, self.sheen))
         colour = acetate + (sheer - acetate) * shine
         rim = there * rim
         return picture * (1.0 - rim) + colour * rim, torch.maximum(alpha, rim)
@@ -132,7 +137,7 @@ class Eyewear:
         )
 
     def _paths(self) -> list[tuple[Array, float, bool]]:
-        return [(rim, RIM, True) for rim in self.rims] + [(arm, TEMPLE, False) for arm in self.arms]
+        return [(rim, RIM, True) for rim in self.rims] + [(arm, self.arm, False) for arm in self.arms]
 
 
 def eyewear_on(landmarks: Mapping[int, Array], distance: Callable[[Any], Any], strength: float) -> Eyewear:

@@ -204,8 +204,8 @@ def render_layer(
     if layer == "picture" and not draft:
         picture = bridged(picture, own, belief, surface.depth, alpha)
     with alone():
-        if head.eyewear is not None:
-            picture, alpha = head.eyewear.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
+        for worn in head.worn(camera):
+            picture, alpha = worn.worn(picture, alpha, surface.depth, surface.hit, angles, camera.half_fov)
         if size < drawn:
             premultiplied = functional.interpolate(torch.cat((picture * alpha, alpha), dim=1), size=size, mode="area")
             alpha = premultiplied[:, 3:]

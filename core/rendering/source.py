@@ -19,12 +19,13 @@ from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import Arch, arch_of, lips_part
 from core.rendering.auricles import EarPlaces, ears_of
-from core.rendering.behind import BACK, Behind, behind_of, look_around, shows_little, skin_of
+from core.rendering.behind import BACK, Behind, behind_of, look_around, shows_little
 from core.rendering.border import Border, border_of
 from core.rendering.curtain import Curtain, curtain_of
 from core.rendering.deformation import Deformation
 from core.rendering.ears import misplaced
 from core.rendering.evenly import even_light
+from core.rendering.eyewear import Eyewear
 from core.rendering.flow import anchored
 from core.rendering.folded import FoldedField
 from core.rendering.grain import Grain, grain_of
@@ -37,8 +38,10 @@ from core.rendering.patterns import Pattern
 from core.rendering.rims import rims_of
 from core.rendering.search import located
 from core.rendering.shape import HeadShape, head_shape
+from core.rendering.skin_light import SkinLight, skin_light
 from core.rendering.strays import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
+from core.rendering.temples import temples_of
 from core.rendering.tresses import Tresses, contrast_of, tresses_on
 from core.tensor_camera import project
 from core.visibility import SourceView, source_view
@@ -102,6 +105,10 @@ class SourceHead:
     """What the generator has before it was tuned to the photo, where it was."""
     ears: EarPlaces | None = None
     """Those that show, where the model knows ears."""
+    skin_light: SkinLight | None = None
+    """How light its skin is, where the model has a parser."""
+    temples: Eyewear | None = None
+    """What no photo shows of the glasses in it."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     @property
@@ -228,24 +235,24 @@ def source_head(
         painted = maps.rgb / maps.alpha.clamp(min=1e-3)
         view = replace(view, light=even_light(view, photo, parting.skin, matte, painted))
         pause()
-    behind, tresses, border = None, None, None
+    behind, tresses, border, light = None, None, None, None
     if parting is not None and told is not None:  # both or neither
         density = maps.alpha.clamp(min=1e-3)
         own = maps.rgb / density
-        skin = skin_of(photo, own, maps.alpha, parting.bare)
+        light = skin_light(photo, own, maps.alpha, parting.bare, parting.skin, surface.points, view)
         rims = None
         if told.seen:
             rims = rims_of(surface.points, surface.hit, parting.photo * (1.0 - parting.bare), matte)
         little = shows_little(parting, matte)
         if networks.parser is not None and not (little and rims is None):
             looks = look_around(networks, networks.parser, shape, angles, pause)
-            behind = behind_of(looks, parting, told.usual, skin, own, curtain, rims, view, little=little)
+            behind = behind_of(looks, parting, told.usual, light, own, curtain, rims, view, little=little)
             pause()
         tresses = _tresses(surface, parting, behind, photo, matte)
         pause()
         # A shaven head that shines has some hair to the parser, which does not say how hair looks.
         if behind is not None and told.seen and not little:
-            border = border_of(behind.looks, behind.tone, skin, surface, view, parting, tresses)
+            border = border_of(behind.looks, behind.tone, light, surface, view, parting, tresses)
             pause()
     grain = None
     if parting is not None:
@@ -269,6 +276,9 @@ def source_head(
             bowls = ears.bowls(surface, parting.photo.shape[-1])
             parting = parting._replace(ears=bowls if parting.ears is None else torch.maximum(parting.ears, bowls))
         pause()
+    temples = (
+        None if marks is None else _temples(networks, photo, photo_large, marks, styles, surface, shape, view, ears)
+    )
     return SourceHead(
         photo,
         photo_large,
@@ -296,6 +306,8 @@ def source_head(
         border,
         plain,
         ears,
+        light,
+        temples,
     )
 
 
@@ -309,6 +321,41 @@ def _arch(networks: Networks, light: FoldedField, styles: Tensor, angles: Tensor
         return None
     places = networks.landmarks(styles[:, :-1].mean(dim=1))
     return arch_of(light.sdf, angles, anchored(places, seen, angles)[0], numbers.cpu().numpy())
+
+
+def _temples(
+    networks: Networks,
+    photo: Tensor,
+    photo_large: Tensor,
+    marks: Tensor,
+    styles: Tensor,
+    surface: SurfaceMap,
+    shape: HeadShape,
+    view: SourceView,
+    ears: EarPlaces | None,
+) -> Eyewear | None:
+    """Temples of the glasses that the photo shows, where the model can tell that it does."""
+    if networks.spectacles is None or networks.landmarks is None or networks.landmark_indices is None:
+        return None
+    deformation = shape.field.deformation
+    places = networks.landmarks(styles[:, :-1].mean(dim=1))[0]
+    places = places if deformation is None else deformation.placed_back(places)
+    named = dict(zip(networks.landmark_indices.tolist(), places.double().cpu().numpy(), strict=True))
+    found = {}
+    if ears is not None:
+        for one in ears.places().double().cpu().numpy():
+            found[1 if one[:, 0].mean() > 0.0 else -1] = one
+    return temples_of(
+        networks.spectacles,
+        photo,
+        photo_large,
+        marks,
+        surface.points,
+        view,
+        named,
+        lambda points: shape.distance(torch.from_numpy(points).to(places)).double().cpu().numpy(),
+        found,
+    )
 
 
 def _before(deformation: Deformation, points: Tensor) -> Tensor:

@@ -23,17 +23,20 @@ MIRRORED = 0.3
 KNOWN = 16.0
 
 
-def tone_volume(points: Tensor, difference: Tensor, trust: Tensor, cells: int = CELLS) -> Tensor:
+def tone_volume(
+    points: Tensor, difference: Tensor, trust: Tensor, cells: int = CELLS, mirrored: Tensor | None = None
+) -> Tensor:
     """Differences of colour in cells of space, known where they are trusted and carried everywhere else.
 
     Shape:
-        points (N, 3); difference (N, K), of photo and generator mostly; trust (N, 1), 0..1; returns (1, K, C, C, C),
-        C = cells, axes z, y, x. Zero everywhere if nothing is trusted.
+        points (N, 3); difference (N, K), of photo and generator mostly, and mirrored (N, K) what it is at their mirror
+        images, if something else; trust (N, 1), 0..1; returns (1, K, C, C, C), C = cells, axes z, y, x. Zero everywhere
+        if nothing is trusted.
     """
     mirror = points.new_tensor((-1.0, 1.0, 1.0))
     points = torch.cat((points, points * mirror))
     weights = torch.cat((trust, MIRRORED * trust))
-    values = torch.cat((difference, difference)) * weights
+    values = torch.cat((difference, difference if mirrored is None else mirrored)) * weights
     place = ((points / EXTENT + 1.0) * 0.5 * cells).long().clamp(0, cells - 1)
     flat = (place[:, 2] * cells + place[:, 1]) * cells + place[:, 0]
     sums = torch.zeros(cells**3, values.shape[1] + 1, dtype=points.dtype, device=points.device)

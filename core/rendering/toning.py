@@ -41,12 +41,16 @@ def told_tones(
         # From the photo's own camera everything is believed, but what hangs before a cheek is not its tone.
         agreed = functional.interpolate(source.parting.agreed, size=maps.alpha.shape[-2:], mode="area")
         trust = trust * agreed.flatten(1)
-    known = [points[0], colour[0] - own[0], trust[0, :, None]]
+    across = colour[0]
+    if source.skin_light is not None and source.parting is not None and source.parting.skin is not None:
+        skin = functional.interpolate(source.parting.skin, size=maps.alpha.shape[-2:], mode="area")
+        across = source.skin_light.across(colour[0], points[0], skin.flatten()[:, None])
+    known = [points[0], colour[0] - own[0], trust[0, :, None], across - own[0]]
     if behind is not None:
         for place, shift, weight in (
             (behind.hair, behind.off, BEHIND * behind.told),
             (behind.skin, behind.skin_off, BESIDE * uncovered * torch.ones_like(behind.skin[:, :1])),
         ):
-            known = [torch.cat(pair) for pair in zip(known, (place, shift, weight), strict=True)]
-    points, difference, trust = known
-    return tone_volume(points, difference, trust)
+            known = [torch.cat(pair) for pair in zip(known, (place, shift, weight, shift), strict=True)]
+    points, difference, trust, mirrored = known
+    return tone_volume(points, difference, trust, mirrored=mirrored)

@@ -27,6 +27,7 @@ from core.training.bundle import (
     publish_auricles,
     publish_directions,
     publish_parser,
+    publish_spectacles,
     renewed,
     teach,
     train_landmarks,
@@ -76,6 +77,15 @@ def parser() -> argparse.ArgumentParser:
     ears.add_argument("--pack", type=Path, default=Path("runs/world/pack.npz"), help="the world's meshes (%(default)s)")
     ears.add_argument("--heads", type=int, default=12_000, help="that are looked at (default %(default)s)")
     ears.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
+    glasses = commands.add_parser("spectacles", parents=[common], help="which edges around the eyes are glasses")
+    glasses.add_argument("--weights", metavar="NAME", default=CAMEO_256.name, help="default %(default)s")
+    glasses.add_argument(
+        "--portraits",
+        type=Path,
+        default=Path("runs/portraits.npz"),
+        help="what core.alignment.prepare made (%(default)s)",
+    )
+    glasses.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle = commands.add_parser("bundle", parents=[common, samples], help="make weights of the run folder")
     bundle.add_argument("--out", type=Path, default=Path("weights"), help="weights folder (default %(default)s)")
     bundle.add_argument("--name", help="name of the entry (default: the model's)")
@@ -146,6 +156,12 @@ def _run(options: argparse.Namespace) -> None:
         networks = read_networks(Registry(options.out).locate(options.weights).values())
         off = publish_auricles(networks, options.out, options.pack, options.heads, options.weights)
         print(f"ears of unseen heads: {1000 * off:.2f} thousandths off")
+    elif options.stage == "spectacles":
+        networks = read_networks(Registry(options.out).locate(options.weights).values())
+        trial = publish_spectacles(networks, options.out, options.portraits, options.weights)
+        print(
+            f"glasses: found on {100 * trial.found:.0f} %, wrongly on {trial.wrong}; pairs in order {trial.ordered:.4f}"
+        )
     elif options.only:
         name = options.name or options.model.name
         networks = read_networks(Registry(options.out).locate(name).values())

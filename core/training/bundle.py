@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.camera import CameraLimits
 from core.job import Job
-from core.models.bundle import write_auricles, write_directions, write_networks, write_parser
+from core.models.bundle import write_auricles, write_directions, write_networks, write_parser, write_spectacles
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.generator import Generator
@@ -30,6 +30,7 @@ from core.training.mapping import step_of, teach_step, without_offset
 from core.training.portrait_heads import PortraitHeads
 from core.training.reader_task import ReaderTaskConfig
 from core.training.snapshots import Snapshots
+from core.training.spectacles import Trial, spectacles_of
 from core.training.trainer import load_averaged
 from core.training.workshop import (
     FIELD_STAGES,
@@ -54,8 +55,8 @@ STEP_LABELS = {"Eyeglasses": (EYEGLASSES, GLASSES_FROM)}
 """Labels that are there or not: their coordinate of z and where it decides."""
 RENEWABLE = ("encoder", "hybrid", "landmarks", "practice", "reader", "parser")
 """Stages whose network can be taken into weights by itself."""
-PARSER, AURICLES = "parser.safetensors", "auricles.safetensors"
-"""Files of the parser and of ears in an entry: they stand on little else, and the other 36 MB stay as they are."""
+PARSER, AURICLES, SPECTACLES = "parser.safetensors", "auricles.safetensors", "spectacles.safetensors"
+"""Files of parser, ears and glasses in an entry: they stand on little else, and the other 36 MB stay as they are."""
 LIMITS = CameraLimits(1.25, -0.5, 0.5)
 """Cameras that the decoder met in training."""
 
@@ -179,11 +180,13 @@ def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     """Writes the weights below a weights folder and enters them in its manifest; returns the networks' file."""
     path = folder / name / "model.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_networks(dataclasses.replace(networks, directions={}, parser=None, auricles=None), path)
+    write_networks(dataclasses.replace(networks, directions={}, parser=None, auricles=None, spectacles=None), path)
     if networks.parser is not None:
         write_parser(networks.parser, networks.config.name, folder / name / PARSER)
     if networks.auricles is not None:
         write_auricles(networks.auricles, networks.config.name, folder / name / AURICLES)
+    if networks.spectacles is not None:
+        write_spectacles(networks.spectacles, networks.config.name, folder / name / SPECTACLES)
     publish_directions(networks, folder, name)
     logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
     return path
@@ -222,6 +225,24 @@ def publish_auricles(networks: Networks, folder: Path, pack: Path, heads: int, n
     return misfit
 
 
+def publish_spectacles(networks: Networks, folder: Path, portraits: Path, name: str = "cameo-256") -> Trial:
+    """Finds how an entry tells glasses, writes it and enters it in the manifest; all else stays as it is.
+
+    Args:
+        networks: The entry's.
+        folder: The weights folder.
+        portraits: What ``core.alignment.prepare`` made of photos-train; those of its validation part are left out.
+        name: Of the entry.
+
+    Returns:
+        How it does on portraits that it has not seen.
+    """
+    detector, trial = spectacles_of(portraits)
+    write_spectacles(detector, networks.config.name, folder / name / SPECTACLES)
+    _enter(networks, folder, name)
+    return trial
+
+
 def publish_directions(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     """Writes the directions beside the networks of an entry and enters both in the manifest; returns their file.
 
@@ -244,6 +265,7 @@ def _enter(networks: Networks, folder: Path, name: str) -> None:
         "directions": "directions.safetensors",
         "parser": PARSER,
         "auricles": AURICLES,
+        "spectacles": SPECTACLES,
     }
     drawn = DRAWN_ON if networks.landmark_indices is not None else ()
     Registry(folder).add(
