@@ -18,13 +18,13 @@ from core.models.bundle import read_networks
 from core.models.spectacles import CROP, EYES, SpectaclesDetector, edges, eye_crops, eyes_of
 from core.photo import Photo
 from core.rendering.eyewear import Eyewear
-from core.rendering.temples import FROM, HEIGHTS, RADIUS, _taut, elsewhere, temples_of
+from core.rendering.temples import AHEAD, FROM, HEIGHTS, RADIUS, _taut, elsewhere, temples_of
 from core.tensor_camera import unproject
 from core.visibility import SourceView, source_view
 from core.weights import Registry
 from tests.test_visibility import sphere_surface
 
-SIZE, AHEAD, BALL = 256, torch.zeros(1, 2), 0.08
+SIZE, FRONT, BALL = 256, torch.zeros(1, 2), 0.08
 SKIN, DARK = 0.3, -0.8
 BROW = 0.045
 LANDMARKS = {number: np.array((0.0, 0.0, 0.08)) for pair in EYES for number in pair} | {
@@ -41,16 +41,22 @@ class Believing(SpectaclesDetector):
         self.offset.fill_(score)
 
 
-def face(height: float | None, sides: tuple[int, ...] = (-1, 1)) -> tuple[Tensor, Tensor, SourceView]:
-    """A ball with a dark line at a height from its brows outwards: photo, points, view."""
-    depth, hit = sphere_surface(AHEAD, SIZE)
-    points = unproject(depth, AHEAD)
+def face(
+    height: float | None, sides: tuple[int, ...] = (-1, 1), lower: float = 0.0
+) -> tuple[Tensor, Tensor, SourceView]:
+    """A ball with a dark line from its brows outwards at a height, on its left so much lower: photo, points, view."""
+    depth, hit = sphere_surface(FRONT, SIZE)
+    points = unproject(depth, FRONT)
     photo = torch.full((1, 3, SIZE, SIZE), SKIN)
     if height is not None:
         for side in sides:
-            line = ((points[:, 1:2] - height).abs() < 0.0012) & (side * points[:, :1] > BROW) & (hit > 0.5)
+            line = (
+                ((points[:, 1:2] - height + lower * (side < 0)).abs() < 0.0012)
+                & (side * points[:, :1] > BROW)
+                & (hit > 0.5)
+            )
             photo = torch.where(line, DARK, photo)
-    return photo, points, source_view(photo, depth, hit, hit, AHEAD)
+    return photo, points, source_view(photo, depth, hit, hit, FRONT)
 
 
 def asked(
@@ -58,8 +64,9 @@ def asked(
     score: float = 1.0,
     sides: tuple[int, ...] = (-1, 1),
     ears: dict[int, np.ndarray] | None = None,
+    lower: float = 0.0,
 ) -> Eyewear | None:
-    photo, points, view = face(height, sides)
+    photo, points, view = face(height, sides, lower)
     marks = torch.full((468, 2), 0.5)
     marks[list(EYES[0])], marks[list(EYES[1])] = torch.tensor([0.4, 0.5]), torch.tensor([0.6, 0.5])
     return temples_of(
@@ -94,6 +101,21 @@ def test_a_side_that_the_photo_does_not_show_has_the_others_mirrored() -> None:
     found = asked(0.01, sides=(1,))
     assert found is not None
     np.testing.assert_allclose(found.arms[0] * (-1, 1, 1), found.arms[1], atol=1e-9)
+
+
+def test_both_are_at_one_height_and_a_line_that_is_lower_on_one_side_is_a_lens() -> None:
+    alike, apart = asked(0.012, lower=0.002), asked(0.012, lower=0.012)
+    assert alike is not None
+    assert apart is not None
+    assert abs(alike.arms[0][0, 1] - 0.010) < 0.0015, "the photo's own, where it shows both"
+    np.testing.assert_allclose(apart.arms[0] * (-1, 1, 1), apart.arms[1], atol=1e-9)
+    assert abs(apart.arms[0][0, 1] - 0.012) < 0.0015
+
+
+def test_they_begin_well_ahead_of_the_ears_where_a_photo_grazes_the_head_it_says_nothing() -> None:
+    found = asked(0.008)
+    assert found is not None
+    assert min(arm[0, 2] for arm in found.arms) > AHEAD
 
 
 def test_they_end_at_the_root_of_an_ear_that_shows() -> None:

@@ -30,10 +30,12 @@ Distance = Callable[[Array], Array]
 
 # MediaPipe's outer ends of the brows, of the picture's left and right one.
 BROWS = (46, 276)
-# Where temples leave the face: heights from the eyes' (world units), and how far beside the brows' ends.
-HEIGHTS, BEYOND, STEP = (-0.012, 0.02), 0.001, 0.0005
+# Where temples leave the face: heights from the eyes', depth at least, how far beside the brows' ends (world units).
+HEIGHTS, AHEAD, BEYOND, STEP = (-0.012, 0.02), 0.012, 0.001, 0.0005
 # What the photo must show of a place, and how many pixels say something about a height.
 SHOWN, ENOUGH = 0.3, 3
+# How far two temples are at the same height.
+LEVEL = 0.005
 # Side of the picture lines are looked for in, half the height of what stands beside a line, and its contrast at least.
 SIDE, BESIDE, CLEAR = 512, 7, 0.05
 # Radius of a temple, its way along the depths (points), how far out it may be looked for, and the most it stands off.
@@ -95,6 +97,10 @@ def temples_of(
     }
     if not lines:
         return None
+    heights = sorted(lines, key=lambda sign: lines[sign].start[1])
+    if lines[heights[-1]].start[1] - lines[heights[0]].start[1] > LEVEL:
+        # Both are as high, and what is darker lower down is a lens.
+        del lines[heights[0]]
     arms = []
     for sign in (-1, 1):
         # A side that the photo hardly shows has the other's, mirrored.
@@ -123,7 +129,7 @@ def _line(photo: Tensor, points: Tensor, view: SourceView, sign: int, brow: floa
     places = functional.interpolate(points, size=(size, size), mode="bilinear", align_corners=False)
     places = places[0].flatten(1).T
     x, y = sign * places[:, 0], places[:, 1] - level
-    near = ((x > brow + BEYOND) & (y > HEIGHTS[0]) & (y < HEIGHTS[1])).nonzero()[:, 0]
+    near = ((x > brow + BEYOND) & (y > HEIGHTS[0]) & (y < HEIGHTS[1]) & (places[:, 2] > AHEAD)).nonzero()[:, 0]
     if not len(near):
         return None
     near = near[look_up(view, places[near][None])[1][0] > SHOWN]
