@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
 from core.edit import LatentEdit
+from core.engine import Engine
+from core.job import Job
 from core.models.configuration import FieldConfig
 from core.models.field import Field
+from core.photo import Photo
+from core.rendering.edited import edited_head
 from core.rendering.folded import Beyond, FoldedField
 from core.rendering.reach import EAR, REACHES, SHAPELESS, Reach, reach_of
 
@@ -44,6 +50,49 @@ def test_within_reach_it_is_the_edited_head_and_beyond_the_unedited_one(
         # In between it is between them, as the share says: distances are a linear function of what is blended.
         torch.testing.assert_close(found, torch.lerp(was, now, share), atol=1e-5, rtol=0.0)
         assert ((share > 0.0) & (share < 1.0)).sum() > 100
+
+
+def test_a_grid_beyond_the_reach_takes_what_was_measured_and_asks_nobody(
+    fields: tuple[FoldedField, FoldedField, FoldedField], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after, held = fields
+    places, asked = points(), []
+
+    def measured(where: Tensor) -> Tensor:
+        return before.sdf(where[None])[0, :, 0]
+
+    with torch.inference_mode():
+        known = FoldedField.__new__(FoldedField)
+        known.__dict__.update(after.__dict__)
+        known.beyond = Beyond(before, (REACH,), measured)
+        torch.testing.assert_close(known.on_grid(places), held.sdf(places[None])[0, :, 0], atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(held.on_grid(places), held.sdf(places[None])[0, :, 0])
+        alone = known._alone
+        monkeypatch.setattr(known, "_alone", lambda part: asked.append(len(part)) or alone(part))
+        known.on_grid(places)
+    assert 0 < sum(asked) == int((REACH.share(places) > 0.0).sum()) < len(places)
+
+
+@pytest.mark.parametrize("draft", [False, True])
+def test_an_edited_head_is_the_same_whether_its_grid_was_measured_anew_or_not(
+    draft: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The astronaut, smiling: what is taken over from the unedited volume is off by no more than grids are."""
+    engine = Engine.open(device="cpu")
+    inversion = engine.invert(Photo.load(Path(__file__).parent / "data" / "astronaut.jpg"), Job.quiet())
+    source = engine.tiers.head(inversion, LatentEdit.none).source
+    edit = LatentEdit.none.with_strength("Smile", 1.0)
+    networks = engine.tiers.networks
+    taken = edited_head(networks, source, edit, draft=draft).shape
+    monkeypatch.setattr(FoldedField, "on_grid", lambda self, where: self.sdf(where[None])[0, :, 0])
+    anew = edited_head(networks, source, edit, draft=draft).shape
+    near = anew.volume[:, :1].abs() < 0.004
+    off, believed = (taken.volume - anew.volume)[:, :1][near].abs(), anew.volume[:, 1:][near]
+    # A coarser grid's points lie between the finer one's: there no more than what is believed of interpolation anyway.
+    assert float((off > (believed if draft else 0.0005)).float().mean()) < (0.01 if draft else 1e-9)
+    turned = (taken.volume[:, :1] < 0.0) != (anew.volume[:, :1] < 0.0)
+    assert not (turned & (anew.volume[:, :1].abs() > anew.volume[:, 1:])).any(), "inside and outside are not mistaken"
+    assert not torch.equal(taken.volume, source.shape.volume)
 
 
 def test_few_points_all_on_one_side_are_asked_of_one_head(

@@ -249,7 +249,7 @@ def edited_head(
     else:
         additions, reaches = _additions(networks, source, edit, styles, states), reach_of(edit)
         # Undeformed and without additions: both are the edited head's own.
-        beyond = None if reaches is None else Beyond(FoldedField(field, source.styles), reaches)
+        beyond = None if reaches is None else Beyond(source.undeformed(field), reaches, source.shape.distance)
         of_ears = styles if beyond is None or beyond.has_ears else source.styles
         if draft:
             shape = draft_shape(field, styles, source.shape, source.strays, additions, beyond)

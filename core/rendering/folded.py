@@ -45,6 +45,8 @@ class Beyond(NamedTuple):
 
     field: FoldedField
     reaches: tuple[Reach, ...]
+    distance: Callable[[Tensor], Tensor] | None = None
+    """Its distances (N,) of points (N, 3) on a grid that was measured already."""
 
     @property
     def has_ears(self) -> bool:
@@ -146,6 +148,15 @@ class FoldedField:
         if self.config.sdf_sphere_radius is not None:
             raw += torch.linalg.vector_norm(points, dim=-1, keepdim=True) - self.config.sdf_sphere_radius
         return raw
+
+    def on_grid(self, points: Tensor) -> Tensor:
+        """Distances (N,) of points (N, 3), beyond an edit's reach those that were measured of the unedited head."""
+        if self.beyond is None or self.beyond.distance is None:
+            return self.sdf(points[None])[0, :, 0]
+        found = self.beyond.distance(points)
+        reached = (self.beyond.share(self._source(points)) > 0.0).nonzero()[:, 0]
+        found[reached] = self.sdf(points[reached][None])[0, :, 0].to(found)
+        return found
 
     def sdf(self, points: Tensor) -> Tensor:
         """Signed distance. Shape: points (1, N, 3) world units; returns (1, N, 1)."""

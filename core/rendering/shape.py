@@ -108,7 +108,11 @@ def head_shape(
         pause()
         return folded.light.sdf(points[None])[0, :, 0]
 
-    volume = measured(sdf, RESOLUTION, styles.device, Job.quiet(), SAFETY)
+    def on_grid(points: Tensor) -> Tensor:
+        pause()
+        return folded.light.on_grid(points)
+
+    volume = measured(on_grid, RESOLUTION, styles.device, Job.quiet(), SAFETY)
     return _shape(folded, volume, _errors(sdf, volume), with_loose(volume, stray))
 
 
@@ -133,11 +137,7 @@ def draft_shape(
         beyond: Likewise.
     """
     folded = FoldedField(field, styles, like.field.deformation, additions, beyond)
-
-    def sdf(points: Tensor) -> Tensor:
-        return folded.light.sdf(points[None])[0, :, 0]
-
-    volume = measured(sdf, DRAFT_RESOLUTION, styles.device, Job.quiet(), DRAFT_SAFETY)
+    volume = measured(folded.light.on_grid, DRAFT_RESOLUTION, styles.device, Job.quiet(), DRAFT_SAFETY)
     error = functional.interpolate(like.volume[:, 1:], size=(len(volume),) * 3, mode="trilinear", align_corners=True)
     return _shape(folded, volume, DRAFT_CAUTION * error[0, 0].permute(2, 1, 0), with_loose(volume, stray))
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.models.field import Field
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
 from core.models.parsing import HeadParser
@@ -41,7 +42,7 @@ from core.rendering.shape import HeadShape, head_shape
 from core.rendering.skin_light import SkinLight, skin_light
 from core.rendering.strays import strays
 from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
-from core.rendering.temples import temples_of
+from core.rendering.temples import photo_temples
 from core.rendering.tresses import Tresses, contrast_of, tresses_on
 from core.tensor_camera import project
 from core.visibility import SourceView, source_view
@@ -110,11 +111,19 @@ class SourceHead:
     temples: Eyewear | None = None
     """What no photo shows of the glasses in it."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _undeformed: tuple[Field, FoldedField] | None = field(default=None, repr=False)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
         """What shades the parts that no photo saw."""
         return tuple(one for one in (self.tresses, self.grain) if one is not None)
+
+    def undeformed(self, field: Field) -> FoldedField:
+        """The unedited head's field before its deformation; made once, and every step of a slider asks."""
+        if self._undeformed is None or self._undeformed[0] is not field:
+            object.__setattr__(self, "_undeformed", (field, FoldedField(field, self.styles)))
+        assert self._undeformed is not None
+        return self._undeformed[1]
 
     def matte_at(self, size: int) -> tuple[Tensor, Tensor]:
         """The matte at a side, and the share of each pixel that is surely head, (1, 1, size, size) both; made once.
@@ -276,9 +285,10 @@ def source_head(
             bowls = ears.bowls(surface, parting.photo.shape[-1])
             parting = parting._replace(ears=bowls if parting.ears is None else torch.maximum(parting.ears, bowls))
         pause()
-    temples = (
-        None if marks is None else _temples(networks, photo, photo_large, marks, styles, surface, shape, view, ears)
-    )
+    temples = None
+    if marks is not None:
+        temples = photo_temples(networks, photo, photo_large, marks, styles, surface, shape, view, ears)
+        pause()
     return SourceHead(
         photo,
         photo_large,
@@ -321,41 +331,6 @@ def _arch(networks: Networks, light: FoldedField, styles: Tensor, angles: Tensor
         return None
     places = networks.landmarks(styles[:, :-1].mean(dim=1))
     return arch_of(light.sdf, angles, anchored(places, seen, angles)[0], numbers.cpu().numpy())
-
-
-def _temples(
-    networks: Networks,
-    photo: Tensor,
-    photo_large: Tensor,
-    marks: Tensor,
-    styles: Tensor,
-    surface: SurfaceMap,
-    shape: HeadShape,
-    view: SourceView,
-    ears: EarPlaces | None,
-) -> Eyewear | None:
-    """Temples of the glasses that the photo shows, where the model can tell that it does."""
-    if networks.spectacles is None or networks.landmarks is None or networks.landmark_indices is None:
-        return None
-    deformation = shape.field.deformation
-    places = networks.landmarks(styles[:, :-1].mean(dim=1))[0]
-    places = places if deformation is None else deformation.placed_back(places)
-    named = dict(zip(networks.landmark_indices.tolist(), places.double().cpu().numpy(), strict=True))
-    found = {}
-    if ears is not None:
-        for one in ears.places().double().cpu().numpy():
-            found[1 if one[:, 0].mean() > 0.0 else -1] = one
-    return temples_of(
-        networks.spectacles,
-        photo,
-        photo_large,
-        marks,
-        surface.points,
-        view,
-        named,
-        lambda points: shape.distance(torch.from_numpy(points).to(places)).double().cpu().numpy(),
-        found,
-    )
 
 
 def _before(deformation: Deformation, points: Tensor) -> Tensor:

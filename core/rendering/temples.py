@@ -18,12 +18,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.camera import Camera
+from core.models.networks import Networks
 from core.models.spectacles import EYES, SpectaclesDetector, eyes_of
+from core.rendering.auricles import EarPlaces
 from core.rendering.eyewear import Eyewear
 from core.rendering.measures import luma
+from core.rendering.shape import HeadShape
+from core.rendering.surfaces import SurfaceMap
 from core.visibility import SourceView, look_up
 
-__all__ = ["elsewhere", "temples_of"]
+__all__ = ["elsewhere", "photo_temples", "temples_of"]
 
 Array = NDArray[np.float64]
 Distance = Callable[[Array], Array]
@@ -58,6 +62,41 @@ class _Line(NamedTuple):
     colour: Array
     """In [-1, 1] (3,)."""
     contrast: float
+
+
+def photo_temples(
+    networks: Networks,
+    photo: Tensor,
+    photo_large: Tensor,
+    marks: Tensor,
+    styles: Tensor,
+    surface: SurfaceMap,
+    shape: HeadShape,
+    view: SourceView,
+    ears: EarPlaces | None,
+) -> Eyewear | None:
+    """Temples of the glasses that the photo shows, where the model can tell that it does."""
+    if networks.spectacles is None or networks.landmarks is None or networks.landmark_indices is None:
+        return None
+    deformation = shape.field.deformation
+    places = networks.landmarks(styles[:, :-1].mean(dim=1))[0]
+    places = places if deformation is None else deformation.placed_back(places)
+    named = dict(zip(networks.landmark_indices.tolist(), places.double().cpu().numpy(), strict=True))
+    found = {}
+    if ears is not None:
+        for one in ears.places().double().cpu().numpy():
+            found[1 if one[:, 0].mean() > 0.0 else -1] = one
+    return temples_of(
+        networks.spectacles,
+        photo,
+        photo_large,
+        marks,
+        surface.points,
+        view,
+        named,
+        lambda points: shape.distance(torch.from_numpy(points).to(places)).double().cpu().numpy(),
+        found,
+    )
 
 
 def temples_of(
