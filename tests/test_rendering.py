@@ -146,7 +146,7 @@ class EaredBall(FoldedField):
     """A ball with an ear, with a sheet before it that is thinner than a cell of the volume."""
 
     def __init__(self) -> None:
-        self.additions = ()
+        self.additions, self.beyond = (), None
 
     @property
     def light(self) -> FoldedField:  # type: ignore[override]
