@@ -11,7 +11,7 @@ import torch
 from core.errors import WeightsCorrupt, WeightsMissing
 from core.models import checkpoint
 from core.models.auricles import AuricleFrames
-from core.models.bundle import read_networks, write_auricles, write_directions, write_networks
+from core.models.bundle import read_networks, write_directions, write_networks, write_part
 from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Direction, Networks
 from tests.toy_head import ATTRIBUTES, toy_networks
@@ -93,7 +93,7 @@ def test_ears_have_a_file_of_their_own(networks: Networks, tmp_path: Path) -> No
     ears = AuricleFrames(networks.config.generator.field.style_dim, 7, (12, 10))
     ears.points.copy_(torch.rand(7, 3))
     ears.relief.copy_(torch.rand(4, 12, 10))
-    write_auricles(ears, networks.config.name, tmp_path / "ears.safetensors", dtype=torch.float32)
+    write_part("auricles", ears, networks.config.name, tmp_path / "ears.safetensors", dtype=torch.float32)
     again = read_networks([tmp_path / "model.safetensors", tmp_path / "ears.safetensors"]).auricles
     assert again is not None
     assert torch.equal(again.points, ears.points)

@@ -18,7 +18,7 @@ from core.edit import known_as
 from core.errors import WeightsCorrupt
 from core.models import checkpoint
 from core.models.aligner import ResidualAligner
-from core.models.auricles import AuricleFrames, auricles_like
+from core.models.auricles import auricles_like
 from core.models.configuration import CAMEO_256, OFFICIAL_1024, TOY, TOY_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.fusion import HybridFusion
@@ -33,11 +33,9 @@ from core.models.spectacles import SpectaclesDetector
 __all__ = [
     "CONFIGURATIONS",
     "read_networks",
-    "write_auricles",
     "write_directions",
     "write_networks",
-    "write_parser",
-    "write_spectacles",
+    "write_part",
 ]
 
 CONFIGURATIONS = {config.name: config for config in (CAMEO_256, OFFICIAL_1024, TOY, TOY_256)}
@@ -78,42 +76,17 @@ def write_directions(
     checkpoint.save({DIRECTIONS: _tensors(directions)}, path, dtype=dtype, notes={MODEL_NOTE: model})
 
 
-def write_parser(parser: HeadParser, model: str, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
-    """Write the parser of a model into a file of its own: it stands on no other network.
+def write_part(part: str, module: nn.Module, model: str, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write a part of a model into a file of its own: parser, auricles, spectacles, which stand on little else.
 
     Args:
-        parser: The network.
+        part: Its name in ``Networks.modules``.
+        module: The network.
         model: The configuration's name.
         path: The file.
         dtype: Type of the stored numbers.
     """
-    checkpoint.save({"parser": parser}, path, dtype=dtype, notes={MODEL_NOTE: model})
-
-
-def write_auricles(auricles: AuricleFrames, model: str, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
-    """Write where a model has its ears into a file of its own: it stands on the mapping alone.
-
-    Args:
-        auricles: Frames and relief.
-        model: The configuration's name.
-        path: The file.
-        dtype: Type of the stored numbers.
-    """
-    checkpoint.save({"auricles": auricles}, path, dtype=dtype, notes={MODEL_NOTE: model})
-
-
-def write_spectacles(
-    spectacles: SpectaclesDetector, model: str, path: Path, *, dtype: torch.dtype = torch.float16
-) -> None:
-    """Write how a model tells glasses into a file of its own: it stands on no network.
-
-    Args:
-        spectacles: The detector.
-        model: The configuration's name.
-        path: The file.
-        dtype: Type of the stored numbers.
-    """
-    checkpoint.save({"spectacles": spectacles}, path, dtype=dtype, notes={MODEL_NOTE: model})
+    checkpoint.save({part: module}, path, dtype=dtype, notes={MODEL_NOTE: model})
 
 
 def _tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:

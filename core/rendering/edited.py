@@ -93,8 +93,10 @@ class EditedHead:
 
     def worn(self, camera: Camera) -> tuple[Eyewear, ...]:
         """Glasses that a camera sees and the photo does not show there."""
-        own, share = self.source.temples, elsewhere(camera, self.source.angles)
-        temples = None if own is None or share == 0.0 else replace(own, strength=share * own.strength)
+        temples = self.source.temples
+        if temples is not None:
+            share = elsewhere(camera, self.source.angles)
+            temples = replace(temples, strength=share * temples.strength) if share > 0.0 else None
         return tuple(one for one in (temples, self.eyewear) if one is not None)
 
     def natural(self, maps: VolumeMaps) -> VolumeMaps:

@@ -61,7 +61,6 @@ class _Line(NamedTuple):
     """Where the photo shows it last (3,), world units."""
     colour: Array
     """In [-1, 1] (3,)."""
-    contrast: float
 
 
 def photo_temples(
@@ -174,7 +173,7 @@ def _line(photo: Tensor, points: Tensor, view: SourceView, sign: int, brow: floa
     near = near[look_up(view, places[near][None])[1][0] > SHOWN]
     rows = ((y[near] - HEIGHTS[0]) / STEP).long()
     count = rows.bincount(minlength=round((HEIGHTS[1] - HEIGHTS[0]) / STEP) + 1)
-    mean = torch.zeros(len(count)).index_add_(0, rows, darker[near]) / count.clamp(min=1)
+    mean = darker.new_zeros(len(count)).index_add_(0, rows, darker[near]) / count.clamp(min=1)
     mean = torch.where(count >= ENOUGH, mean, -1.0)
     row = int(mean.argmax())
     if float(mean[row]) < CLEAR:
@@ -186,7 +185,6 @@ def _line(photo: Tensor, points: Tensor, view: SourceView, sign: int, brow: floa
     return _Line(
         places[outermost].mean(dim=0).double().cpu().numpy(),
         colours.median(dim=0).values.double().cpu().numpy(),
-        float(mean[row]),
     )
 
 

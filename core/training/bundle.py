@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.camera import CameraLimits
 from core.job import Job
-from core.models.bundle import write_auricles, write_directions, write_networks, write_parser, write_spectacles
+from core.models.bundle import write_directions, write_networks, write_part
 from core.models.configuration import CAMEO_256, ModelConfig
 from core.models.encoder import Encoder
 from core.models.generator import Generator
@@ -182,11 +182,11 @@ def publish(networks: Networks, folder: Path, name: str = "cameo-256") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_networks(dataclasses.replace(networks, directions={}, parser=None, auricles=None, spectacles=None), path)
     if networks.parser is not None:
-        write_parser(networks.parser, networks.config.name, folder / name / PARSER)
+        write_part("parser", networks.parser, networks.config.name, folder / name / PARSER)
     if networks.auricles is not None:
-        write_auricles(networks.auricles, networks.config.name, folder / name / AURICLES)
+        write_part("auricles", networks.auricles, networks.config.name, folder / name / AURICLES)
     if networks.spectacles is not None:
-        write_spectacles(networks.spectacles, networks.config.name, folder / name / SPECTACLES)
+        write_part("spectacles", networks.spectacles, networks.config.name, folder / name / SPECTACLES)
     publish_directions(networks, folder, name)
     logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
     return path
@@ -201,7 +201,7 @@ def publish_parser(networks: Networks, folder: Path, name: str = "cameo-256") ->
     if networks.parser is None:
         raise ValueError("these networks have no parser")
     path = folder / name / PARSER
-    write_parser(networks.parser, networks.config.name, path)
+    write_part("parser", networks.parser, networks.config.name, path)
     _enter(networks, folder, name)
     return path
 
@@ -220,7 +220,7 @@ def publish_auricles(networks: Networks, folder: Path, pack: Path, heads: int, n
         How far points of ears of unseen heads are off (world units).
     """
     found, misfit = auricle_frames(networks.generator, load_pack(pack), heads, Job.quiet())
-    write_auricles(found, networks.config.name, folder / name / AURICLES)
+    write_part("auricles", found, networks.config.name, folder / name / AURICLES)
     _enter(networks, folder, name)
     return misfit
 
@@ -238,7 +238,7 @@ def publish_spectacles(networks: Networks, folder: Path, portraits: Path, name: 
         How it does on portraits that it has not seen.
     """
     detector, trial = spectacles_of(portraits)
-    write_spectacles(detector, networks.config.name, folder / name / SPECTACLES)
+    write_part("spectacles", detector, networks.config.name, folder / name / SPECTACLES)
     _enter(networks, folder, name)
     return trial
 
