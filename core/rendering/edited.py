@@ -46,8 +46,9 @@ from core.rendering.reach import reach_of
 from core.rendering.regions import DYES
 from core.rendering.repaint import Drawn, EditedColours, grown
 from core.rendering.restraint import allowed, of_the_mouth, with_lids_kept, with_lips_kept, with_mouth_kept
+from core.rendering.seen import Seen, seen_from, source_surface
 from core.rendering.shape import HeadShape, draft_shape, head_shape
-from core.rendering.source import Seen, SourceHead, seen_from, source_surface
+from core.rendering.source import SourceHead
 from core.rendering.temples import elsewhere
 from core.rendering.tones import CELLS
 from core.rendering.toning import told_tones
@@ -383,4 +384,7 @@ def _additions(
         arch = arch_of(light.sdf, source.angles, states[1][0], networks.landmark_indices.cpu().numpy())
     if curtain is not None:
         curtain = curtain.shorter(edit.strength(LENGTH))
-    return tuple(one for one in (arch, curtain) if one is not None)
+    scalp = source.scalp
+    if scalp is not None:
+        scalp = scalp.longer(max(edit.strength(name) for name in (LENGTH, BANGS)))
+    return tuple(one for one in (scalp, arch, curtain) if one is not None)

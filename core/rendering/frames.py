@@ -37,7 +37,7 @@ from core.rendering.outline import Rim, coverage, rim_of, with_rim
 from core.rendering.patterns import bordered, patterned, rimmed, spared, unseen
 from core.rendering.precision import Sdf, distance
 from core.rendering.search import at_steps, located
-from core.rendering.source import Seen
+from core.rendering.seen import Seen
 from core.rendering.strays import without_strays
 from core.rendering.tones import tones_at
 from core.rendering.upsampling import along_surface, steps

@@ -122,6 +122,7 @@ def face_of(landmarks: Tensor, places: Tensor) -> Face:
 
 def parted(
     parser: HeadParser,
+    of_photo: Tensor,
     photo: Tensor,
     matte: Tensor,
     own: Tensor,
@@ -133,13 +134,13 @@ def parted(
     """Photo and generator's picture of one view, parted into hair and the rest; pauses between steps.
 
     Shape:
+        of_photo (1, parts, SIDE, SIDE): what the parser says of the photo and its mirror image (:func:`parts_of`);
         photo (1, 3, any, any) and own (1, 3, any, any) in [-1, 1]; matte, alpha (1, 1, any, any): where they show the
         head; landmarks (L, 3), places (L, 2) as in :func:`face_of`.
     """
     face = face_of(landmarks, places)
     brows = hull(places[(landmarks[:, 1] > BAND[0]) & (landmarks[:, 1] < BAND[1])])
     pause()
-    of_photo = parts_of(parser, photo, matte, pause, mirrored=True)
     of_own = parts_of(parser, own, alpha, pause)
     hair, own_hair = (one[:, HAIR : HAIR + 1] for one in (of_photo, of_own))
     pause()

@@ -13,9 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.models.field import Field
-from core.models.landmarks import LandmarkRegressor
 from core.models.networks import Networks
-from core.models.parsing import HeadParser
 from core.models.volume import VolumeMaps
 from core.rendering.additions import Addition
 from core.rendering.arch import Arch, arch_of, lips_part
@@ -30,25 +28,23 @@ from core.rendering.eyewear import Eyewear
 from core.rendering.flow import anchored
 from core.rendering.folded import FoldedField
 from core.rendering.grain import Grain, grain_of
-from core.rendering.hair import Parting, parted
+from core.rendering.hair import Parting, parted, parts_of
 from core.rendering.hair_tone import hair_tone
 from core.rendering.hands import Pause, resting
 from core.rendering.hybrid import aligned_residual, enlarged
-from core.rendering.integrals import HeadPass, integrate_geometry
 from core.rendering.patterns import Pattern
 from core.rendering.rims import rims_of
-from core.rendering.search import located
+from core.rendering.scalp import Scalp, photo_scalp
+from core.rendering.seen import Seen, seen_from, source_surface
 from core.rendering.shape import HeadShape, head_shape
 from core.rendering.skin_light import SkinLight, skin_light
 from core.rendering.strays import strays
-from core.rendering.surfaces import Crossings, SurfaceMap, refined_surface
+from core.rendering.surfaces import SurfaceMap
 from core.rendering.temples import photo_temples
 from core.rendering.tresses import Tresses, contrast_of, tresses_on
 from core.tensor_camera import project
 from core.visibility import SourceView, source_view
 
-# Side of the source surface that colours are tested against: that of training's surface maps.
-SOURCE_SURFACE = 128
 # Hair that hangs on shoulders is lower than that, on more pixels than so many.
 SHOULDERS, FEW = -0.065, 12
 # Share of hair that settles what a pixel is.
@@ -108,6 +104,8 @@ class SourceHead:
     """Those that show, where the model knows ears."""
     skin_light: SkinLight | None = None
     """How light its skin is, where the model has a parser."""
+    scalp: Scalp | None = None
+    """How far hair of the latents stands before what the photo shows bare."""
     temples: Eyewear | None = None
     """What no photo shows of the glasses in it."""
     _mattes: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
@@ -146,18 +144,6 @@ class Plain(NamedTuple):
     styles: Tensor
     maps: VolumeMaps
     parting: Parting | None
-
-
-class Seen(NamedTuple):
-    """A head from one camera, before the local branch."""
-
-    found: Crossings
-    geometry: HeadPass
-    maps: VolumeMaps
-
-    def recoloured(self, networks: Networks, shape: HeadShape) -> Seen:
-        """The same places in the colours of another latent."""
-        return self._replace(maps=self.geometry.appearance(networks.generator, shape.field.light))
 
 
 def source_head(
@@ -201,6 +187,10 @@ def source_head(
     stray = strays(distances, networks.device)
     pause()
     arch = None if marks is None else _arch(networks, with_strays, styles, angles, marks)
+    parsed, scalp = None, None
+    if networks.landmarks is not None and networks.parser is not None:
+        parsed = parts_of(networks.parser, photo, matte, pause, mirrored=True)
+        scalp = photo_scalp(networks, parsed, matte, styles, deformation, angles, pause)
 
     def looked(stray: Tensor | None, *additions: Addition | None) -> tuple[HeadShape, Seen, SurfaceMap, Parting | None]:
         shape = head_shape(field, styles, stray, pause, deformation, tuple(one for one in additions if one is not None))
@@ -209,18 +199,18 @@ def source_head(
         surface = source_surface(shape, angles, seen)
         pause()
         parting = None
-        if networks.landmarks is not None and networks.parser is not None:
-            parting = _parting(networks.parser, networks.landmarks, photo, matte, seen.maps, styles, angles, pause)
+        if parsed is not None:
+            parting = _parting(networks, parsed, photo, matte, seen.maps, styles, angles, pause)
         pause()
         return shape, seen, surface, parting
 
-    shape, seen, surface, parting = looked(stray, arch)
+    shape, seen, surface, parting = looked(stray, scalp, arch)
     curtain = None
     if parting is not None:
         curtain = curtain_of(parting.photo, parting.above, matte, surface.depth, surface.hit, angles)
         if curtain is not None:
             stray = None if stray is None else curtain.spared(stray)
-            shape, seen, surface, parting = looked(stray, arch, curtain)
+            shape, seen, surface, parting = looked(stray, scalp, arch, curtain)
             assert parting is not None
             held = curtain.holds(surface.points[0].flatten(1).T).to(photo).reshape(surface.hit.shape)
             held = functional.interpolate(held, size=parting.own.shape[-2:], mode="area")
@@ -274,8 +264,8 @@ def source_head(
         was = seen.geometry.appearance(networks.untuned, folded)
         pause()
         plain = Plain(before, was, parting)
-        if parting is not None and networks.parser is not None and networks.landmarks is not None:
-            own = _parting(networks.parser, networks.landmarks, photo, matte, was, before, angles, pause).own
+        if parting is not None and parsed is not None:
+            own = _parting(networks, parsed, photo, matte, was, before, angles, pause).own
             plain = plain._replace(parting=parting._replace(own=own))
         pause()
     ears = None
@@ -317,6 +307,7 @@ def source_head(
         plain,
         ears,
         light,
+        scalp,
         temples,
     )
 
@@ -359,8 +350,8 @@ def _tresses(
 
 
 def _parting(
-    parser: HeadParser,
-    regressor: LandmarkRegressor,
+    networks: Networks,
+    parsed: Tensor,
     photo: Tensor,
     matte: Tensor,
     maps: VolumeMaps,
@@ -368,25 +359,9 @@ def _parting(
     angles: Tensor,
     pause: Pause,
 ) -> Parting:
-    landmarks = regressor(styles[:, :-1].mean(dim=1))
+    assert networks.landmarks is not None
+    assert networks.parser is not None
+    landmarks = networks.landmarks(styles[:, :-1].mean(dim=1))
     own = maps.rgb / maps.alpha.clamp(min=1e-3)
-    return parted(parser, photo, matte, own, maps.alpha, landmarks[0], project(landmarks, angles)[0][0], pause)
-
-
-def seen_from(
-    networks: Networks, shape: HeadShape, angles: Tensor, *, draft: bool = False, pause: Pause = resting
-) -> Seen:
-    """The thumbnail from the source camera; pauses between stages."""
-    found = located(shape, angles, draft=draft, pause=pause)
-    pause()
-    field = shape.field.light
-    geometry = integrate_geometry(networks.generator, field, angles, found, fallback=not draft)
-    pause()
-    return Seen(found, geometry, geometry.appearance(networks.generator, field))
-
-
-def source_surface(shape: HeadShape, angles: Tensor, seen: Seen, *, draft: bool = False) -> SurfaceMap:
-    """The fine surface from the source camera."""
-    if draft:
-        return refined_surface(shape.light, angles, seen.found, SOURCE_SURFACE, steps=0)
-    return refined_surface(shape.light, angles, seen.found, SOURCE_SURFACE, estimate=shape.distance)
+    places = project(landmarks, angles)[0][0]
+    return parted(networks.parser, parsed, photo, matte, own, maps.alpha, landmarks[0], places, pause)
