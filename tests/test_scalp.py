@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from core.camera import HALF_FOV
+from core.edit import LatentEdit
+from core.engine import Engine
+from core.job import Job
+from core.photo import Photo
 from core.rendering.additions import with_additions
+from core.rendering.folded import FoldedField
 from core.rendering.scalp import BARE, LONGER, Scalp, scalp_of
 from core.rendering.surfaces import crossings
 
@@ -80,7 +87,7 @@ def test_hair_rises_from_the_hairline_to_what_it_was(scalp: Scalp) -> None:
     heights = [crossing(cut, float(y)) for y in line]
     assert heights[0] < 1.3 * BARE
     assert heights[-1] == pytest.approx(HAIR - SKULL, abs=1e-3)
-    steps = [b - a for a, b in zip(heights[:-1], heights[1:], strict=True)]
+    steps = [b - a for a, b in itertools.pairwise(heights)]
     assert min(steps) > -1e-3, "no second fringe"
     assert max(steps) < 0.005, "no step"
 
@@ -127,6 +134,24 @@ def test_a_slider_that_brings_hair_brings_it_before_the_forehead(scalp: Scalp) -
     place = SKULL + 0.5 * BARE + 0.1 * LONGER
     assert at(with_additions(haired, (scalp,)), 0.035, place) > at(with_additions(haired, (some,)), 0.035, place)
     assert scalp.longer(1.0) is None
+
+
+def test_the_astronaut_s_fringe_is_thinner_in_every_state_of_her() -> None:
+    engine = Engine.open(device="cpu")
+    inversion = engine.invert(Photo.load(Path(__file__).parent / "data" / "astronaut.jpg"), Job.quiet())
+    for edit in (LatentEdit.none, LatentEdit.none.with_strength("Age", 1.0)):
+        head = engine.tiers.head(inversion, edit)
+        scalp = head.source.scalp
+        assert scalp is not None
+        assert scalp in head.shape.field.additions
+        points = head.source.surface.points[0].flatten(1).T[head.source.surface.hit.flatten() > 0.5]
+        near = points[scalp.near(points)]
+        before = scalp.distance(near, torch.full((len(near), 1), -1.0))
+        assert len(near) > 100
+        assert float(before.max()) < 0.001, "nothing of her stands before it"
+        uncut = FoldedField(engine.tiers.networks.generator.field, head.styles, head.source.deformation)
+        lost = uncut.sdf(near[None])[0, :, 0]
+        assert float(lost.min()) < -0.004, "and something did"
 
 
 def places_of(depth: Tensor) -> Tensor:
