@@ -21,6 +21,7 @@ from core.models.field import Field
 from core.models.generator import Generator, GeometryPass
 from core.models.volume import RaySamples, VolumeMaps
 from core.rendering import surfaces
+from core.rendering.additions import Addition
 from core.rendering.deformation import Deformation
 from core.rendering.frames import in_tune
 from core.rendering.hands import Pause, resting, stepping
@@ -50,12 +51,18 @@ class Body(NamedTuple):
     strays: Tensor | None = None
     """Where solids float beside it."""
     deformation: Deformation | None = None
+    additions: tuple[Addition, ...] = ()
+    """What it has beyond its field; heads whose geometry moves are looked at without."""
 
     @classmethod
     def of(cls, source: SourceHead) -> Body:
         """A photo's, in tensors of its own: those made in inference mode can take no part in a gradient."""
         strays, own = source.strays, source.deformation
-        return cls(None if strays is None else strays.clone(), None if own is None else own.clone())
+        return cls(
+            None if strays is None else strays.clone(),
+            None if own is None else own.clone(),
+            source.shape.field.additions,
+        )
 
     def sdf(self, field: Field, styles: Tensor) -> Sdf:
         """Distances of the whole head, strays left out. Shape: styles (1, rows, style_dim)."""
@@ -66,7 +73,7 @@ class Body(NamedTuple):
     @torch.no_grad()
     def shape(self, field: Field, styles: Tensor, pause: Pause = resting) -> HeadShape:
         """The whole head as the product asks it. Shape: styles (1, rows, style_dim)."""
-        return head_shape(field, styles, self.strays, pause, self.deformation)
+        return head_shape(field, styles, self.strays, pause, self.deformation, self.additions)
 
     def source(self, points: Tensor) -> Tensor:
         """Where to ask the field for places of the head. Shape: points (..., 3); returns the same."""
