@@ -48,8 +48,8 @@ STEPS, AGAIN, BEFORE = 24, 12, 0.01
 BARE, RISE = 0.0025, 0.35
 # Gaussians that take the steps of coarse rays away, and for how a scalp slopes (pixels of SIDE).
 SMOOTHED, COARSELY = 2.0, 5.0
-# Radius of a head (world units).
-ROUND = 0.08
+# How round a head is that is cut (radius, world units): a fourth of what it is, so that a cut ends gradually.
+ROUND = 0.02
 # Skin by the parser's share, without islands that are smaller (pixels of SIDE).
 SURE, ISLAND = 0.5, 2
 # Below it nothing is cut: pixels of SIDE above the brows' line, and world units a world unit.
@@ -193,7 +193,7 @@ def scalp_of(
     # Hair that stands off beside a face does so in earnest.
     rise = RISE * hairy * np.sqrt(1.0 + down**2) * (1.0 + across**2) ** 2
     allowed = BARE * np.sqrt(1.0 + down**2 + across**2) + rise + FALL * pixel * below
-    # A picture's outline stays: so far within it a round head is that deep.
+    # A picture's outline stays: so far within it something round is that deep.
     inwards = pixel * ndimage.distance_transform_edt(head > 0.5)
     deepest = mine + np.sqrt(2.0 * ROUND * inwards)
     surface = ndimage.gaussian_filter(np.minimum(scalp - allowed, deepest), SMOOTHED)
