@@ -15,6 +15,9 @@ READY_TRAINING := $(VENV)/.ready-training
 STAGES := field encoder decoder hybrid
 MAKEHUMAN ?= ../shared/assets/makehuman
 RUN ?= runs/cameo
+# Files of tests that run at a time. JOBS=1 runs them one after the other.
+JOBS ?= 2
+AT_ONCE = $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile)
 # Real portraits and VGG16's features are used where they are; docs/training.md says how they come there.
 PORTRAITS ?= $(wildcard runs/portraits.npz)
 VGG ?= $(wildcard weights/fetched/vgg16.npz)
@@ -44,10 +47,10 @@ run: $(READY) ## open the window; PHOTO=portrait.jpg opens a photo in it
 	$(PY) main.py $(if $(PHOTO),"$(PHOTO)")
 
 test: $(READY) ## run the suite (contracts, style, types, units, window, journeys): under 10 minutes on two cores
-	$(PY) -m pytest
+	$(PY) -m pytest $(AT_ONCE)
 
 test-long: $(READY) ## run everything, the tests that take minutes too
-	$(PY) -m pytest --long
+	$(PY) -m pytest --long $(AT_ONCE)
 
 check: $(READY) ## lint, format, types and import contracts, without running anything
 	$(PY) -m ruff check .

@@ -16,7 +16,8 @@ from gui.view_state import Layout
 from gui.widgets.export_dialog import ExportSpec
 from tests.gui.fake_engine import FakeEngine, Gate
 
-WAIT = 10_000
+# Exports start a process of their own, which takes ten seconds where two other programs run.
+WAIT = 30_000
 LEFT = Qt.MouseButton.LeftButton
 
 
