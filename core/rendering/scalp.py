@@ -56,6 +56,8 @@ SURE, ISLAND = 0.5, 2
 LINE, FALL = 4, 1.0
 # What hair may stand off with nothing cut, and from where on all is (world units).
 UNSURE = (0.001, 0.004)
+# Share of what is cut that shows skin, below which nothing is.
+MISPLACED = 0.25
 # Cut and hair run into one another over this distance (world units): less than may lie on a scalp, so that only the
 # ends of a cut are rounded.
 BLEND = 0.0025
@@ -201,7 +203,9 @@ def scalp_of(
     stands = ndimage.gaussian_filter(np.where(head > 0.5, surface - mine, 0.0), COARSELY)
     surface = surface - UNSURE[1] * (1.0 - np.clip((stands - UNSURE[0]) / (UNSURE[1] - UNSURE[0]), 0.0, 1.0))
     before = np.where((head > 0.5) & (mine < surface), surface - mine, 0.0)
-    if before.max() < UNSURE[1]:
+    much = before > UNSURE[1]
+    # Where the latents' fringe ends as the photo's does it is a fringe, and a twin may have one of its own.
+    if not much.any() or (forehead & much).sum() < MISPLACED * much.sum():
         return None
     like = angles.new_tensor
     maps = np.stack((surface, np.hypot(*np.gradient(surface, pixel))))
