@@ -16,7 +16,7 @@ from core.edit import LatentEdit
 from core.engine import Engine
 from core.job import Job
 from core.photo import Photo
-from core.rendering.additions import with_additions
+from core.rendering.additions import Distances, with_additions
 from core.rendering.edited import edited_head
 from core.rendering.hair import parts_of
 from core.rendering.scalp import BARE, LONGER, SKIN, Scalp, photo_scalp, scalp_of
@@ -62,10 +62,10 @@ def scalp() -> Scalp:
     return found
 
 
-def at(sdf: object, height: float, radius: float, aside: float = 0.0) -> float:
+def at(sdf: Distances, height: float, radius: float, aside: float = 0.0) -> float:
     """Distance at a place of the head's front, of that height and so far from its middle."""
     ahead = math.sqrt(radius * radius - height * height - aside * aside)
-    return float(sdf(torch.tensor([[[aside, height, ahead]]])))  # type: ignore[operator]
+    return float(sdf(torch.tensor([[[aside, height, ahead]]])))
 
 
 @pytest.mark.parametrize("aside", [-0.03, 0.0, 0.03])
@@ -97,6 +97,7 @@ def test_hair_rises_from_the_hairline_to_what_it_was(scalp: Scalp) -> None:
 def test_the_outline_and_all_that_is_not_before_the_camera_stay(scalp: Scalp) -> None:
     before, after = crossings(haired, FRONTAL).hit, crossings(with_additions(haired, (scalp,)), FRONTAL).hit
     assert int((before != after).sum()) <= 4
+    torch.manual_seed(0)
     behind = torch.randn(1, 500, 3) * 0.08
     behind[..., 2] = -behind[..., 2].abs()
     assert torch.equal(with_additions(haired, (scalp,))(behind), haired(behind))
@@ -162,10 +163,10 @@ def places_of(depth: Tensor) -> Tensor:
     return torch.stack((u * depth, v * depth, 1.0 - depth))
 
 
-def crossing(sdf: object, height: float) -> float:
+def crossing(sdf: Distances, height: float) -> float:
     """How far from the skull the head's surface is at that height, before its middle."""
     radii = torch.linspace(SKULL - 0.01, HAIR + 0.002, 500)
     ahead = (radii.square() - height * height).clamp(min=0.0).sqrt()
     points = torch.stack((torch.zeros(500), torch.full((500,), height), ahead), dim=-1)
-    inside = (sdf(points[None])[0, :, 0] < 0.0).nonzero()[:, 0]  # type: ignore[operator]
+    inside = (sdf(points[None])[0, :, 0] < 0.0).nonzero()[:, 0]
     return float(radii[inside.max()]) - SKULL

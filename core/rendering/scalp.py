@@ -9,7 +9,7 @@ from the hairline on it rises to the hair's. Stands in the photo's own camera.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch.nn import functional
 from core.camera import HALF_FOV, NEAR
 from core.models.networks import Networks
 from core.models.parsing import PARSED
+from core.rendering.additions import Distances
 from core.rendering.deformation import Deformation
 from core.rendering.folded import FoldedField
 from core.rendering.hair import face_of
@@ -34,7 +35,6 @@ from core.tensor_camera import camera_frame, project, rays, rays_through
 __all__ = ["Scalp", "photo_scalp", "scalp_of"]
 
 Array = NDArray[np.float64]
-Sdf = Callable[[Tensor], Tensor]
 
 SKIN = PARSED.index("skin")
 BALD = ((LENGTH, -1.2), (BANGS, -1.0))
@@ -87,7 +87,7 @@ class Scalp(NamedTuple):
         if strength <= 0.0:
             return self
         more = LONGER * strength
-        if self.most < more + UNSURE[1]:
+        if self.most <= more:
             return None
         surface, slope = self.maps.unbind(dim=1)
         return self._replace(most=self.most - more, maps=torch.stack((surface - more, slope), dim=1))
@@ -153,8 +153,8 @@ def photo_scalp(
 
 
 def scalp_of(
-    own: Sdf,
-    bald: Sequence[Sdf],
+    own: Distances,
+    bald: Sequence[Distances],
     skin: Tensor,
     above: Tensor,
     matte: Tensor,
@@ -232,7 +232,7 @@ def _forehead(skin: NDArray[np.bool_], head: NDArray[np.bool_], upper: NDArray[n
 
 
 def _traced(
-    own: Sdf, bald: Sequence[Sdf], head: Array, upper: Array, angles: Tensor, pause: Pause
+    own: Distances, bald: Sequence[Distances], head: Array, upper: Array, angles: Tensor, pause: Pause
 ) -> tuple[Array, Array, NDArray[np.bool_]] | None:
     """Depth of the head's surface and of its scalp, and where rays met both; (SIDE, SIDE) each."""
     step = SIDE // COARSE
