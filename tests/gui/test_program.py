@@ -16,8 +16,9 @@ from gui.view_state import Layout
 from gui.widgets.export_dialog import ExportSpec
 from tests.gui.fake_engine import FakeEngine, Gate
 
+WAIT = 10_000
 # Exports start a process of their own, which takes ten seconds where two other programs run.
-WAIT = 30_000
+EXPORT_WAIT = 30_000
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -288,18 +289,18 @@ def test_exports_are_written_while_the_head_can_still_be_edited(
     cameo: Cameo, engine: FakeEngine, tmp_path: Path, open_photo: Callable[[], None], qtbot: QtBot
 ) -> None:
     open_photo()
-    qtbot.waitUntil(lambda: len(engine.meshed) == 2, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(engine.meshed) == 2, timeout=EXPORT_WAIT)
     engine.mesh_gate = Gate()
     spec = ExportSpec("mesh", tmp_path / "head.glb", mesh_resolution=32)
     cameo.exports.export(spec, cameo.live.current_request())
-    qtbot.waitUntil(engine.mesh_gate.reached.is_set, timeout=WAIT)
+    qtbot.waitUntil(engine.mesh_gate.reached.is_set, timeout=EXPORT_WAIT)
     drag_slider(cameo, "Smile", 40)
     view = cameo.window.stage.frame_view
-    qtbot.waitUntil(lambda: view.frame.request.edit == cameo.session.edit, timeout=WAIT)
+    qtbot.waitUntil(lambda: view.frame.request.edit == cameo.session.edit, timeout=EXPORT_WAIT)
     gate, engine.mesh_gate = engine.mesh_gate, None
     gate.open()
-    qtbot.waitUntil(lambda: spec.path.exists(), timeout=WAIT)
-    qtbot.waitUntil(lambda: cameo.window.banner.text == "Saved head.glb", timeout=WAIT)
+    qtbot.waitUntil(lambda: spec.path.exists(), timeout=EXPORT_WAIT)
+    qtbot.waitUntil(lambda: cameo.window.banner.text == "Saved head.glb", timeout=EXPORT_WAIT)
     cameo.window.banner.dismiss()
 
 
@@ -326,7 +327,7 @@ def test_an_export_that_fails_says_what_to_do(
     (tmp_path / "folder.glb").mkdir()
     spec = ExportSpec("mesh", tmp_path / "folder.glb", mesh_resolution=32)
     cameo.exports.export(spec, cameo.live.current_request())
-    qtbot.waitUntil(lambda: not cameo.window.banner.isHidden(), timeout=WAIT)
+    qtbot.waitUntil(lambda: not cameo.window.banner.isHidden(), timeout=EXPORT_WAIT)
     assert cameo.window.banner.message.tone == "error"
 
 
