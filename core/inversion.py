@@ -21,6 +21,7 @@ from core.job import Job
 from core.models.networks import Networks
 from core.photo import Photo
 from core.reading import deformed, is_cut_off, read_face, touches_the_edge
+from core.refinement.clothes import undressed
 from core.refinement.delta import Refinement
 from core.refinement.wanted_outline import AROUND, Around
 from core.rendering.deformation import Deformation
@@ -86,6 +87,7 @@ def invert(
         job: Where to report.
     """
     job.report(0.0, "reading the face")
+    aligned = undressed(networks, aligned, lambda: job.report(0.1, "reading the face"))
     fit = read_face(networks, aligned, lambda: job.report(0.3, "reading the face"))
 
     def pause() -> None:
@@ -97,7 +99,7 @@ def invert(
         around = Around(*aligned.around(photo, fit.reading.framing, AROUND, pause))
     if is_cut_off(networks, aligned, fit):
         # The first cut ends within the head: the deformation looks at the second.
-        recut = aligned.reframed(photo, fit.reading.framing, job.part(0.7, 0.8))
+        recut = undressed(networks, aligned.reframed(photo, fit.reading.framing, job.part(0.7, 0.8)), pause)
         reading = deformed(networks, aligned, fit, pause, recut, around)
     else:
         # Cut again beside the fit of the deformation, which looks at the first cut. Only this thread may pause.
@@ -106,6 +108,7 @@ def invert(
             lambda: aligned.reframed(photo, fit.reading.framing),
             pause,
         )
+        recut = undressed(networks, recut, pause)
     job.report(1.0, "face read")
     return Inversion(
         recut,

@@ -26,7 +26,7 @@ from core.models.generator import Generator
 from core.models.landmarks import LandmarkRegressor
 from core.models.local import LocalEncoder, TextureModulation
 from core.models.networks import Direction, Networks
-from core.models.parsing import HeadParser
+from core.models.parsing import parser_like
 from core.models.reader import reader_like
 from core.models.spectacles import SpectaclesDetector
 
@@ -146,7 +146,7 @@ _BUILDERS = {
     "fusion": lambda config, _: HybridFusion(config.local.channels, quiet=config.quiet_fusion),
     "aligner": lambda config, _: ResidualAligner(config.aligner),
     "reader": lambda config, state: reader_like(state, config.generator.field.style_dim),
-    "parser": lambda config, _: HeadParser(),
+    "parser": lambda config, state: parser_like(state),
     "auricles": lambda config, state: auricles_like(state, config.generator.field.style_dim),
     "spectacles": lambda config, _: SpectaclesDetector(),
 }

@@ -8,6 +8,7 @@ photo's or the generator's own, from any side.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +16,15 @@ from torch.nn import functional
 
 from core.models.reader import ResidualUnit
 
-__all__ = ["HAIR", "PARSED", "SIZE", "HeadParser"]
+__all__ = ["BEARD", "CLOTHES", "HAIR", "PARSED", "SIZE", "HeadParser", "parser_like", "widened"]
 
 SIZE = 128
 """Side of what it reads and of what it says."""
-PARSED = ("skin", "hair", "brows", "eyes", "mouth", "beard", "glasses")
-"""What it tells apart; skin is the neck's as well."""
-HAIR = PARSED.index("hair")
+PARSED = ("skin", "hair", "brows", "eyes", "mouth", "beard", "glasses", "clothes")
+"""What it tells apart; skin is the neck's as well. Weights of before December 2026 know no clothes, the last."""
+HAIR, BEARD, CLOTHES = (PARSED.index(name) for name in ("hair", "beard", "clothes"))
 WIDTHS = (16, 32, 64, 96, 128)
+UNLIKELY = -3.0  # logit of a part that has yet to be learnt
 INPUTS = 4  # red, green, blue on mid-grey, matte
 
 
@@ -38,9 +40,10 @@ class HeadParser(nn.Module):
 
     Args:
         widths: Channels of each level, from the finest; each has half the side of the one before.
+        parts: How many of ``PARSED`` it knows.
     """
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, parts: int = len(PARSED)) -> None:
         super().__init__()
         self.stem = _single(INPUTS, widths[0])
         self.down = nn.ModuleList(ResidualUnit(a, b, 2) for a, b in itertools.pairwise(widths))
@@ -50,7 +53,12 @@ class HeadParser(nn.Module):
         self.thin = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in rising)
         self.up = nn.ModuleList(ResidualUnit(2 * b, b) for _, b in rising[:-1])
         self.up.append(_single(2 * widths[0], widths[0]))
-        self.answer = nn.Conv2d(widths[0], len(PARSED), 1)
+        self.answer = nn.Conv2d(widths[0], parts, 1)
+
+    @property
+    def parts(self) -> int:
+        """How many of ``PARSED`` it knows, from the first on."""
+        return self.answer.out_channels
 
     def forward(self, picture: Tensor) -> Tensor:
         """Logits (B, parts, SIZE, SIZE).
@@ -88,3 +96,21 @@ class HeadParser(nn.Module):
         straight, turned = self(torch.cat((seen, seen.flip(-1)))).chunk(2)
         shares: Tensor = (0.5 * (straight + turned.flip(-1))).softmax(dim=1)
         return shares
+
+
+def parser_like(state: Mapping[str, Tensor]) -> HeadParser:
+    """A parser of as many parts as weights have."""
+    return HeadParser(parts=len(state["answer.bias"]))
+
+
+def widened(parser: HeadParser) -> HeadParser:
+    """The same for all of ``PARSED``: what it does not know yet is hardly ever its answer."""
+    known = parser.parts
+    wider = HeadParser()
+    state = parser.state_dict()
+    for name, usual in (("answer.weight", 0.0), ("answer.bias", UNLIKELY)):
+        fresh = torch.full_like(wider.state_dict()[name], usual)
+        fresh[:known] = state[name]
+        state[name] = fresh
+    wider.load_state_dict(state)
+    return wider

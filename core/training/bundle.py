@@ -18,6 +18,7 @@ from core.models.encoder import Encoder
 from core.models.generator import Generator
 from core.models.networks import Direction, Networks
 from core.models.parsing import HeadParser
+from core.models.parsing import widened as widened_parser
 from core.models.reader import GATHERED, Reader
 from core.rendering.edited import DRAWN_ON
 from core.training.answers import answered, widened
@@ -345,7 +346,7 @@ def answer_anew(
 
 
 def restore(networks: Networks, run: Path) -> None:
-    """Writes the states of the stages that weights came from (but the parser's), so that training can go on.
+    """Writes the states of the stages that weights came from, so that training can go on.
 
     They begin at step 0 with their whole budget before them and fresh optimiser moments; numbers have the weights' half
     precision. Stages that are in the folder already are overwritten.
@@ -359,6 +360,8 @@ def restore(networks: Networks, run: Path) -> None:
     }
     if networks.reader is not None:
         stages["reader"] = {"reader": networks.reader}
+    if networks.parser is not None:
+        stages["parser"] = {"parser": widened_parser(networks.parser)}
     if networks.fusion is not None:
         parts = Parts(networks.config)
         for name, part in parts.named_children():

@@ -42,24 +42,24 @@ def dressed(picture: Tensor, label: Tensor, tiles: Tensor) -> tuple[Tensor, Tens
     # Hair moves where there is hair, and does not grow in patches on a cheek.
     wide = _widely(hair)
     near = (4.0 * wide * (1.0 - wide)).clamp(max=1.0)
-    soft = 0.4 * _blurred(hair, 9) + 0.6 * wide + _reach(n, size) * near
+    soft = 0.4 * blurred(hair, 9) + 0.6 * wide + _reach(n, size) * near
     edge = 8.0 + 40.0 * torch.rand(n, 1, 1, 1)
     # Single hairs at the edge.
-    frayed = soft + 0.12 * _noise(n, size, size // 2) * (soft * (1.0 - soft)).clamp(min=0.0) * 4.0
+    frayed = soft + 0.12 * noise(n, size, size // 2) * (soft * (1.0 - soft)).clamp(min=0.0) * 4.0
     new = torch.sigmoid((frayed - 0.5) * edge)
-    new = torch.where(moved[:, None, None, None], new, _blurred(hair, 3))
+    new = torch.where(moved[:, None, None, None], new, blurred(hair, 3))
     new = new * (~bald).float()[:, None, None, None]
-    new = torch.where(kept, _blurred(hair, 3).minimum(new), new)
+    new = torch.where(kept, blurred(hair, 3).minimum(new), new)
     skin = extended(colour, ((label == SKIN)[:, None] & (alpha > 0.9)).float())
     # A skull is round: carried skin darkens towards the rim.
-    skull = skin * (0.55 + 0.45 * _widely(alpha)) * (1.0 + 0.08 * _noise(n, size, 6))
+    skull = skin * (0.55 + 0.45 * _widely(alpha)) * (1.0 + 0.08 * noise(n, size, 6))
     under = torch.where(hair > 0.5, skull, colour)
     strands = extended(colour, (hair > 0.5).float())
-    strands = torch.where(hair > 0.5, colour, strands * (1.0 + 0.25 * _noise(n, size, size // 3)))
+    strands = torch.where(hair > 0.5, colour, strands * (1.0 + 0.25 * noise(n, size, size // 3)))
     if len(tiles):
         real = (torch.rand(n) < REAL)[:, None, None, None]
-        strands = torch.where(real, _real(strands, tiles), strands)
-    strands = _dyed(strands, colour, (label == SKIN)[:, None] & (alpha > 0.9))
+        strands = torch.where(real, real_hair(strands, tiles), strands)
+    strands = coloured(strands, colour, (label == SKIN)[:, None] & (alpha > 0.9))
     mixed = (under * (1.0 - new) + strands * new).clamp(0.0, 1.0)
     share = new[:, 0]
     changed = torch.where(share > 0.6, HAIR, torch.where((share < 0.4) & (label == HAIR), SKIN, label.long()))
@@ -73,13 +73,13 @@ def redyed(picture: Tensor, label: Tensor) -> Tensor:
     Shape:
         picture (N, 4, S, S) straight colours and alpha in [0, 1]; label (N, S, S) uint8; returns pictures.
     """
-    share = _blurred((label == HAIR).float()[:, None], 3)
+    share = blurred((label == HAIR).float()[:, None], 3)
     skin = (label == SKIN)[:, None] & (picture[:, 3:] > 0.9)
-    strands = _dyed(extended(picture[:, :3], share), picture[:, :3], skin)
+    strands = coloured(extended(picture[:, :3], share), picture[:, :3], skin)
     return torch.cat((picture[:, :3].lerp(strands, share), picture[:, 3:]), dim=1).clamp(0.0, 1.0)
 
 
-def _real(strands: Tensor, tiles: Tensor) -> Tensor:
+def real_hair(strands: Tensor, tiles: Tensor) -> Tensor:
     """Real people's hair in the light of the world's (N, 3, S, S)."""
     n, size = len(strands), strands.shape[-1]
     tile = tiles[torch.randint(len(tiles), (n,))].float() / 255
@@ -91,7 +91,7 @@ def _real(strands: Tensor, tiles: Tensor) -> Tensor:
     return texture * (light / usual).clamp(0.3, 2.5) ** torch.rand(n, 1, 1, 1)
 
 
-def _dyed(strands: Tensor, colour: Tensor, skin: Tensor) -> Tensor:
+def coloured(strands: Tensor, colour: Tensor, skin: Tensor) -> Tensor:
     """Hair in another colour, and in other light, for most of the heads (N, 3, S, S); now and then in that of the skin.
 
     Shape:
@@ -113,28 +113,29 @@ def _dyed(strands: Tensor, colour: Tensor, skin: Tensor) -> Tensor:
     new = light * tint * (1.0 + contrast * (grey / usual - 1.0)).clamp(0.1, 3.0)
     new = new.lerp(strands * light / usual, 0.5 * torch.rand(n, 1, 1, 1))
     # Bands of shine.
-    new = new * (1.0 + 0.35 * torch.rand(n, 1, 1, 1) * _noise(n, strands.shape[-1], 7)).clamp(min=0.2)
+    new = new * (1.0 + 0.35 * torch.rand(n, 1, 1, 1) * noise(n, strands.shape[-1], 7)).clamp(min=0.2)
     return torch.where((torch.rand(n) < DYED)[:, None, None, None], new, strands)
 
 
 def _reach(count: int, size: int) -> Tensor:
     """How far hairlines move: a whole head's, and here and there."""
     level = torch.randn(count, 1, 1, 1) * 0.22
-    return level + 0.3 * _noise(count, size, 5) + 0.18 * _noise(count, size, 16)
+    return level + 0.3 * noise(count, size, 5) + 0.18 * noise(count, size, 16)
 
 
-def _noise(count: int, size: int, knots: int) -> Tensor:
+def noise(count: int, size: int, knots: int) -> Tensor:
     """Smooth noise (N, 1, S, S) of deviation about 1."""
     return F.interpolate(torch.randn(count, 1, knots, knots), size=(size, size), mode="bicubic", align_corners=False)
 
 
 def _widely(mask: Tensor) -> Tensor:
     """Blurred over a quarter of the picture."""
-    coarse = _blurred(F.avg_pool2d(mask, 4), 9)
+    coarse = blurred(F.avg_pool2d(mask, 4), 9)
     return F.interpolate(coarse, size=mask.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _blurred(mask: Tensor, width: int) -> Tensor:
+def blurred(mask: Tensor, width: int) -> Tensor:
+    """Averaged over so many pixels, twice."""
     half = width // 2
     once = F.avg_pool2d(mask, width, 1, half, count_include_pad=False)
     return F.avg_pool2d(once, width, 1, half, count_include_pad=False)

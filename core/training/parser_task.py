@@ -17,21 +17,32 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.models.parsing import HAIR, PARSED, HeadParser
+from core.models.parsing import CLOTHES, HAIR, PARSED, HeadParser
 from core.training import augmentation
+from core.training.barber import bearded
 from core.training.data import premultiplied
 from core.training.hairdresser import dressed, redyed
 from core.training.losses import total_loss
 from core.training.parsing_data import UNKNOWN, ParsedHeads, ParsedPortraits
 from core.training.reader_task import on_grey
 from core.training.sheets import contact_sheet
+from core.training.tailor import clothed, loosened
 from core.training.trainer import ema_update
 from core.training.warps import similarities
 
-WEIGHTS = {"skin": 0.7, "hair": 1.0, "brows": 2.0, "eyes": 1.5, "mouth": 1.5, "beard": 1.5, "glasses": 1.5}
+WEIGHTS = {
+    "skin": 0.7,
+    "hair": 1.0,
+    "brows": 2.0,
+    "eyes": 1.5,
+    "mouth": 1.5,
+    "beard": 1.5,
+    "glasses": 1.5,
+    "clothes": 1.0,
+}
 """How much a pixel of each part counts."""
 TINTS = ((0.85, 0.65, 0.55), (0.35, 0.2, 0.7), (0.1, 0.8, 0.1), (0.2, 0.6, 1.0), (1.0, 0.2, 0.3), (0.9, 0.7, 0.1),
-         (0.5, 0.5, 0.5))  # fmt: skip
+         (0.5, 0.5, 0.5), (0.0, 0.9, 0.9))  # fmt: skip
 """Colours of the parts in sheets, in the order of ``PARSED``."""
 
 
@@ -70,7 +81,8 @@ class ParserTask:
         self.modules: dict[str, nn.Module] = {"parser": parser}
         self._teacher: HeadParser | None = None
         self.weights = torch.tensor([WEIGHTS[name] for name in PARSED])
-        self.tiles = torch.zeros(0, 3, 1, 1, dtype=torch.uint8) if portraits is None else portraits.tiles
+        none = torch.zeros(0, 3, 1, 1, dtype=torch.uint8)
+        self.tiles, self.cloth = (none, none) if portraits is None else (portraits.tiles, portraits.cloth)
 
     @property
     def teacher(self) -> HeadParser:
@@ -88,13 +100,13 @@ class ParserTask:
         c = self.config
         ema_update(self.teacher, self.parser, c.decay)
         own = 0 if self.own is None else max(1, round(c.own * c.pictures))
-        picture, label = dressed(*self._heads(max(1, c.pictures - own)), self.tiles)
+        picture, label = self._redressed(max(1, c.pictures - own))
         if self.own is not None:
             index = torch.randint(len(self.own), (own,))
             painted = redyed(self.own.picture[index].float() / 255, self.own.label[index])
             picture, label = torch.cat((picture, painted)), torch.cat((label, self.own.label[index]))
         picture, labels = framed(premultiplied(picture), label[:, None])
-        picture = augmentation.torn_matte(augmentation.photographic(augmentation.side_lit(picture)))
+        picture = torn(augmentation.photographic(augmentation.side_lit(picture)), labels == CLOTHES)
         label = torch.where(picture[:, 3] > 0.5, labels[:, 0], UNKNOWN).long()
         logits = self.parser(on_grey(picture))
         parts = {
@@ -104,23 +116,30 @@ class ParserTask:
             parts |= self._portrait_losses(self.portraits, progress)
         return total_loss(parts, {"parts": 1.0, "certain": c.certain, "taught": c.taught}), parts
 
-    def _heads(self, count: int) -> tuple[Tensor, Tensor]:
-        index = torch.randint(len(self.data), (count,))
-        return self.data.picture[index].float() / 255, self.data.label[index]
+    def _redressed(self, count: int) -> tuple[Tensor, Tensor]:
+        """Heads of the world with other hair, beards and clothes, straight colours, and their labels."""
+        data, index = self.data, torch.randint(len(self.data), (count,))
+        picture, label = dressed(data.picture[index].float() / 255, data.label[index], self.tiles)
+        if data.places is not None and data.nose is not None:
+            picture, label = bearded(picture, label, data.places[index], data.nose[index], self.tiles)
+        return clothed(picture, label, self.cloth)
 
     def _portrait_losses(self, portraits: ParsedPortraits, progress: float) -> dict[str, Tensor]:
         c = self.config
         index = torch.randint(len(portraits), (c.portraits,))
         plain = portraits.picture[index].float() / 255
-        known = torch.stack((portraits.hair[index], portraits.skin[index]), dim=1).byte()
+        straight, worn = portraits.straight[index].float() / 255, portraits.worn[index]
+        plain, clothes = loosened(plain, straight, worn)
+        known = torch.cat((torch.stack((portraits.hair[index], portraits.skin[index]), dim=1).byte(), clothes), dim=1)
         plain, known = framed(plain, known)
-        seen = augmentation.torn_matte(augmentation.photographic(augmentation.side_lit(plain)))
+        seen = torn(augmentation.photographic(augmentation.side_lit(plain)), known[:, 2:] == 1)
         logits = self.parser(on_grey(seen))
         solid = seen[:, 3] > 0.5
         hair, skin = (known[:, 0] == 1) & solid, (known[:, 1] == 1) & solid
         share = logits.log_softmax(dim=1)
         is_hair, is_not = share[:, HAIR], torch.log1p(-share[:, HAIR].exp().clamp(max=1 - 1e-4))
-        losses = {"certain": -_mean(is_hair, hair) - _mean(is_not, skin)}
+        clothes = (known[:, 2:] == 1)[:, 0] & solid
+        losses = {"certain": -_mean(is_hair, hair) - _mean(is_not, skin) - _mean(share[:, CLOTHES], clothes)}
         if progress >= c.taught_from:
             with torch.no_grad():
                 told = self.teacher(on_grey(plain)).softmax(dim=1)
@@ -136,7 +155,7 @@ class ParserTask:
         assert isinstance(parser, HeadParser)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            picture, label = dressed(*self._heads(10), self.tiles)
+            picture, label = self._redressed(10)
             if self.own is not None:
                 index = torch.randint(len(self.own), (5,))
                 picture[5:], label[5:] = self.own.picture[index].float() / 255, self.own.label[index]
@@ -157,6 +176,11 @@ def tinted(picture: Tensor, shares: Tensor) -> Tensor:
     tints = torch.tensor(TINTS)
     colours = (shares[..., : len(tints)].float() @ tints).permute(0, 3, 1, 2)
     return (0.35 * picture[:, :3] + 0.65 * colours) * picture[:, 3:]
+
+
+def torn(picture: Tensor, worn: Tensor) -> Tensor:
+    """Pictures (N, 4, S, S) with faults of mattes, but for those that show clothes (N, 1, S, S): a fault already."""
+    return torch.where(worn.flatten(1).any(dim=1)[:, None, None, None], picture, augmentation.torn_matte(picture))
 
 
 def framed(picture: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

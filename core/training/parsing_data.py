@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from core.models.generator import Generator
 from core.models.parsing import PARSED, SIZE
 from core.rendering.hair import SIDE, face_of
 from core.training.data import DataMissing, RealPortraits, shrink
+from core.training.face_places import has_measures, measures_of, places_of
 from core.training.hair_by_colour import hair_share, strands
 from core.training.renders import THUMB, render_picture
 from core.world.parts import PARTS
@@ -29,16 +31,27 @@ _SAME = {"neck_end": "skin", "lashes": "eyes", "teeth": "mouth"}
 TILE, TILES = 32, 2048
 """Side of patches of real hair, at 256 px, and how many are kept."""
 CERTAIN = 0.9
+BELOW, BESIDE = 0.02, 0.9
+"""How far under chin and matte clothes are certain (share of the picture), how far beside the chin (of the face)."""
+CLOTH = 16
+"""Side of patches of clothes, at 256 px: there is little of them in the frame."""
 PLAIN_VIEWS = 3
 """Views of a head that show it unedited."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ParsedHeads:
-    """Pictures of the world's heads. Shape: picture (N, 4, 128, 128) uint8 straight; label (N, 128, 128) uint8."""
+    """Pictures of the world's heads.
+
+    Shape:
+        picture (N, 4, 128, 128) uint8 straight; label (N, 128, 128) uint8; places (N, 3, 128, 128) int8 and nose (N,)
+        as ``core.training.barber`` wants them, or nothing.
+    """
 
     picture: Tensor
     label: Tensor
+    places: Tensor | None = None
+    nose: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.picture)
@@ -54,8 +67,13 @@ class ParsedHeads:
             return cls(torch.from_numpy(file["picture"]), torch.from_numpy(file["label"]))
 
     @classmethod
-    def load(cls, folder: Path, *, limit: int | None = None) -> ParsedHeads:
+    def load(cls, folder: Path, *, limit: int | None = None, numbers: Sequence[int] = ()) -> ParsedHeads:
         """Reads every view of every finished shard below a folder, of at most ``limit`` heads.
+
+        Args:
+            folder: With shards.
+            limit: Heads.
+            numbers: MediaPipe's numbers of their landmarks; with those of a mouth, pixels have places on their heads.
 
         Raises:
             DataMissing: There is none.
@@ -64,6 +82,8 @@ class ParsedHeads:
         if not shards:
             raise DataMissing(f"No world shards in {folder}.", hint="Run `python -m core.world generate` first.")
         pictures, labels, left = [], [], limit
+        places: list[Tensor] = []
+        noses: list[Tensor] = []
         table = torch.from_numpy(_table())
         for shard in shards:
             if left is not None and left <= 0:
@@ -78,7 +98,23 @@ class ParsedHeads:
                 small = torch.cat((small[:, :3] / small[:, 3:].clamp(min=1e-3), small[:, 3:] * 255), dim=1)
                 pictures.append(small.round().clamp(0, 255).byte())
                 labels.append(table[torch.from_numpy(np.array(parts)).long()])
-        return cls(torch.cat(pictures), torch.cat(labels))
+            if has_measures(numbers):
+                for place, nose in _places(shard, len(colour), numbers):
+                    places.append(place)
+                    noses.append(nose)
+        known = (torch.cat(places), torch.cat(noses)) if places else (None, None)
+        return cls(torch.cat(pictures), torch.cat(labels), *known)
+
+
+def _places(shard: Path, heads: int, numbers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Places (V, 3, S, S) and noses (V,) of each of a shard's heads."""
+    names = ("depth", "camera", "landmarks", "landmarks_edit")
+    arrays = {name: np.load(shard / f"{name}.npy", mmap_mode="r") for name in names}
+    for head in range(heads):
+        depth, camera, plain, edited = (torch.from_numpy(np.array(one[head])).float() for one in arrays.values())
+        marks = torch.stack([plain if view < PLAIN_VIEWS else edited for view in range(len(depth))])
+        measures = measures_of(marks, numbers)
+        yield places_of(depth, camera, measures), measures.nose / measures.unit
 
 
 @torch.no_grad()
@@ -128,13 +164,19 @@ class ParsedPortraits:
     """Real portraits with what is known of them for certain.
 
     Shape:
-        picture (N, 4, 128, 128) uint8 premultiplied; hair, skin (N, 128, 128) bool; tiles (T, 3, 32, 32) uint8.
+        picture (N, 4, 128, 128) uint8 premultiplied; hair, skin, worn (N, 128, 128) bool; tiles, cloth (T, 3, 32, 32)
+        uint8, patches of hair and of clothes; straight (N, 3, 128, 128) uint8.
     """
 
     picture: Tensor
     hair: Tensor
     skin: Tensor
     tiles: Tensor
+    straight: Tensor
+    """All of the crop."""
+    worn: Tensor
+    """What beyond the matte is clothes for certain."""
+    cloth: Tensor
 
     def __len__(self) -> int:
         return len(self.picture)
@@ -152,6 +194,7 @@ def parse_portraits(portraits: RealPortraits, table: Path, mean: Tensor) -> Pars
     numbers = [int(entry["mediapipe"]) for entry in entries]
     random = np.random.default_rng(0)
     pictures, hairs, skins, tiles = [], [], [], []
+    straights, worn, cloth = [], [], []
     for index in range(len(portraits)):
         photo = portraits.colour[index : index + 1].float() / 127.5 - 1.0
         matte = portraits.matte[index : index + 1, None].float() / 255
@@ -165,22 +208,54 @@ def parse_portraits(portraits: RealPortraits, table: Path, mean: Tensor) -> Pars
         hairs.append(hair[0, 0] > 0.5)
         skins.append((face.skin * solid)[0, 0] > 0.5)
         tiles += _tiles(portraits.colour[index], hair[0, 0], random)
+        clothes = certainly_worn(matte, portraits.landmarks[index])
+        worn.append(clothes)
+        cloth += _tiles(portraits.colour[index], clothes, random, CLOTH)
+        straights.append((shrink(portraits.colour[index : index + 1].float(), SIZE)[0]).round().byte())
+    return ParsedPortraits(
+        picture=torch.stack(pictures),
+        hair=torch.stack(hairs),
+        skin=torch.stack(skins),
+        tiles=_some(tiles, random, TILE),
+        straight=torch.stack(straights),
+        worn=torch.stack(worn),
+        cloth=_some(cloth, random, CLOTH),
+    )
+
+
+def _some(tiles: list[Tensor], random: np.random.Generator, side: int) -> Tensor:
+    """So many of the patches as are kept (T, 3, side, side)."""
     order = random.permutation(len(tiles))[:TILES]
-    chosen = torch.stack([tiles[i] for i in order]) if tiles else torch.zeros(0, 3, TILE, TILE, dtype=torch.uint8)
-    return ParsedPortraits(torch.stack(pictures), torch.stack(hairs), torch.stack(skins), chosen)
+    return torch.stack([tiles[i] for i in order]) if len(order) else torch.zeros(0, 3, side, side, dtype=torch.uint8)
+
+
+def certainly_worn(matte: Tensor, landmarks: Tensor) -> Tensor:
+    """What is no head for certain (SIDE, SIDE) bool: what lies lower than the chin and below all that the matte keeps.
+
+    Collars and shoulders mostly, with some background beside them: a matte should take in neither.
+
+    Shape:
+        matte (1, 1, any, any), 0..1; landmarks (468, 2) in unit crop coordinates.
+    """
+    alpha = F.interpolate(matte, size=(SIDE, SIDE), mode="area")[0, 0]
+    line = (torch.arange(SIDE, device=matte.device) + 0.5) / SIDE
+    chin, wide = landmarks[:, 1].max(), landmarks[:, 0].max() - landmarks[:, 0].min()
+    aside = (line - landmarks[landmarks[:, 1].argmax(), 0]).abs()
+    lowest = ((alpha > 0.5).float() * line[:, None]).amax(dim=0)
+    below = line[:, None] > torch.maximum(lowest, chin)[None] + BELOW
+    return below & (aside < BESIDE * wide)[None] & (alpha < 0.05)
 
 
 def _eroded(mask: Tensor, width: int) -> Tensor:
     return -F.max_pool2d(-mask, width, 1, width // 2)
 
 
-def _tiles(colour: Tensor, hair: Tensor, random: np.random.Generator, most: int = 8) -> list[Tensor]:
-    """Patches (3, TILE, TILE) of one picture (3, 256, 256) that are hair throughout."""
-    factor = colour.shape[-1] // hair.shape[-1]
-    side = TILE // factor
-    whole = -F.max_pool2d(-hair[None, None].float(), side, 1)[0, 0]
+def _tiles(colour: Tensor, part: Tensor, random: np.random.Generator, side: int = TILE, most: int = 8) -> list[Tensor]:
+    """Patches (3, side, side) of one picture (3, 256, 256) that are of one part throughout."""
+    factor = colour.shape[-1] // part.shape[-1]
+    whole = -F.max_pool2d(-part[None, None].float(), side // factor, 1)[0, 0]
     places = whole.nonzero()
     if not len(places):
         return []
     chosen = places[torch.from_numpy(random.permutation(len(places))[:most])] * factor
-    return [colour[:, y : y + TILE, x : x + TILE].clone() for y, x in chosen.tolist()]
+    return [colour[:, y : y + side, x : x + side].clone() for y, x in chosen.tolist()]

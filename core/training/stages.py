@@ -8,6 +8,7 @@ pictures if there is one. Each is resumable, reads what earlier stages left in t
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 from collections.abc import Callable
 
@@ -169,7 +170,8 @@ def _parser(shop: Workshop) -> Task:
     if real is not None:
         mean = torch.from_numpy(mean_landmarks(shop.options.world))
         parsed = parse_portraits(real, shop.options.landmarks, mean)
-    data, own = ParsedHeads.load(shop.options.world, limit=shop.options.heads), None
+    numbers = [int(entry["mediapipe"]) for entry in json.loads(shop.options.landmarks.read_text())["landmarks"]]
+    data, own = ParsedHeads.load(shop.options.world, limit=shop.options.heads, numbers=numbers), None
     painted = shop.options.run / "painted.npz"
     if painted.exists():
         own = ParsedHeads.read(painted)

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from core.models.parsing import HAIR, PARSED, SIZE, HeadParser
+from core.models.parsing import BEARD, CLOTHES, HAIR, PARSED, SIZE, HeadParser, parser_like, widened
+from core.training.barber import bearded
 from core.training.data import DataMissing, RealPortraits
+from core.training.face_places import STEPS, measures_of, places_of
 from core.training.hairdresser import SKIN, dressed
 from core.training.parser_task import ParserTask, ParserTaskConfig, framed
-from core.training.parsing_data import TILE, UNKNOWN, ParsedHeads, ParsedPortraits, mean_landmarks, parse_portraits
+from core.training.parsing_data import TILE, UNKNOWN, ParsedHeads, certainly_worn, mean_landmarks, parse_portraits
+from core.training.tailor import clothed, loosened
+from core.training.views import project
 from core.world.parts import PARTS
 
-EYES = PARSED.index("eyes")
+EYES, MOUTH = PARSED.index("eyes"), PARSED.index("mouth")
 
 
 @pytest.fixture(scope="module")
@@ -154,15 +158,108 @@ def test_it_learns_the_worlds_hair(heads: ParsedHeads) -> None:
 
 
 def test_portraits_without_hair_lend_none() -> None:
-    nobody = ParsedPortraits(
-        torch.zeros(1, 4, SIZE, SIZE, dtype=torch.uint8), *(torch.zeros(1, SIZE, SIZE, dtype=torch.bool),) * 2,
-        torch.zeros(0, 3, TILE, TILE, dtype=torch.uint8),
-    )  # fmt: skip
     picture, label = a_head()
-    found, labels = dressed(picture, label, nobody.tiles)
+    found, labels = dressed(picture, label, torch.zeros(0, 3, TILE, TILE, dtype=torch.uint8))
     assert torch.isfinite(found).all()
     assert labels.shape == label.shape
 
 
 def test_the_mean_head_is_a_shards(world: Path) -> None:
     assert mean_landmarks(world).shape == (7, 3)
+
+
+def places_on_a_plane(size: int = SIZE) -> torch.Tensor:
+    """Pixels of a flat face: the mouth in the middle, the chin a quarter of the picture below (1, 3, S, S) int8."""
+    v, u = torch.meshgrid(*(torch.linspace(-2.0, 2.0, size),) * 2, indexing="ij")
+    return (torch.stack((u, -v, torch.zeros_like(u)))[None] * STEPS).round().clamp(-127, 127).to(torch.int8)
+
+
+def test_beards_grow_where_beards_grow() -> None:
+    """On skin around mouth and chin alone; most heads stay without; labels are where the colour changed."""
+    torch.manual_seed(3)
+    picture = torch.full((64, 4, SIZE, SIZE), 0.8)
+    picture[:, 3] = 1.0
+    label = torch.full((64, SIZE, SIZE), SKIN, dtype=torch.uint8)
+    label[:, 60:68, 50:78] = MOUTH
+    found, labels = bearded(
+        picture, label, places_on_a_plane().expand(64, -1, -1, -1), torch.full((64,), 0.4), no_tiles()
+    )
+    grown = labels == BEARD
+    per_head = grown.sum(dim=(1, 2))
+    assert 0.25 < float((per_head > 30).float().mean()) < 0.65
+    assert (labels[label == MOUTH] == MOUTH).all()
+    assert not grown[:, :44, 48:80].any()  # cheeks' lines rise to the sides alone
+    changed = (found[:, :3] - picture[:, :3]).abs().amax(dim=1)
+    assert float((changed[grown] > 0.02).float().mean()) > 0.9
+    assert float(changed[(labels == SKIN) & (label == SKIN)].mean()) < 0.02
+
+
+def test_a_pixels_place_is_that_of_its_point() -> None:
+    """Depth and camera of a point that lies a unit below the mouth and half a unit aside say so."""
+    marks = torch.tensor([[[-0.02, 0.0, 0.08], [0.02, 0.0, 0.08], [0.0, -0.04, 0.08], [0.0, 0.016, 0.09]]])
+    measures = measures_of(marks, (61, 291, 152, 2))
+    assert float(measures.unit) == pytest.approx(0.04)
+    assert float(measures.nose) == pytest.approx(0.016)
+    camera, size = torch.tensor([[0.0, 0.0, 0.2]]), 64
+    depth = torch.full((1, size, size), 1.0 - 0.08)
+    place = places_of(depth, camera, measures)[0].float() / STEPS
+    uv, _ = project(camera, torch.tensor([[[0.02, -0.04, 0.08]]]))
+    column, row = (((uv[0, 0] + 1.0) * 0.5 * size) - 0.5).round().long().tolist()
+    assert place[:, row, column].tolist() == pytest.approx([0.5, -1.0, 0.0], abs=0.2)
+
+
+def test_collars_hide_necks_and_shoulders_lie_beside_them() -> None:
+    torch.manual_seed(4)
+    picture, label = (one.expand(48, *one.shape[1:]).clone() for one in a_head())
+    cloth = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    cloth[:, 2] = 250
+    found, labels = clothed(picture, label, cloth)
+    worn = labels == CLOTHES
+    some = worn.sum(dim=(1, 2)) > 20
+    assert 0.25 < float(some.float().mean()) < 0.75
+    assert not worn[:, : SIZE // 2].any()
+    assert (labels[label == HAIR] == HAIR).all()
+    shown = picture[:, 3] > 0.5
+    untouched = (found[:, :3] == picture[:, :3]).all(dim=1)
+    assert untouched[shown & ~worn].float().mean() > 0.98  # but for soft edges
+    blue = found[:, 2] - found[:, 0]
+    solid = found[:, 3] > 0.9
+    assert float((blue.abs() > 0.05)[worn & solid].float().mean()) > 0.9
+    assert (worn & (picture[:, 3] == 0)).any()  # shoulders, which the matte takes in
+    assert torch.equal(*(one[0] for one in (clothed(picture, label, no_tiles()), (picture,))))
+
+
+def test_a_loose_matte_takes_in_what_is_worn_and_says_so() -> None:
+    torch.manual_seed(5)
+    picture, straight = torch.zeros(32, 4, SIZE, SIZE), torch.full((32, 3, SIZE, SIZE), 0.3)
+    picture[:, 3, :100, 40:90] = 1.0
+    worn = torch.zeros(32, SIZE, SIZE, dtype=torch.bool)
+    worn[:, 104:, 30:100] = True
+    found, taken = loosened(picture, straight, worn)
+    assert 0.2 < float((taken.sum(dim=(1, 2, 3)) > 0).float().mean()) < 0.8
+    assert not (taken[:, 0].bool() & ~worn).any()
+    assert (found[:, 3:][taken > 0] > 0.05).all()
+    assert torch.equal(found[:, :, :100], picture[:, :, :100])
+
+
+def test_what_lies_below_the_matte_is_clothes_for_certain() -> None:
+    matte = torch.zeros(1, 1, SIZE, SIZE)
+    matte[:, :, 10:110, 44:84] = 1.0
+    landmarks = torch.tensor([[0.4, 0.3], [0.6, 0.3], [0.5, 0.8]])
+    worn = certainly_worn(matte, landmarks)
+    assert worn[118:, 60].all()
+    assert not worn[:105].any()
+    assert not (worn & (matte[0, 0] > 0.5)).any()
+    assert not worn[:, :30].any()
+
+
+def test_a_parser_of_before_clothes_is_read_and_goes_on() -> None:
+    torch.manual_seed(6)
+    old = HeadParser(parts=len(PARSED) - 1).eval()
+    again = parser_like(old.state_dict())
+    assert again.parts == len(PARSED) - 1
+    wider = widened(old).eval()
+    picture = torch.randn(1, 4, SIZE, SIZE)
+    with torch.no_grad():
+        assert torch.allclose(wider(picture)[:, :-1], old(picture), atol=1e-5)
+        assert wider(picture)[:, -1].unique().tolist() == [-3.0]
