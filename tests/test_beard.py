@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from core.rendering.beard import bearded
-from core.rendering.hair_tone import hair_tone
+from core.rendering.hair_tone import beard_tone, hair_tone
 
 TONE = torch.tensor((0.3, 0.2, 0.1))
 SKIN = torch.tensor((0.6, 0.2, 0.0))[None, :, None, None]
@@ -57,3 +58,19 @@ def test_where_every_place_has_a_tone_of_its_own_new_hair_takes_it() -> None:
     found = (bearded(photo, torch.ones(1, 1, 64, 64), tone, 1.0) + 1.0) * 0.5
     assert abs(float(found[..., :30].mean()) - 0.2) < 0.06
     assert abs(float(found[..., 34:].mean()) - 0.7) < 0.06
+
+
+def test_a_grown_beard_has_a_colour_of_its_own() -> None:
+    """That of what the parser takes for one, inside the head; a shade under a lip is none."""
+    photo = torch.full((1, 3, 256, 256), 0.2)
+    photo[:, :, 160:220, 80:176] = -0.6
+    matte, beard = torch.ones(1, 1, 256, 256), torch.zeros(1, 1, 128, 128)
+    beard[:, :, 82:108, 42:86] = 0.9
+    found = beard_tone(photo, beard, matte)
+    assert found is not None
+    assert found.tolist() == pytest.approx([0.2] * 3, abs=0.01)
+    assert beard_tone(photo, 0.5 * beard, matte) is None
+    small = torch.zeros_like(beard)
+    small[:, :, 90:94, 60:70] = 1.0
+    assert beard_tone(photo, small, matte) is None
+    assert beard_tone(photo, beard, torch.zeros_like(matte)) is None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["ATTRIBUTE", "bearded"]
+__all__ = ["ATTRIBUTE", "DARKER", "bearded"]
 
 ATTRIBUTE = "Beard"
 

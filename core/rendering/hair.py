@@ -15,7 +15,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from core.models.parsing import HAIR, PARSED, HeadParser
+from core.models.parsing import BEARD, HAIR, PARSED, HeadParser
 from core.rendering.hands import Pause, resting, stepping
 from core.rendering.measures import luma, widest
 from core.surface_maps import extended
@@ -87,6 +87,8 @@ class Parting(NamedTuple):
     """What of the photo is an ear where the head has none; see ``core.rendering.ears``."""
     skin: Tensor | None = None
     """What of the photo is skin."""
+    beard: Tensor | None = None
+    """What of the photo is a beard."""
 
     @property
     def agreed(self) -> Tensor:
@@ -145,8 +147,8 @@ def parted(
     hair, own_hair = (one[:, HAIR : HAIR + 1] for one in (of_photo, of_own))
     pause()
     hair = without_scalps(hair, photo, matte, face)
-    photo_brows, skin = (of_photo[:, one : one + 1] for one in (_BROWS, _SKIN))
-    return Parting(hair, own_hair, face.upper, face.above, brows, face.bare, photo_brows, skin=skin)
+    photo_brows, skin, beard = (of_photo[:, one : one + 1] for one in (_BROWS, _SKIN, BEARD))
+    return Parting(hair, own_hair, face.upper, face.above, brows, face.bare, photo_brows, skin=skin, beard=beard)
 
 
 def without_scalps(hair: Tensor, photo: Tensor, matte: Tensor, face: Face) -> Tensor:

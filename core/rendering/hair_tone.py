@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["HairTone", "hair_tone", "natural", "toned"]
+__all__ = ["HairTone", "beard_tone", "hair_tone", "natural", "toned"]
 
 # Share of a head's pixels that must be hair to take its tone; else the darkest of these pixels are brows.
 ENOUGH, BROWS = 0.006, 0.1
@@ -17,6 +17,8 @@ LIGHT = 0.02
 RIM, INNER = 5, 0.02
 # Share of the photo's hair that is darker than its shade, and than what is usual.
 SHADE, USUAL = 0.35, 0.4
+# How surely a pixel is a beard's to tell its colour, and share of the head that must be: less is a shade under a lip.
+BEARDED, GROWN = 0.7, 0.008
 # How much more blue than red a head may have beyond what its hair has (of 2).
 COOL = 0.06
 # Of nobody's hair.
@@ -67,6 +69,21 @@ def hair_tone(
         chosen = _inner(sure | ((hanging > 0.9) & head), head)
     shade, usual = colours[chosen].quantile(colours.new_tensor((SHADE, USUAL)), dim=0)
     return HairTone(shade, usual, seen)
+
+
+def beard_tone(photo: Tensor, beard: Tensor, matte: Tensor) -> Tensor | None:
+    """What colour somebody's beard has (3,) in [0, 1], often another than their hair; None where there is none to see.
+
+    Shape:
+        photo (1, 3, S, S) in [-1, 1]; beard, matte (1, 1, s, s), 0..1.
+    """
+    side = beard.shape[-1]
+    head = functional.interpolate(matte, size=(side, side), mode="area") > 0.9
+    sure = ((beard > BEARDED) & head).flatten()
+    if sure.sum() < GROWN * head.sum() or not sure.any():
+        return None
+    colours = functional.interpolate((photo + 1.0) * 0.5, size=(side, side), mode="area").flatten(2)[0].T
+    return colours[sure].quantile(USUAL, dim=0)
 
 
 def _inner(sure: Tensor, head: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from core.edit import LatentEdit
 from core.models.volume import VolumeMaps
 from core.rendering.beard import ATTRIBUTE as BEARD
-from core.rendering.beard import bearded
+from core.rendering.beard import DARKER, bearded
 from core.rendering.brows import ATTRIBUTE as BROWS
 from core.rendering.brows import with_brows
 from core.rendering.complexion import ATTRIBUTE as SKIN_TONE
@@ -24,6 +24,7 @@ from core.rendering.complexion import Complexion, complexion_of, with_complexion
 from core.rendering.gender import ATTRIBUTE as GENDER
 from core.rendering.gender import Cues, with_gender
 from core.rendering.hair import kept_apart
+from core.rendering.hair_tone import beard_tone
 from core.rendering.locks import LENGTH, grows, new_hair, within
 from core.rendering.measures import luma, surroundings
 from core.rendering.mouth import Opening, with_mouth
@@ -140,6 +141,7 @@ class EditedColours:
             # Shorter hair is less of it: what the generator then shows of the scalp had bleached the hair that stays.
             share = share * (1.0 - hair * moved(grown(source.parting.above, size), flow))
         self._beard = None
+        self._beard_tone: Tensor | None = None
         painted = share
         if source.tone is not None and edit.strength(BEARD) > 0.0:
             # Of this it says where it grows, not how it looks.
@@ -148,6 +150,9 @@ class EditedColours:
             if drawn.grows is not None:
                 beard = beard * drawn.grows.to(beard)
             self._beard = beard if drawn.lips is None else beard * (1.0 - drawn.lips.to(beard))
+            if source.parting is not None and source.parting.beard is not None:
+                # A grown one has its own colour, and it is that of a whole one.
+                self._beard_tone = beard_tone(source.photo, source.parting.beard, source.matte)
             painted = torch.maximum(share, self._beard)
         whole, self._known = source.matte_at(size)
         matte = moved(whole, flow)
@@ -187,7 +192,8 @@ class EditedColours:
             colours = (sure * (edited + 1.0) * 0.5 + FAR * whole) / (sure + FAR)
             edited = bearded(edited, self._locks, surroundings(colours, sure + FAR, NEAR * side), 1.0)
         if self._beard is not None and self._tone is not None:
-            edited = bearded(edited, self._beard, self._tone)
+            tone, darker = (self._tone, DARKER) if self._beard_tone is None else (self._beard_tone, 1.0)
+            edited = bearded(edited, self._beard, tone, darker)
         if self._drawn.gender is not None:
             edited = with_gender(edited, self._drawn.gender, self._gender, self._bare, self._tone)
         if self._drawn.brows is not None:
