@@ -151,8 +151,11 @@ class EditedColours:
                 beard = beard * drawn.grows.to(beard)
             self._beard = beard if drawn.lips is None else beard * (1.0 - drawn.lips.to(beard))
             if source.parting is not None and source.parting.beard is not None:
-                # A grown one has its own colour, and it is that of a whole one.
-                self._beard_tone = beard_tone(source.photo, source.parting.beard, source.matte)
+                # A grown one has its own colour; teeth between its lips are none of it.
+                seen = grown(source.parting.beard, size)
+                if drawn.lips is not None:
+                    seen = seen * (1.0 - drawn.lips.to(seen))
+                self._beard_tone = beard_tone(source.photo, seen, source.matte)
             painted = torch.maximum(share, self._beard)
         whole, self._known = source.matte_at(size)
         matte = moved(whole, flow)

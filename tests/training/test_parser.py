@@ -13,8 +13,17 @@ from core.training.barber import bearded
 from core.training.data import DataMissing, RealPortraits
 from core.training.face_places import STEPS, measures_of, places_of
 from core.training.hairdresser import SKIN, dressed
+from core.training.parser_check import certainties, overlaps
 from core.training.parser_task import ParserTask, ParserTaskConfig, framed
-from core.training.parsing_data import TILE, UNKNOWN, ParsedHeads, certainly_worn, mean_landmarks, parse_portraits
+from core.training.parsing_data import (
+    TILE,
+    UNKNOWN,
+    ParsedHeads,
+    ParsedPortraits,
+    certainly_worn,
+    mean_landmarks,
+    parse_portraits,
+)
 from core.training.tailor import clothed, loosened
 from core.training.views import project
 from core.world.parts import PARTS
@@ -263,3 +272,28 @@ def test_a_parser_of_before_clothes_is_read_and_goes_on() -> None:
     with torch.no_grad():
         assert torch.allclose(wider(picture)[:, :-1], old(picture), atol=1e-5)
         assert wider(picture)[:, -1].unique().tolist() == [-3.0]
+
+
+def test_what_a_parser_gets_right_is_measured(heads: ParsedHeads) -> None:
+    """One that always says hair finds all of it, and calls all else hair."""
+
+    class AllHair(HeadParser):
+        def forward(self, picture: torch.Tensor) -> torch.Tensor:
+            logits = torch.zeros(len(picture), len(PARSED), SIZE, SIZE)
+            logits[:, HAIR] = 20.0
+            return logits
+
+    torch.manual_seed(7)
+    some = torch.zeros(2, SIZE, SIZE, dtype=torch.bool)
+    hair, skin, worn = some.clone(), some.clone(), some.clone()
+    hair[:, :20], skin[:, 40:60], worn[:, 100:] = True, True, True
+    picture = torch.full((2, 4, SIZE, SIZE), 255, dtype=torch.uint8)
+    cloth = torch.full((1, 3, 16, 16), 90, dtype=torch.uint8)
+    portraits = ParsedPortraits(picture, hair, skin, no_tiles(), picture[:, :3], worn, cloth)
+    figures = certainties(AllHair((4, 8)), portraits)
+    assert figures["hair"] == pytest.approx(1.0, abs=1e-3)
+    assert figures["hair of skin"] == pytest.approx(1.0, abs=1e-3)
+    assert figures["clothes of hair, skin"] == pytest.approx(0.0, abs=1e-3)
+    found = overlaps(AllHair((4, 8)), heads, portraits)
+    assert 0.0 < found["hair"] < 1.0
+    assert found["skin"] == found["clothes"] == 0.0
