@@ -18,7 +18,7 @@ RIM, INNER = 5, 0.02
 # Share of the photo's hair that is darker than its shade, and than what is usual.
 SHADE, USUAL = 0.35, 0.4
 # How surely a pixel is a beard's to tell its colour, and share of the head that must be: less is a shade under a lip.
-BEARDED, GROWN = 0.7, 0.008
+BEARDED, GROWN = 0.5, 0.008
 # How much more blue than red a head may have beyond what its hair has (of 2).
 COOL = 0.06
 # Of nobody's hair.

@@ -18,7 +18,7 @@ from core.training.warps import similarities
 SKIN = PARSED.index("skin")
 KEEPS = tuple(PARSED.index(name) for name in ("eyes", "mouth", "glasses"))
 """What hair does not grow over."""
-BALD, MOVED, REAL, DYED = 0.03, 0.6, 0.5, 0.7
+BALD, MOVED, REAL, DYED = 0.1, 0.6, 0.5, 0.7
 """Shares of the heads that lose all hair, get another hairline, real hair, another colour."""
 LIKE_SKIN = 0.3
 """Share of other colours that have the skin's hue."""

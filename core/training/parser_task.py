@@ -30,6 +30,7 @@ from core.training.tailor import clothed, loosened
 from core.training.trainer import ema_update
 from core.training.warps import similarities
 
+MOUTH = PARSED.index("mouth")
 WEIGHTS = {
     "skin": 0.7,
     "hair": 1.0,
@@ -130,16 +131,22 @@ class ParserTask:
         plain = portraits.picture[index].float() / 255
         straight, worn = portraits.straight[index].float() / 255, portraits.worn[index]
         plain, clothes = loosened(plain, straight, worn)
-        known = torch.cat((torch.stack((portraits.hair[index], portraits.skin[index]), dim=1).byte(), clothes), dim=1)
+        certain = torch.stack([one[index] for one in (portraits.hair, portraits.skin, portraits.mouth)], dim=1)
+        known = torch.cat((certain.byte(), clothes), dim=1)
         plain, known = framed(plain, known)
-        seen = torn(augmentation.photographic(augmentation.side_lit(plain)), known[:, 2:] == 1)
+        seen = torn(augmentation.photographic(augmentation.side_lit(plain)), known[:, 3:] == 1)
         logits = self.parser(on_grey(seen))
         solid = seen[:, 3] > 0.5
         hair, skin = (known[:, 0] == 1) & solid, (known[:, 1] == 1) & solid
         share = logits.log_softmax(dim=1)
         is_hair, is_not = share[:, HAIR], torch.log1p(-share[:, HAIR].exp().clamp(max=1 - 1e-4))
-        clothes = (known[:, 2:] == 1)[:, 0] & solid
-        losses = {"certain": -_mean(is_hair, hair) - _mean(is_not, skin) - _mean(share[:, CLOTHES], clothes)}
+        mouth, clothes = (known[:, 2] == 1) & solid, (known[:, 3] == 1) & solid
+        losses = {
+            "certain": -_mean(is_hair, hair)
+            - _mean(is_not, skin)
+            - _mean(share[:, MOUTH], mouth)
+            - _mean(share[:, CLOTHES], clothes)
+        }
         if progress >= c.taught_from:
             with torch.no_grad():
                 told = self.teacher(on_grey(plain)).softmax(dim=1)

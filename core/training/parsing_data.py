@@ -18,7 +18,7 @@ from torch import Tensor
 
 from core.models.generator import Generator
 from core.models.parsing import PARSED, SIZE
-from core.rendering.hair import SIDE, face_of
+from core.rendering.hair import SIDE, face_of, hull
 from core.training.data import DataMissing, RealPortraits, shrink
 from core.training.face_places import has_measures, measures_of, places_of
 from core.training.hair_by_colour import hair_share, strands
@@ -33,6 +33,8 @@ TILE, TILES = 32, 2048
 CERTAIN = 0.9
 BELOW, BESIDE = 0.02, 0.9
 """How far under chin and matte clothes are certain (share of the picture), how far beside the chin (of the face)."""
+BETWEEN_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+"""MediaPipe's numbers around what lips leave open."""
 CLOTH = 16
 """Side of patches of clothes, at 256 px: there is little of them in the frame."""
 PLAIN_VIEWS = 3
@@ -164,8 +166,8 @@ class ParsedPortraits:
     """Real portraits with what is known of them for certain.
 
     Shape:
-        picture (N, 4, 128, 128) uint8 premultiplied; hair, skin, worn (N, 128, 128) bool; tiles, cloth (T, 3, 32, 32)
-        uint8, patches of hair and of clothes; straight (N, 3, 128, 128) uint8.
+        picture (N, 4, 128, 128) uint8 premultiplied; hair, skin, worn, mouth (N, 128, 128) bool; tiles (T, 3, 32, 32)
+        and cloth (T, 3, 16, 16) uint8, patches of hair and of clothes; straight (N, 3, 128, 128) uint8.
     """
 
     picture: Tensor
@@ -177,6 +179,8 @@ class ParsedPortraits:
     worn: Tensor
     """What beyond the matte is clothes for certain."""
     cloth: Tensor
+    mouth: Tensor
+    """What lies between the lips."""
 
     def __len__(self) -> int:
         return len(self.picture)
@@ -194,7 +198,7 @@ def parse_portraits(portraits: RealPortraits, table: Path, mean: Tensor) -> Pars
     numbers = [int(entry["mediapipe"]) for entry in entries]
     random = np.random.default_rng(0)
     pictures, hairs, skins, tiles = [], [], [], []
-    straights, worn, cloth = [], [], []
+    straights, worn, mouths, cloth = [], [], [], []
     for index in range(len(portraits)):
         photo = portraits.colour[index : index + 1].float() / 127.5 - 1.0
         matte = portraits.matte[index : index + 1, None].float() / 255
@@ -210,6 +214,7 @@ def parse_portraits(portraits: RealPortraits, table: Path, mean: Tensor) -> Pars
         tiles += _tiles(portraits.colour[index], hair[0, 0], random)
         clothes = certainly_worn(matte, portraits.landmarks[index])
         worn.append(clothes)
+        mouths.append(hull(portraits.landmarks[index, list(BETWEEN_LIPS)] * 2.0 - 1.0)[0, 0] > 0.5)
         cloth += _tiles(portraits.colour[index], clothes, random, CLOTH)
         straights.append((shrink(portraits.colour[index : index + 1].float(), SIZE)[0]).round().byte())
     return ParsedPortraits(
@@ -220,6 +225,7 @@ def parse_portraits(portraits: RealPortraits, table: Path, mean: Tensor) -> Pars
         straight=torch.stack(straights),
         worn=torch.stack(worn),
         cloth=_some(cloth, random, CLOTH),
+        mouth=torch.stack(mouths),
     )
 
 

@@ -289,7 +289,7 @@ def test_what_a_parser_gets_right_is_measured(heads: ParsedHeads) -> None:
     hair[:, :20], skin[:, 40:60], worn[:, 100:] = True, True, True
     picture = torch.full((2, 4, SIZE, SIZE), 255, dtype=torch.uint8)
     cloth = torch.full((1, 3, 16, 16), 90, dtype=torch.uint8)
-    portraits = ParsedPortraits(picture, hair, skin, no_tiles(), picture[:, :3], worn, cloth)
+    portraits = ParsedPortraits(picture, hair, skin, no_tiles(), picture[:, :3], worn, cloth, worn)
     figures = certainties(AllHair((4, 8)), portraits)
     assert figures["hair"] == pytest.approx(1.0, abs=1e-3)
     assert figures["hair of skin"] == pytest.approx(1.0, abs=1e-3)
