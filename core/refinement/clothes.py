@@ -22,10 +22,12 @@ from core.tensors import alpha_tensor, picture_tensor
 
 __all__ = ["undressed"]
 
-SURE = (0.35, 0.65)
+SURE = (0.2, 0.5)
 """Share from which a pixel may be clothes, and is."""
-LEAST = 12
-"""Pixels of the parser's that make a piece of clothing; a shade on a neck is smaller."""
+EDGE = 3
+"""Pixels of the parser's that clothes reach over: their edge has some of a collar's colour, and would dye a neck."""
+LEAST = 28
+"""Pixels of the parser's, edge and all, that make a piece of clothing; a shade on a neck is smaller."""
 CHIN = 0.02
 """How far above the lowest landmark collars may reach, share of the crop."""
 FACE = 0.62
@@ -47,7 +49,7 @@ def undressed(networks: Networks, aligned: AlignedFace, pause: Pause = resting) 
     picture, matte = picture_tensor(aligned.crop256, networks.device), alpha_tensor(aligned.matte256, networks.device)
     with stepping(parser, pause):
         share = parser.shares(picture, matte)[:, CLOTHES : CLOTHES + 1]
-    worn = ((share - SURE[0]) / (SURE[1] - SURE[0])).clamp(0.0, 1.0)
+    worn = functional.max_pool2d(((share - SURE[0]) / (SURE[1] - SURE[0])).clamp(0.0, 1.0), EDGE, 1, EDGE // 2)
     rows = (torch.arange(worn.shape[-1], device=worn.device) + 0.5) / worn.shape[-1]
     chin = FACE if aligned.landmarks is None else float(aligned.landmarks[:, 1].max()) - CHIN
     worn = worn * (rows > chin).to(worn)[:, None]

@@ -29,8 +29,9 @@ from core.visibility import SourceView, look_up
 __all__ = ["BACK", "SOME_HAIR", "Behind", "Look", "behind_of", "look_around", "shows_little"]
 
 _SKIN = PARSED.index("skin")
-# The back of the head begins here (z, world units); hair is known from this share of the photo's head on.
-BACK, SOME_HAIR = -0.02, 0.02
+# The back of the head begins here (z, world units); hair is known from this share of the photo's head on: a shaven head
+# shows some at its sides, and no colour that would do for its back.
+BACK, SOME_HAIR = -0.02, 0.035
 # How far behind that the photo's hair has its say no more, and what is said of it before (world units, share).
 FAR, LEAST = 0.05, 0.05
 # Below this height what is nearer to the neck's axis than that is neck (world units).
